@@ -1,0 +1,442 @@
+/**
+ * HTTP: requests in, a {@linkcode Store} asked, responses out.
+ *
+ * @module
+ */
+import type { Logger } from "./journal.ts";
+import type { LogStream } from "./log.ts";
+import { checkURL, type Refusal, type Store, StoreError } from "./store.ts";
+
+/** Answers one request; at once where it can. */
+export type Handler = (req: Request) => Response | Promise<Response>;
+
+/** What the handlers work on. */
+export interface HandlerOptions {
+  store: Store;
+  /** What short links start with, such as `http://localhost:8080`. */
+  base: string;
+  /** RPC for replicas; without it, `/rpc` is not found. */
+  rpc?: RPC;
+  /** Told of errors that are nobody's mistake but ours. */
+  onError?: (error: unknown) => void;
+}
+
+/** The calls and the log that `/rpc` serves. */
+export interface RPC {
+  /** Answers a JSON-RPC text; with nothing, if it holds only notifications. */
+  call(text: string): string | undefined | Promise<string | undefined>;
+  /** Opens the log: from `offset`, or at its end, if there is none; see DESIGN.md. */
+  log(offset: number | undefined, check?: string): Promise<LogStream>;
+  /** The bearer token that is asked for. */
+  token?: string;
+}
+
+const MAX_BODY = 64 << 10;
+const MAX_RPC_BODY = 1 << 20;
+
+const STATUS: Record<Refusal, number> = {
+  "not found": 404,
+  "exists": 409,
+  "invalid url": 400,
+  "invalid key": 400,
+  "unavailable": 503,
+  "full": 507,
+};
+
+const TITLES: Record<number, string> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  409: "Conflict",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+  507: "Insufficient Storage",
+};
+
+/** A request that can't be served, and the answer that says so. */
+class HTTPError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+    readonly headers: Record<string, string> = {},
+  ) {
+    super(message);
+  }
+}
+
+/** The form that Go's program shows; `url` fills it in. */
+export function AddForm(url = "", result = ""): string {
+  return `<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>goto</title>
+<style>
+  body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 36rem; margin: 12vh auto; padding: 0 1rem }
+  form { display: grid; gap: .6rem }
+  label { display: grid }
+  input, button { font: inherit; padding: .4rem .6rem }
+  output { display: block; margin: 1rem 0; font-size: 1.3rem; overflow-wrap: anywhere }
+</style>
+<h1>goto</h1>
+${result}<form method="POST" action="/add">
+  <label>URL <input name="url" required autofocus maxlength="8192" value="${
+    escapeHTML(url)
+  }"></label>
+  <label>Key (optional) <input name="key" maxlength="64" pattern="[A-Za-z0-9_\\-]+"></label>
+  <button>Add</button>
+</form>
+</html>
+`;
+}
+
+/**
+ * Makes the server's handler.
+ *
+ * @example
+ * ```ts
+ * Deno.serve(handler({ store, base: "http://localhost:8080" }));
+ * ```
+ */
+export function handler({ store, base, rpc, onError }: HandlerOptions): Handler {
+  const routes = new Map<string, (req: Request) => Response | Promise<Response>>([
+    ["", form],
+    ["add", (req) => req.method === "POST" ? add(req, store, base) : form(req)],
+    ["api/links", (req) => apiAdd(req, store, base)],
+    ["healthz", (req) => (allow(req, "GET", "HEAD"), new Response("ok"))],
+    ["readyz", (req) => ready(req, store)],
+  ]);
+  if (rpc) {
+    routes.set("rpc", (req) => call(req, rpc));
+    routes.set("rpc/log", (req) => log(req, rpc));
+  }
+
+  return (req) => {
+    const url = req.url;
+    // A URL object would cost more than all the rest: the key stands behind `http://HOST/`.
+    const start = url.indexOf("/", url.charCodeAt(4) === 0x3a ? 7 : 8) + 1;
+    const end = url.indexOf("?", start);
+    let key = end === -1 ? url.slice(start) : url.slice(start, end);
+    if (key.includes("%")) key = decode(key);
+    const route = routes.get(key);
+    if (route === undefined && !key.startsWith("api/")) return redirect(req, store, key, onError);
+    try {
+      const response = route ? route(req) : apiLink(req, store, base, key);
+      return response instanceof Response ? response : response.catch((e) => fail(e, key, onError));
+    } catch (error) {
+      return fail(error, key, onError);
+    }
+  };
+}
+
+/** Answers until there is a store to ask: alive, but not ready. */
+export function starting(req: Request): Response {
+  if (/^\w+:\/\/[^/]*\/healthz(?:\?|$)/.test(req.url)) return new Response("ok");
+  return new Response("starting", { status: 503, headers: { "retry-after": "1" } });
+}
+
+/** Logs each request with its answer, and the milliseconds between. */
+export function accessLog(handler: Handler, log: Logger): Handler {
+  return async (req) => {
+    const start = performance.now();
+    const response = await handler(req);
+    log("info", "request", {
+      method: req.method,
+      url: req.url,
+      status: response.status,
+      ms: Math.round(100 * (performance.now() - start)) / 100,
+    });
+    return response;
+  };
+}
+
+/** `GET /KEY`: the hot path. */
+function redirect(
+  req: Request,
+  store: Store,
+  key: string,
+  onError?: (error: unknown) => void,
+): Response | Promise<Response> {
+  const method = req.method;
+  try {
+    if (method !== "GET" && method !== "HEAD") allow(req, "GET", "HEAD");
+    const url = store.get(key);
+    return typeof url === "string"
+      ? found(url)
+      : url.then(found).catch((error) => fail(error, key, onError));
+  } catch (error) {
+    return fail(error, key, onError);
+  }
+}
+
+function found(url: string): Response {
+  return new Response(null, {
+    status: 302,
+    headers: { location: PLAIN_URL.test(url) ? url : toLocation(url) },
+  });
+}
+
+/** What can stand in a header as it is: all that was added since links are checked. */
+const PLAIN_URL = /^https?:\/\/[!-~]+$/;
+
+/**
+ * What Go's http.Redirect makes of an old entry: a relative path starts at the root, non-ASCII is
+ * percent-encoded, a line break is a space. Control characters, which no header may hold, are
+ * percent-encoded too.
+ */
+export function toLocation(url: string): string {
+  if (!/^(?:[a-z][a-z0-9+.-]*:|\/)/i.test(url)) url = `/${url}`;
+  return url.toWellFormed()
+    .replace(/[\r\n]/g, " ")
+    // deno-lint-ignore no-control-regex
+    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|[^\0-\x7f]+/g, encodeURIComponent)
+    .trim();
+}
+
+function form(req: Request): Response {
+  allow(req, "GET", "HEAD");
+  return page(200, AddForm(new URL(req.url).searchParams.get("url") ?? ""));
+}
+
+/** `POST /add`: the short link, as Go's program gives it, or as a page for a browser. */
+async function add(req: Request, store: Store, base: string): Promise<Response> {
+  const fields = await readForm(req);
+  const html = prefersHTML(req.headers.get("accept") ?? "");
+  let key;
+  try {
+    key = await store.put(fields.get("url") ?? "", fields.get("key") || undefined);
+  } catch (error) {
+    if (!html || !(error instanceof StoreError)) throw error;
+    const result = `<output role="alert">${escapeHTML(error.message)}</output>\n`;
+    return page(STATUS[error.kind], AddForm(fields.get("url") ?? "", result));
+  }
+  const short = `${base}/${key}`;
+  if (!html) return new Response(short);
+  const link = escapeHTML(short);
+  return page(200, AddForm("", `<output><a href="${link}">${link}</a></output>\n`));
+}
+
+/** `POST /api/links` */
+async function apiAdd(req: Request, store: Store, base: string): Promise<Response> {
+  allow(req, "POST");
+  const { url, key } = await readJSON(req);
+  if (typeof url !== "string") throw new HTTPError(400, `"url" must be a string`);
+  if (typeof key !== "string" && key !== undefined) {
+    throw new HTTPError(400, `"key" must be a string`);
+  }
+  const made = await store.put(url, key);
+  return Response.json(link(made, checkURL(url, ""), base), {
+    status: 201,
+    headers: { location: `/api/links/${made}` },
+  });
+}
+
+/** `GET`, `PUT`, `DELETE /api/links/KEY` */
+async function apiLink(req: Request, store: Store, base: string, path: string): Promise<Response> {
+  if (!path.startsWith("api/links/")) throw new HTTPError(404, "not found");
+  const key = path.slice("api/links/".length);
+  allow(req, "GET", "HEAD", "PUT", "DELETE");
+  if (req.method === "PUT") {
+    const { url } = await readJSON(req);
+    if (typeof url !== "string") throw new HTTPError(400, `"url" must be a string`);
+    await store.update(key, url);
+    return Response.json(link(key, checkURL(url, ""), base));
+  }
+  if (req.method === "DELETE") {
+    await store.delete(key);
+    return new Response(null, { status: 204 });
+  }
+  return Response.json(link(key, await store.get(key), base));
+}
+
+function link(key: string, url: string, base: string) {
+  return { key, url, short: `${base}/${encodeURIComponent(key)}` };
+}
+
+async function ready(req: Request, store: Store): Promise<Response> {
+  allow(req, "GET", "HEAD");
+  const health = await store.health();
+  return Response.json(health, { status: health.ready ? 200 : 503 });
+}
+
+/** `POST /rpc`. A body of another type is refused: no page of another site can send JSON. */
+async function call(req: Request, rpc: RPC): Promise<Response> {
+  allow(req, "POST");
+  await authorize(req, rpc.token);
+  if (mediaType(req) !== "application/json") {
+    throw new HTTPError(415, "use content-type application/json");
+  }
+  const answer = await rpc.call(decodeText(await readBody(req, MAX_RPC_BODY)));
+  if (answer === undefined) return new Response(null, { status: 204 });
+  return new Response(answer, { headers: { "content-type": "application/json" } });
+}
+
+/** `GET /rpc/log` */
+async function log(req: Request, rpc: RPC): Promise<Response> {
+  allow(req, "GET");
+  await authorize(req, rpc.token);
+  const params = new URL(req.url).searchParams;
+  const at = params.get("offset") ?? "0";
+  if (at !== "end" && !/^\d{1,15}$/.test(at)) {
+    throw new HTTPError(400, `"offset" must be a number of bytes or "end"`);
+  }
+  const { offset, size, check, body } = await rpc.log(
+    at === "end" ? undefined : Number(at),
+    params.get("check") ?? undefined,
+  );
+  const headers = new Headers({
+    "content-type": "application/jsonl",
+    "cache-control": "no-store",
+    "goto-log-offset": String(offset),
+    "goto-log-size": String(size),
+  });
+  if (check !== undefined) headers.set("goto-log-check", check);
+  return new Response(body, { headers });
+}
+
+/** Refuses whoever doesn't bear the token. Digests have one length and tell nothing of it. */
+async function authorize(req: Request, token?: string): Promise<void> {
+  if (token === undefined) return;
+  const given = req.headers.get("authorization")?.replace(/^bearer +/i, "") ?? "";
+  const [a, b] = await Promise.all(
+    [given, token].map(async (text) =>
+      new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))
+    ),
+  );
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i] ^ b[i];
+  if (difference) throw new HTTPError(401, "a token is needed", { "www-authenticate": "Bearer" });
+}
+
+/** Refuses other methods. */
+function allow(req: Request, ...methods: string[]): void {
+  if (methods.includes(req.method)) return;
+  throw new HTTPError(405, "method not allowed", { allow: methods.join(", ") });
+}
+
+/** The answer to a request that failed: text, or a problem (RFC 9457) under /api. */
+function fail(error: unknown, key: string, onError?: (error: unknown) => void): Response {
+  let status = 500;
+  let message = "internal error";
+  let headers: Record<string, string> = {};
+  if (error instanceof StoreError) {
+    status = STATUS[error.kind];
+    message = error.message;
+    if (status === 503) headers = { "retry-after": "1" };
+  } else if (error instanceof HTTPError) {
+    ({ status, message, headers } = error);
+  } else {
+    onError?.(error);
+  }
+  if (!key.startsWith("api/")) return new Response(message, { status, headers });
+  return Response.json({ title: TITLES[status], status, detail: message }, {
+    status,
+    headers: { ...headers, "content-type": "application/problem+json" },
+  });
+}
+
+function page(status: number, html: string): Response {
+  return new Response(html, {
+    status,
+    headers: {
+      "content-type": "text/html; charset=utf-8",
+      "content-security-policy":
+        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    },
+  });
+}
+
+/** The whole body, if it keeps to `limit` bytes. */
+async function readBody(req: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const tooLarge = () => new HTTPError(413, `the body is larger than ${limit} bytes`);
+  const length = req.headers.get("content-length");
+  if (length !== null) {
+    if (Number(length) > limit) throw tooLarge();
+    return await req.bytes();
+  }
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of req.body ?? []) {
+    size += chunk.length;
+    if (size > limit) throw tooLarge(); // which also cancels the stream
+    chunks.push(chunk);
+  }
+  return await new Blob(chunks).bytes();
+}
+
+function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new HTTPError(400, "the body is not UTF-8");
+  }
+}
+
+async function readForm(req: Request): Promise<{ get(name: string): string | null }> {
+  const type = mediaType(req);
+  if (type === "application/x-www-form-urlencoded") {
+    return new URLSearchParams(decodeText(await readBody(req, MAX_BODY)));
+  }
+  if (type !== "multipart/form-data") {
+    throw new HTTPError(415, "use content-type application/x-www-form-urlencoded");
+  }
+  const headers = { "content-type": req.headers.get("content-type") ?? "" };
+  const form = await new Response(await readBody(req, MAX_BODY), { headers }).formData()
+    .catch(() => {
+      throw new HTTPError(400, "the body is no form");
+    });
+  return {
+    get(name) {
+      const value = form.get(name);
+      return typeof value === "string" ? value : null;
+    },
+  };
+}
+
+async function readJSON(req: Request): Promise<{ [name: string]: unknown }> {
+  if (mediaType(req) !== "application/json") {
+    throw new HTTPError(415, "use content-type application/json");
+  }
+  const text = decodeText(await readBody(req, MAX_BODY));
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === "object" && value !== null) return { ...value };
+  } catch {
+    // Said below.
+  }
+  throw new HTTPError(400, "the body is no JSON object");
+}
+
+function mediaType(req: Request): string {
+  return (req.headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase();
+}
+
+/** Whether `accept` ranks HTML above plain text, as browsers do and curl doesn't. */
+function prefersHTML(accept: string): boolean {
+  const rank = (...types: string[]) => {
+    for (const type of types) {
+      for (const range of accept.toLowerCase().split(",")) {
+        const [name, ...params] = range.split(";").map((part) => part.trim());
+        if (name !== type) continue;
+        return Number(params.find((param) => param.startsWith("q="))?.slice(2) ?? 1);
+      }
+    }
+    return 0;
+  };
+  return rank("text/html", "text/*", "*/*") > rank("text/plain", "text/*", "*/*");
+}
+
+function decode(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path; // no key holds a stray "%", so this one is not found
+  }
+}
+
+function escapeHTML(text: string): string {
+  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+}
