@@ -1,0 +1,150 @@
+/**
+ * The log: a journal's bytes on their way to those who follow it.
+ *
+ * @module
+ */
+import { CHECK_BYTES, Condition, fingerprint, type Log } from "./journal.ts";
+
+/** How often a silent log shows that it is alive, with a blank line, in milliseconds. */
+export const HEARTBEAT_MS = 2000;
+/** A follower that takes nothing for so long, though there is something, is cut off. */
+const STALLED_MS = 30_000;
+const WINDOW_BYTES = 1 << 20;
+const NEWLINE = 10;
+const BLANK = new Uint8Array([NEWLINE]);
+
+/** A log as it is followed: from where, how far it reached at that moment, and what comes. */
+export interface LogStream {
+  offset: number;
+  size: number;
+  /** The fingerprint of the bytes before `offset`. */
+  check?: string;
+  body: ReadableStream<Uint8Array>;
+}
+
+/**
+ * Opens `log` at `offset` (none: its end). Where the caller's `check` shows that its copy differs
+ * from the log before `offset`, the stream starts over at 0.
+ */
+export async function openLog(log: Log, offset?: number, check?: string): Promise<LogStream> {
+  let at = offset ?? log.size;
+  let known = await log.check(at);
+  if (offset !== undefined && offset > 0 && known !== check) {
+    at = 0;
+    known = await log.check(0);
+  }
+  const size = log.size;
+  let next = at;
+  let stalled: ReturnType<typeof setTimeout> | undefined;
+  const body = new ReadableStream<Uint8Array>({
+    // Called when the follower has taken what was there: nothing piles up for a slow one.
+    async pull(controller) {
+      clearTimeout(stalled);
+      try {
+        const bytes = await log.read(next, HEARTBEAT_MS);
+        if (!bytes) return controller.close();
+        next += bytes.length;
+        controller.enqueue(bytes.length > 0 ? bytes : BLANK);
+        stalled = setTimeout(() => controller.error(new Error("stalled")), STALLED_MS);
+      } catch (error) {
+        controller.error(error);
+      }
+    },
+    cancel: () => clearTimeout(stalled),
+  }, { highWaterMark: 0 });
+  return { offset: at, size, check: known, body };
+}
+
+/**
+ * Cuts a followed log into blocks of whole lines. A blank line, which only shows that the log is
+ * alive, gives an empty block: nothing was left to send just then.
+ */
+export async function* wholeLines(
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  let rest: Uint8Array = new Uint8Array();
+  for await (const chunk of body) {
+    const bytes = rest.length > 0 ? concat(rest, chunk) : chunk;
+    let start = 0;
+    let end = 0;
+    for (let at; (at = bytes.indexOf(NEWLINE, end)) !== -1; end = at + 1) {
+      if (at !== end) continue;
+      if (end > start) yield bytes.subarray(start, end);
+      yield bytes.subarray(end, end);
+      start = at + 1;
+    }
+    if (end > start) yield bytes.subarray(start, end);
+    rest = bytes.slice(end);
+  }
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+/**
+ * The last stretch of a log that is followed without being kept: enough to show, after a lost
+ * connection, where it was, and to pass the log on to followers of one's own.
+ */
+export class Window implements Log {
+  #bytes = new Uint8Array(2 * WINDOW_BYTES);
+  #length = 0;
+  #ended = false;
+  #grown = new Condition();
+
+  /** Starts, still empty, at `start`; `startCheck` is the fingerprint of the bytes before. */
+  constructor(private start: number, private startCheck?: string) {}
+
+  get size(): number {
+    return this.start + this.#length;
+  }
+
+  /** An offset whose fingerprint is known, as late as can be. */
+  get anchor(): number {
+    return this.start === 0 || this.#length >= CHECK_BYTES ? this.size : this.start;
+  }
+
+  append(bytes: Uint8Array): void {
+    const capacity = this.#bytes.length;
+    if (this.#length + bytes.length > capacity) {
+      const keep = Math.max(0, Math.min(this.#length, WINDOW_BYTES - bytes.length));
+      this.#bytes.copyWithin(0, this.#length - keep, this.#length);
+      const beyond = Math.max(0, bytes.length - capacity);
+      this.start += this.#length - keep + beyond;
+      this.startCheck = undefined;
+      this.#length = keep;
+      bytes = bytes.subarray(beyond);
+    }
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    this.#grown.notifyAll();
+  }
+
+  async read(offset: number, wait: number): Promise<Uint8Array | undefined> {
+    if (offset === this.size) await this.grown(wait);
+    // The end of a follower's log, too, where it was lost or the follower is too slow for it.
+    if (this.#ended || offset < this.start) return;
+    return this.#bytes.slice(offset - this.start, this.#length);
+  }
+
+  async check(offset: number): Promise<string | undefined> {
+    if (offset === this.start && this.startCheck !== undefined) return this.startCheck;
+    const from = Math.max(0, offset - CHECK_BYTES);
+    if (from < this.start || offset > this.size) return;
+    return await fingerprint(this.#bytes.slice(from - this.start, offset - this.start));
+  }
+
+  /** Resolves when the log has grown, or was lost, or after `ms` milliseconds. */
+  async grown(ms: number): Promise<void> {
+    if (!this.#ended) await this.#grown.wait(ms);
+  }
+
+  /** Lets followers go. */
+  end(): void {
+    this.#ended = true;
+    this.#grown.notifyAll();
+  }
+}
