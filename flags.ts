@@ -1,0 +1,193 @@
+/**
+ * The command line: one table, which is parsed, read from the environment, and printed as help.
+ *
+ * @module
+ */
+import { parseArgs } from "node:util";
+
+/** A flag: what it may be, and what it means. `parse` throws what is allowed. */
+interface Flag<T> {
+  default: string;
+  /** What the help calls its value; a flag without one is true when it is there. */
+  arg?: string;
+  help: string;
+  parse: (text: string) => T;
+}
+
+/** Where to listen. */
+export interface Address {
+  /** "" for all addresses. */
+  hostname: string;
+  port: number;
+}
+
+const FLAGS = {
+  http: flag(":8080", "ADDR", "listen address: :port (all addresses) or host:port", parseAddress),
+  host: flag(
+    "",
+    "HOST",
+    "what short links start with (localhost and the port of -http)",
+    parseHost,
+  ),
+  file: flag("", "FILE", "the master's journal (store.jsonl); on a replica: a mirror's", String),
+  rpc: flag("false", undefined, "serve RPC to replicas", parseBoolean),
+  master: flag("", "ADDR", "be a replica of this master; several, comma-separated", parseMasters),
+  threads: flag("1", "N", "answer HTTP on so many threads (0: one per core)", parseCount(256)),
+  cache: flag("1000000", "N", "most links a replica keeps in memory", parseCount(16_000_000)),
+  keys: flag("counter", "KIND", "counter, or random (not guessable)", oneOf("counter", "random")),
+  sync: flag("always", "WHEN", "always, or none: leave it to the OS", oneOf("always", "none")),
+  "rpc-token": flag("", "TOKEN", "required of replicas", String),
+  log: flag(
+    "text",
+    "FORM",
+    "how events are written to stderr: text or json",
+    oneOf("text", "json"),
+  ),
+  access: flag("false", undefined, "also log every request", parseBoolean),
+  compact: flag("false", undefined, "drop superseded lines from -file, and exit", parseBoolean),
+  repair: flag("false", undefined, "move bad lines of -file to FILE.bad", parseBoolean),
+  healthcheck: flag(
+    "false",
+    undefined,
+    "ask the server at -http whether it is alive",
+    parseBoolean,
+  ),
+  version: flag("false", undefined, "print the version", parseBoolean),
+  help: flag("false", undefined, "print this", parseBoolean),
+};
+
+/** The value of every flag. */
+export type Flags = { [Name in keyof typeof FLAGS]: ReturnType<(typeof FLAGS)[Name]["parse"]> };
+
+/** A command line that can't be understood: one line that says why. */
+export class UsageError extends Error {}
+
+/**
+ * Reads a command line in Go's spelling; where it is silent, the environment.
+ *
+ * @throws {UsageError} an unknown flag, or a value that isn't allowed
+ * @example
+ * ```ts
+ * parseFlags(["-http=:9000", "-rpc"], () => undefined).http.port; // 9000
+ * ```
+ */
+export function parseFlags(args: string[], env: (name: string) => string | undefined): Flags {
+  const given = new Map<string, { text: string; from: string }>();
+  for (const name of Object.keys(FLAGS)) {
+    const variable = `GOTO_${name.toUpperCase().replaceAll("-", "_")}`;
+    const text = env(variable);
+    if (text) given.set(name, { text, from: variable });
+  }
+  const names = Object.entries<Flag<unknown>>(FLAGS);
+  const { tokens } = parseArgs({
+    // Go takes one dash or two.
+    args: args.map((arg) => arg === "-h" ? "--help" : arg.replace(/^-(?=[^-])/, "--")),
+    options: Object.fromEntries(
+      names.map((
+        [name, { arg }],
+      ) => [name, { type: arg ? "string" as const : "boolean" as const }]),
+    ),
+    strict: false,
+    tokens: true,
+  });
+  for (const token of tokens) {
+    if (token.kind === "option-terminator") continue;
+    if (token.kind === "positional") throw new UsageError(`unexpected argument "${token.value}"`);
+    const flag = names.find(([name]) => name === token.name)?.[1];
+    if (!flag) throw new UsageError(`unknown flag -${token.name}; -help lists them`);
+    // A flag with a value takes what comes next, and that was no flag: it was forgotten.
+    if (token.value === undefined && flag.arg) {
+      throw new UsageError(`-${token.name} needs a value: ${flag.help}`);
+    }
+    given.set(token.name, { text: token.value ?? "true", from: `-${token.name}` });
+  }
+  const values = names.map(([name, flag]) => {
+    const { text, from } = given.get(name) ?? { text: flag.default, from: name };
+    try {
+      return [name, flag.parse(text)];
+    } catch (error) {
+      const allowed = error instanceof Error ? error.message : error;
+      throw new UsageError(`${from}: "${text}" is not allowed: ${allowed}`);
+    }
+  });
+  return Object.fromEntries(values) as Flags;
+}
+
+/** The text of `-help`. */
+export function help(): string {
+  const lines = Object.entries<Flag<unknown>>(FLAGS).map(([name, flag]) => {
+    const left = flag.arg ? `-${name} ${flag.arg}` : `-${name}`;
+    const standard = flag.arg && flag.default ? ` (default ${flag.default})` : "";
+    return `  ${left.padEnd(18)} ${flag.help}${standard}`;
+  });
+  return `goto shortens URLs.
+
+  goto                                  a master on :8080, its links in store.jsonl
+  goto -rpc                             the same, and replicas may ask it
+  goto -master=HOST:8080 -http=:8081    a replica
+
+${lines.join("\n")}
+
+Every flag can be set in the environment too: GOTO_HTTP, GOTO_RPC_TOKEN, ...
+`;
+}
+
+function flag<T>(
+  standard: string,
+  arg: string | undefined,
+  help: string,
+  parse: (text: string) => T,
+): Flag<T> {
+  return { default: standard, arg, help, parse };
+}
+
+function oneOf<T extends string>(...allowed: T[]): (text: string) => T {
+  return (text) => {
+    const value = allowed.find((one) => one === text);
+    if (value === undefined) throw new Error(`use ${allowed.join(" or ")}`);
+    return value;
+  };
+}
+
+function parseBoolean(text: string): boolean {
+  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return true;
+  if (/^(?:0|f|F|false|FALSE|False)$/.test(text)) return false;
+  throw new Error("use true or false");
+}
+
+function parseCount(most: number): (text: string) => number {
+  return (text) => {
+    if (!/^\d{1,9}$/.test(text) || Number(text) > most) {
+      throw new Error(`use a number from 0 to ${most}`);
+    }
+    return Number(text);
+  };
+}
+
+function parseAddress(text: string): Address {
+  const [, hostname, port] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
+  const name = hostname?.replace(/^\[(.*)\]$/, "$1");
+  const bare = name === hostname ? /^[^\s:/[\]]*$/ : /^[\da-fA-F:.%]+$/;
+  if (port === undefined || Number(port) > 65535 || !bare.test(name)) {
+    throw new Error("use :port or host:port, with a port up to 65535");
+  }
+  return { hostname: name, port: Number(port) };
+}
+
+/** What short links start with: a scheme, a host, perhaps a path, and no "/" at the end. */
+function parseHost(text: string): string {
+  return text && parseOrigin(text);
+}
+
+function parseMasters(text: string): string[] {
+  if (text === "") return [];
+  return text.split(",").map((part) => parseOrigin(part.trim().replace(/^:/, "localhost:")));
+}
+
+function parseOrigin(text: string): string {
+  const url = URL.parse(/^https?:\/\//i.test(text) ? text : `http://${text}`);
+  if (url === null || url.host === "" || url.search || url.hash || url.username || url.password) {
+    throw new Error("use host:port, or a URL that starts with http:// or https://");
+  }
+  return url.href.replace(/\/+$/, "");
+}

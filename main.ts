@@ -1,0 +1,259 @@
+/**
+ * goto: a URL shortener. Its flags make it a master, which owns the links, or a replica.
+ *
+ * @module
+ */
+import config from "./deno.json" with { type: "json" };
+import { type Address, type Flags, help, parseFlags, UsageError } from "./flags.ts";
+import { accessLog, type Handler, handler, starting } from "./handlers.ts";
+import { Journal, JournalError, type Logger } from "./journal.ts";
+import { ProxyStore } from "./replica.ts";
+import { Client, HTTPTransport, serveRPC, type Transport } from "./rpc.ts";
+import { type Store, URLStore } from "./store.ts";
+import { PortTransport, type Service, workerPort, Workers } from "./threads.ts";
+
+const GRACE_MS = 10_000; // for what is in flight at a shutdown
+const SAME_SIGNAL_MS = 100; // a terminal and a parent may pass on one signal twice
+const HEALTHCHECK_MS = 2000;
+
+/** What a worker needs to know. */
+interface WorkerConfig {
+  flags: Flags;
+  base: string;
+  port: number;
+}
+
+/** Runs the program and gives its exit code. */
+async function main(): Promise<number> {
+  const flags = parseFlags(Deno.args, (name) => Deno.env.get(name));
+  if (flags.help) return print(help());
+  if (flags.version) {
+    return print(`goto ${config.version} (deno ${Deno.version.deno}, ${Deno.build.target})\n`);
+  }
+  if (flags.healthcheck) return await healthcheck(flags.http);
+
+  const log = logger(flags.log);
+  const stop = untilSignal();
+  if (flags.compact) return await compact(flags);
+
+  const threads = flags.threads || navigator.hardwareConcurrency;
+  let answer: Handler = starting;
+  const server = listen(flags.http, threads > 1, (req) => answer(req));
+  const { port } = server.addr;
+  const base = flags.host || `http://localhost:${port}`;
+
+  const store = flags.master.length > 0
+    ? await openReplica(flags, log)
+    : await openMaster(flags, base, log);
+  const service: Service = {
+    call: serveRPC(store, (error) => log("error", "a call failed", { reason: String(error) })),
+    log: (offset, check) => store.openLog(offset, check),
+  };
+  answer = handle(store, service, flags, base, log);
+  const workers = new Workers(import.meta.url, service, log);
+  if (threads > 1 && hasReusePort(log)) {
+    await workers.start(threads - 1, { flags, base, port } satisfies WorkerConfig);
+  }
+  log("info", "serving", {
+    role: flags.master.length > 0 ? "replica" : "master",
+    url: `http://${hostOf(flags.http)}:${port}`,
+    links: store.count,
+    ...(flags.master.length > 0 ? { master: flags.master.join(",") } : {}),
+    ...(store.file === undefined ? {} : { file: store.file }),
+    threads: 1 + workers.count,
+  });
+  if (flags.rpc && !flags["rpc-token"] && !/^(localhost|127\..*|::1)$/.test(flags.http.hostname)) {
+    log("warn", "without -rpc-token, whoever reaches this address may change every link");
+  }
+
+  log("info", "shutting down", { signal: await stop });
+  const finished = Promise.all([server.shutdown(), workers.stop(GRACE_MS)]);
+  const timer = setTimeout(() => log("warn", "gave up on slow requests"), GRACE_MS);
+  await store.endLogs();
+  await Promise.race([finished, new Promise((resolve) => setTimeout(resolve, GRACE_MS))]);
+  clearTimeout(timer);
+  await store.close();
+  log("info", "stopped", { links: store.count });
+  return 0;
+}
+
+/** Runs a thread beside the main one: a replica of it, on the same port. */
+async function work(): Promise<void> {
+  const { port, config } = await workerPort<WorkerConfig>();
+  const { flags, base } = config;
+  const log = logger(flags.log);
+  const client = new Client([new PortTransport(port)]);
+  const store = new ProxyStore(client, { cache: flags.cache, thread: true });
+  store.follow();
+  const service: Service = {
+    call: serveRPC(store),
+    log: (offset, check) => store.openLog(offset, check),
+  };
+  const address = { ...flags.http, port: config.port };
+  const server = listen(address, true, handle(store, service, flags, base, log));
+  port.addEventListener("message", async ({ data }) => {
+    if (data.kind !== "stop") return;
+    store.endLogs();
+    await server.shutdown();
+    port.postMessage({ kind: "stopped" });
+  });
+  port.postMessage({ kind: "started" });
+}
+
+async function openMaster(flags: Flags, base: string, log: Logger): Promise<URLStore> {
+  const { keys, repair } = flags;
+  const sync = flags.sync === "always";
+  const journal = await Journal.open(flags.file || "store.jsonl", { sync, repair, log });
+  const store = new URLStore(journal, { keys, host: new URL(base).host });
+  await store.load();
+  return store;
+}
+
+async function openReplica(flags: Flags, log: Logger): Promise<ProxyStore> {
+  const token = flags["rpc-token"] || undefined;
+  const transports: Transport[] = flags.master.map((url) => new HTTPTransport(url, token));
+  const client = new Client(transports, (up, master, error) => {
+    if (up) log("info", "the master answers", { master });
+    else log("warn", "lost the master", { master, reason: reasonOf(error) });
+  });
+  const file = flags.file || undefined;
+  const store = new ProxyStore(client, {
+    cache: flags.cache,
+    file,
+    sync: flags.sync === "always",
+    log,
+  });
+  await store.load();
+  store.follow();
+  return store;
+}
+
+function handle(store: Store, service: Service, flags: Flags, base: string, log: Logger): Handler {
+  const answer = handler({
+    store,
+    base,
+    rpc: flags.rpc ? { ...service, token: flags["rpc-token"] || undefined } : undefined,
+    onError: (error) => log("error", "a request failed", { reason: String(error) }),
+  });
+  return flags.access ? accessLog(answer, log) : answer;
+}
+
+/** Listens; "" for a host means all addresses, IPv6 and IPv4, as in Go. */
+function listen({ hostname, port }: Address, reusePort: boolean, handler: Handler) {
+  const onListen = () => {};
+  const onError = () => new Response("internal error", { status: 500 });
+  const on = (hostname: string) =>
+    Deno.serve({ hostname, port, reusePort, onListen, onError }, handler);
+  try {
+    if (hostname !== "") return on(hostname);
+    try {
+      return on("::");
+    } catch (error) {
+      if (error instanceof Deno.errors.AddrInUse) throw error;
+      return on("0.0.0.0"); // a machine without IPv6
+    }
+  } catch (error) {
+    throw new UsageError(`can't listen on ${hostname}:${port}: ${reasonOf(error)}`);
+  }
+}
+
+function hostOf({ hostname }: Address): string {
+  return hostname.includes(":") ? `[${hostname}]` : hostname || "localhost";
+}
+
+function hasReusePort(log: Logger): boolean {
+  if (Deno.build.os === "linux" || Deno.build.os === "darwin") return true;
+  log("warn", "this platform can't share a port between threads: going on with one");
+  return false;
+}
+
+/** Resolves with the first signal to end; another one ends the program at once. */
+function untilSignal(): Promise<Deno.Signal> {
+  const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
+  let first = 0;
+  const windows = Deno.build.os === "windows";
+  for (const signal of ["SIGINT", windows ? "SIGBREAK" : "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {
+      if (first && performance.now() - first > SAME_SIGNAL_MS) Deno.exit(130);
+      first ||= performance.now();
+      resolve(signal);
+    });
+  }
+  // A limit on the size of files shall be an error of the write, not the end of the program.
+  if (!windows) Deno.addSignalListener("SIGXFSZ", () => {});
+  return promise;
+}
+
+async function compact(flags: Flags): Promise<number> {
+  const path = flags.file || "store.jsonl";
+  if (!await Deno.stat(path).then(() => true, () => false)) {
+    throw new JournalError(`${path}: No such file`);
+  }
+  const journal = await Journal.open(path, { repair: flags.repair, log: logger(flags.log) });
+  const { lines, bytes } = await journal.compact();
+  await journal.close();
+  const count = (n: number) => n.toLocaleString("en-US");
+  return print(
+    `${path}: ${count(lines[0])} lines, ${count(bytes[0])} bytes before; ` +
+      `${count(lines[1])} lines, ${count(bytes[1])} bytes after\n`,
+  );
+}
+
+/** Asks the server at `address` whether it is alive: 0 if so, 1 if not. */
+async function healthcheck({ hostname, port }: Address): Promise<number> {
+  const host = hostOf({ hostname: /^(0\.0\.0\.0|::)$/.test(hostname) ? "" : hostname, port });
+  const signal = AbortSignal.timeout(HEALTHCHECK_MS);
+  try {
+    const response = await fetch(`http://${host}:${port}/healthz`, { signal });
+    if (response.status !== 200) throw new Error(`status ${response.status}`);
+    return print("ok\n");
+  } catch (error) {
+    console.error(`goto: ${host}:${port} is not alive: ${reasonOf(error)}`);
+    return 1;
+  }
+}
+
+function print(text: string): number {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
+  return 0;
+}
+
+/** Writes events to stderr, one a line. */
+function logger(form: Flags["log"]): Logger {
+  const encoder = new TextEncoder();
+  return (level, msg, fields = {}) => {
+    const time = new Date().toISOString();
+    const text = form === "json"
+      ? JSON.stringify({ time, level, msg, ...fields })
+      : [time, level.padEnd(5), msg, ...Object.entries(fields).map(pair)].join(" ");
+    try {
+      Deno.stderr.writeSync(encoder.encode(`${text}\n`));
+    } catch {
+      // Nobody reads it: no reason to stop serving.
+    }
+  };
+}
+
+/** A field as logfmt has it. */
+function pair([name, value]: [string, unknown]): string {
+  const text = String(value);
+  return `${name}=${/^[!#-<>-~]+$/.test(text) ? text : JSON.stringify(text)}`;
+}
+
+/** What went wrong; of a failed fetch, why. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}
+
+if ("WorkerGlobalScope" in globalThis) {
+  await work();
+} else if (import.meta.main) {
+  try {
+    Deno.exit(await main());
+  } catch (error) {
+    const expected = error instanceof UsageError || error instanceof JournalError;
+    console.error(`goto: ${expected ? error.message : error}`);
+    Deno.exit(error instanceof UsageError ? 2 : 1);
+  }
+}
