@@ -1,0 +1,60 @@
+/**
+ * Runs the tests, also on networks that reach npm but not JSR: there, thin adapters over Deno's own
+ * modules (tests/offline/) take the place of `@std/assert` and `@std/testing`.
+ *
+ * Arguments are passed on to `deno test`.
+ *
+ * @module
+ */
+import config from "../deno.json" with { type: "json" };
+
+const root = `${import.meta.dirname}/..`;
+
+/** Whether the modules that the tests import can be had: from the cache, or else from JSR. */
+async function reachable(specifiers: string[], ms: number): Promise<boolean> {
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: ["cache", "--quiet", ...specifiers],
+    cwd: root,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+    signal: AbortSignal.timeout(ms),
+  }).output();
+  return success;
+}
+
+const online = await reachable(Object.values(config.imports), 5000);
+if (!online) console.log("JSR is out of reach: testing with the adapters in tests/offline/");
+
+const temp = await Deno.makeTempDir({ prefix: "goto_test_" });
+try {
+  const tests = new Deno.Command(Deno.execPath(), {
+    args: [
+      "test",
+      ...(online ? [] : ["--import-map=tests/offline/import_map.json"]),
+      "--no-prompt",
+      "--allow-net=127.0.0.1,localhost,[::1],0.0.0.0,[::]",
+      `--allow-read=.,${temp}`,
+      `--allow-write=${temp}`,
+      "--allow-env=GOTO_*",
+      "--allow-run", // not narrower: tests start this Deno, a compiled binary, sh, strace, ...
+      ...Deno.args,
+    ],
+    cwd: root,
+    env: {
+      TMPDIR: temp,
+      // Off by default since Deno 2.8. As variables, since older versions do not know the flags.
+      DENO_TEST_SANITIZE_OPS: "1",
+      DENO_TEST_SANITIZE_RESOURCES: "1",
+    },
+  }).spawn();
+
+  // A Ctrl-C reaches the tests as well; wait for them to end, then clean up.
+  Deno.addSignalListener("SIGINT", () => {});
+  if (Deno.build.os !== "windows") {
+    Deno.addSignalListener("SIGTERM", () => tests.kill("SIGTERM"));
+  }
+  Deno.exitCode = (await tests.status).code;
+} finally {
+  await Deno.remove(temp, { recursive: true });
+}
