@@ -109,10 +109,11 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
     ["healthz", (req) => (allow(req, "GET", "HEAD"), new Response("ok"))],
     ["readyz", (req) => ready(req, store)],
   ]);
-  if (rpc) {
-    routes.set("rpc", (req) => call(req, rpc));
-    routes.set("rpc/log", (req) => log(req, rpc));
-  }
+  const noRPC = () => {
+    throw new HTTPError(404, "not found: RPC is served with -rpc");
+  };
+  routes.set("rpc", rpc ? (req) => call(req, rpc) : noRPC);
+  routes.set("rpc/log", rpc ? (req) => log(req, rpc) : noRPC);
 
   return (req) => {
     const url = req.url;
