@@ -67,14 +67,15 @@ class HTTPError extends Error {
   }
 }
 
-/** The form that Go's program shows; `url` fills it in. */
-export function AddForm(url = "", result = ""): string {
+/** The form that Go's program shows, filled in with `url` and `key`, below what came of the last. */
+export function AddForm(url = "", key = "", result = ""): string {
   return `<!DOCTYPE html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>goto</title>
 <style>
+  :root { color-scheme: light dark }
   body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 36rem; margin: 12vh auto; padding: 0 1rem }
   form { display: grid; gap: .6rem }
   label { display: grid }
@@ -86,7 +87,9 @@ ${result}<form method="POST" action="/add">
   <label>URL <input name="url" required autofocus maxlength="8192" value="${
     escapeHTML(url)
   }"></label>
-  <label>Key (optional) <input name="key" maxlength="64" pattern="[A-Za-z0-9_\\-]+"></label>
+  <label>Key (optional) <input name="key" maxlength="64" pattern="[A-Za-z0-9_\\-]+" value="${
+    escapeHTML(key)
+  }"></label>
   <button>Add</button>
 </form>
 </html>
@@ -205,19 +208,21 @@ function form(req: Request): Response {
 /** `POST /add`: the short link, as Go's program gives it, or as a page for a browser. */
 async function add(req: Request, store: Store, base: string): Promise<Response> {
   const fields = await readForm(req);
+  const url = fields.get("url") ?? "";
+  const wish = fields.get("key") ?? "";
   const html = prefersHTML(req.headers.get("accept") ?? "");
   let key;
   try {
-    key = await store.put(fields.get("url") ?? "", fields.get("key") || undefined);
+    key = await store.put(url, wish || undefined);
   } catch (error) {
     if (!html || !(error instanceof StoreError)) throw error;
     const result = `<output role="alert">${escapeHTML(error.message)}</output>\n`;
-    return page(STATUS[error.kind], AddForm(fields.get("url") ?? "", result));
+    return page(STATUS[error.kind], AddForm(url, wish, result));
   }
   const short = `${base}/${key}`;
   if (!html) return new Response(short);
   const link = escapeHTML(short);
-  return page(200, AddForm("", `<output><a href="${link}">${link}</a></output>\n`));
+  return page(200, AddForm("", "", `<output><a href="${link}">${link}</a></output>\n`));
 }
 
 /** `POST /api/links` */
