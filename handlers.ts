@@ -187,17 +187,32 @@ function found(url: string): Response {
 const PLAIN_URL = /^https?:\/\/[!-~]+$/;
 
 /**
- * What Go's http.Redirect makes of an old entry: a relative path starts at the root, non-ASCII is
- * percent-encoded, a line break is a space. Control characters, which no header may hold, are
+ * What Go's http.Redirect makes of an old entry: a path starts at the root, without dots; non-ASCII
+ * is percent-encoded; a line break is a space. Other control characters, which Deno can't send, are
  * percent-encoded too.
  */
 export function toLocation(url: string): string {
-  if (!/^(?:[a-z][a-z0-9+.-]*:|\/)/i.test(url)) url = `/${url}`;
-  return url.toWellFormed()
+  return (isPath(url) ? cleanPath(url) : url).toWellFormed()
     .replace(/[\r\n]/g, " ")
-    // deno-lint-ignore no-control-regex
-    .replace(/[\0-\x08\x0b\x0c\x0e-\x1f\x7f]|[^\0-\x7f]+/g, encodeURIComponent)
+    .replace(/[^\t -~]+/g, (text) => encodeURIComponent(text).toLowerCase())
     .trim();
+}
+
+/** Whether Go takes `url` for a path: it can parse it, and finds neither scheme nor host. */
+function isPath(url: string): boolean {
+  // deno-lint-ignore no-control-regex
+  return !/^(?:[^/?#]*:|\/\/[^/?#]|[^#]*[\0-\x1f\x7f]|(?:[^?#]*|[^#]*#.*)%(?![\da-f]{2}))/is
+    .test(url);
+}
+
+function cleanPath(url: string): string {
+  const [, path = "", query = ""] = /^([^?]*)(.*)$/s.exec(url) ?? [];
+  const segments: string[] = [];
+  for (const segment of path.split("/")) {
+    if (segment === "..") segments.pop();
+    else if (segment !== "" && segment !== ".") segments.push(segment);
+  }
+  return `/${segments.join("/")}${path.endsWith("/") && segments.length > 0 ? "/" : ""}${query}`;
 }
 
 function form(req: Request): Response {
