@@ -1,0 +1,429 @@
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { Journal } from "../journal.ts";
+import {
+  checkKey,
+  checkURL,
+  genKey,
+  randomKey,
+  type Refusal,
+  RESERVED,
+  StoreError,
+  URLStore,
+  type URLStoreOptions,
+} from "../store.ts";
+import { tempDir } from "./processes.ts";
+
+const URL1 = "https://example.com/1";
+const URL2 = "https://example.com/2";
+
+/** A store in `dir`, with what an earlier one left there. It is closed when disposed of. */
+async function open(dir: { path: string }, options?: URLStoreOptions) {
+  const store = new URLStore(await Journal.open(`${dir.path}/store.jsonl`), options);
+  await store.load();
+  return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
+}
+
+function lines(dir: { path: string }): string[] {
+  return Deno.readTextFileSync(`${dir.path}/store.jsonl`).split("\n").slice(0, -1);
+}
+
+async function assertRefuses(kind: Refusal, fn: () => unknown) {
+  // deno-lint-ignore require-await
+  const error = await assertRejects(async () => fn(), StoreError);
+  assertEquals(error.kind, kind);
+}
+
+it("genKey() counts in base 62, from 0 over a and A to Z", () => {
+  const keys: [number, string][] = [
+    [0, "0"],
+    [9, "9"],
+    [10, "a"],
+    [35, "z"],
+    [36, "A"],
+    [61, "Z"],
+    [62, "10"],
+    [3843, "ZZ"],
+    [3844, "100"],
+    [39_259, "add"],
+    [2 ** 53 - 1, "FfGNdXsE7"],
+  ];
+  for (const [n, key] of keys) assertEquals(genKey(n), key);
+});
+
+it("randomKey() gives 10 digits of base 62, each as likely as the others", () => {
+  const keys = Array.from({ length: 10_000 }, randomKey);
+  assertEquals(new Set(keys).size, keys.length);
+  const counts = new Map<string, number>();
+  for (const key of keys) {
+    assertMatch(key, /^[0-9a-zA-Z]{10}$/);
+    for (const digit of key) counts.set(digit, (counts.get(digit) ?? 0) + 1);
+  }
+  assertEquals(counts.size, 62);
+  // 100,000 / 62 is 1,613, and 300 more or less are over seven standard deviations.
+  for (const count of counts.values()) assert(Math.abs(count - 1613) < 300, `${count} of a digit`);
+});
+
+it("URLStore.put() counts up", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  for (const key of ["0", "1", "2"]) assertEquals(await store.put(URL1), key);
+});
+
+it("URLStore.put() skips reserved keys", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  const expected = Array.from({ length: 40_010 }, (_, n) => genKey(n))
+    .filter((key) => key !== "add" && key !== "api");
+  const keys = await Promise.all(expected.map(() => store.put(URL1)));
+  assertEquals(keys.length, 40_008);
+  assertEquals(keys.findIndex((key, i) => key !== expected[i]), -1);
+});
+
+it("URLStore.put() skips keys that were chosen before the counter got there", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  await store.put(URL1, "1");
+  const [zero, , two, three] = await Promise.all([
+    store.put(URL1),
+    store.put(URL1, "2"),
+    store.put(URL1),
+    store.put(URL1),
+  ]);
+  assertEquals([zero, two, three], ["0", "3", "4"]);
+});
+
+it("URLStore.put() hands out no key twice, also after deletes and restarts", async () => {
+  using dir = tempDir();
+  const keys: string[] = [];
+  for (let run = 0; run < 3; run++) {
+    await using store = await open(dir);
+    for (let n = 0; n < 3; n++) {
+      const key = await store.put(URL1);
+      keys.push(key);
+      await store.delete(key);
+    }
+    keys.push(await store.put(URL1));
+    await store.put(URL1, `chosen-${run}`);
+    assertEquals(store.count, 2 * (run + 1));
+  }
+  assertEquals(new Set(keys).size, 12);
+});
+
+it("URLStore.put() makes keys that can't be guessed, if asked to", async () => {
+  using dir = tempDir();
+  await using store = await open(dir, { keys: "random" });
+  const key = await store.put(URL1);
+  assertMatch(key, /^[0-9a-zA-Z]{10}$/);
+  assertEquals(store.get(key), URL1);
+});
+
+it("URLStore.put() stores the URL as a browser would write it", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  await store.put(" HTTPS://EXAMPLE.com:443/päth ", "a");
+  assertEquals(store.get("a"), "https://example.com/p%C3%A4th");
+  assertEquals(lines(dir), [`{"Key":"a","URL":"https://example.com/p%C3%A4th"}`]);
+});
+
+it("URLStore.put() shows a link no sooner than it is in the file", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  const put = store.put(URL1, "a");
+  assertThrows(() => store.get("a"), StoreError, "key not found");
+  await put;
+  assertEquals(store.get("a"), URL1);
+  assertEquals(lines(dir), [`{"Key":"a","URL":"${URL1}"}`]);
+});
+
+it("URLStore.put() refuses a key that is taken, reserved or malformed, and uses up none", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  await store.put(URL1, "taken");
+  await assertRefuses("exists", () => store.put(URL2, "taken"));
+  await assertRefuses("invalid key", () => store.put(URL2, "healthz"));
+  await assertRefuses("invalid key", () => store.put(URL2, "a b"));
+  await assertRefuses("invalid url", () => store.put("nonsense"));
+  assertEquals(store.get("taken"), URL1);
+  assertEquals(await store.put(URL1), "0");
+});
+
+it("URLStore.put() gives a key that many ask for at once to exactly one", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  const urls = Array.from({ length: 100 }, (_, n) => `https://example.com/${n}`);
+  const results = await Promise.allSettled(urls.map((url) => store.put(url, "wanted")));
+  const won = urls.filter((_, n) => results[n].status === "fulfilled");
+  assertEquals(won.length, 1);
+  assertEquals(store.get("wanted"), won[0]);
+  for (const result of results) {
+    if (result.status === "rejected") assertEquals(result.reason.message, "key already exists");
+  }
+  assertEquals(lines(dir).length, 1);
+});
+
+it("URLStore.put() lets a deleted key be chosen again", async () => {
+  using dir = tempDir();
+  {
+    await using store = await open(dir);
+    await store.put(URL1, "a");
+    await store.delete("a");
+    await store.put(URL2, "a");
+    assertEquals(store.count, 1);
+  }
+  await using store = await open(dir);
+  assertEquals(store.get("a"), URL2);
+  assertEquals(store.count, 1);
+});
+
+it("URLStore.put() repeated with its id gives the first answer and adds nothing", async () => {
+  using dir = tempDir();
+  {
+    await using store = await open(dir);
+    const first = [store.put(URL1, undefined, "x"), store.put(URL1, undefined, "x")];
+    assertEquals(await Promise.all(first), ["0", "0"]);
+    assertEquals(await store.put(URL2, "other", "x"), "0");
+    assertEquals(await store.put(URL1, undefined, "y"), "1");
+  }
+  await using store = await open(dir); // after a restart
+  assertEquals(await store.put(URL1, undefined, "x"), "0");
+  assertEquals(await store.put(URL1, "chosen", "y"), "1");
+  assertEquals(lines(dir).length, 2);
+});
+
+it("URLStore.put() that was refused may be tried again with its id", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  await store.put(URL1, "a");
+  await assertRefuses("exists", () => store.put(URL2, "a", "x"));
+  await store.delete("a");
+  assertEquals(await store.put(URL2, "a", "x"), "a");
+  assertEquals(store.get("a"), URL2);
+});
+
+it("URLStore.put() refuses when 65,536 changes wait for the disk", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  const puts = Array.from({ length: 65_537 }, () => store.put(URL1));
+  const results = await Promise.allSettled(puts);
+  assertEquals(results.filter(({ status }) => status === "fulfilled").length, 65_536);
+  const last = results[65_536];
+  assertEquals(last.status === "rejected" && last.reason.kind, "unavailable");
+  assertEquals(lines(dir).length, 65_536);
+  await store.put(URL1); // there is room again
+});
+
+it("URLStore.get() answers at once, without a promise", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  await store.put(URL1, "a");
+  assertEquals(store.get("a"), URL1);
+  assertThrows(() => store.get("b"), StoreError, "key not found");
+  assertThrows(() => store.get("__proto__"), StoreError, "key not found");
+});
+
+it("URLStore.update() changes a link for good", async () => {
+  using dir = tempDir();
+  {
+    await using store = await open(dir);
+    await store.put(URL1, "a");
+    await store.update("a", URL2);
+    assertEquals(store.get("a"), URL2);
+    assertEquals(store.count, 1);
+  }
+  await using store = await open(dir);
+  assertEquals(store.get("a"), URL2);
+});
+
+it("URLStore.update() refuses an unknown or deleted key and a bad URL", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  await store.put(URL1, "a");
+  await assertRefuses("invalid url", () => store.update("a", "javascript:alert(1)"));
+  assertEquals(store.get("a"), URL1);
+  await assertRefuses("not found", () => store.update("b", URL2));
+  await store.delete("a");
+  await assertRefuses("not found", () => store.update("a", URL2));
+});
+
+it("URLStore.update() repeated with its id does not undo what came after", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  await store.put(URL1, "a");
+  await store.update("a", URL2, "x");
+  await store.update("a", URL1, "y");
+  await store.update("a", URL2, "x");
+  assertEquals(store.get("a"), URL1);
+});
+
+it("URLStore.update() and delete() wait for the key that is on its way to the disk", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  const results = await Promise.all([
+    store.put(URL1, "a"),
+    store.update("a", URL2),
+    store.delete("a"),
+    store.put(URL2, "a"),
+  ]);
+  assertEquals(results, ["a", undefined, undefined, "a"]);
+  assertEquals(lines(dir).map((line) => JSON.parse(line).URL), [URL1, URL2, "", URL2]);
+});
+
+it("URLStore.delete() deletes for good", async () => {
+  using dir = tempDir();
+  {
+    await using store = await open(dir);
+    await store.put(URL1, "a");
+    await store.delete("a");
+    await assertRefuses("not found", () => store.get("a"));
+    await assertRefuses("not found", () => store.delete("a"));
+    assertEquals(store.count, 0);
+  }
+  await using store = await open(dir);
+  await assertRefuses("not found", () => store.get("a"));
+  assertEquals(store.count, 0);
+});
+
+it("URLStore.delete() repeated with its id does not delete what came after", async () => {
+  using dir = tempDir();
+  await using store = await open(dir);
+  await store.put(URL1, "a");
+  await store.delete("a", "x");
+  await store.put(URL2, "a");
+  await store.delete("a", "x");
+  assertEquals(store.get("a"), URL2);
+});
+
+it("URLStore.load() takes the last line of a key, unknown fields, and URLs as they are", async () => {
+  using dir = tempDir();
+  await Deno.writeTextFile(
+    `${dir.path}/store.jsonl`,
+    `{"Key":"a","URL":"first"}
+{"Key":"gone","URL":"${URL1}"}
+{"URL":"javascript:1","Extra":[1],"Key":"a"}
+{"Key":"gone","URL":""}
+{"Key":"odd key/é","URL":"foo\\u0026\\"bar\\""}
+`,
+  );
+  await using store = await open(dir);
+  assertEquals(Object.fromEntries(store.urls), {
+    a: "javascript:1",
+    gone: "",
+    "odd key/é": `foo&"bar"`,
+  });
+  assertEquals(store.count, 2);
+});
+
+it("URLStore.close() saves what waits and refuses what comes after, but reads go on", async () => {
+  using dir = tempDir();
+  const store = await open(dir);
+  const put = store.put(URL1, "a");
+  const [key] = await Promise.all([put, store.close()]);
+  assertEquals(key, "a");
+  assertEquals(lines(dir).length, 1);
+  assertEquals(store.get("a"), URL1);
+  await assertRefuses("unavailable", () => store.put(URL1));
+});
+
+const URLS: [text: string, stored: string][] = [
+  ["https://example.com", "https://example.com/"],
+  ["  https://example.com/a \n", "https://example.com/a"],
+  ["HTTP://EXAMPLE.COM:80/A", "http://example.com/A"],
+  ["example.com/x", "https://example.com/x"],
+  ["example.com", "https://example.com/"],
+  ["example.com:8080/x", "https://example.com:8080/x"],
+  ["example.com?q=http://a", "https://example.com/?q=http://a"],
+  ["localhost:80/x", "https://localhost:80/x"],
+  ["127.0.0.1/x", "https://127.0.0.1/x"],
+  ["[::1]:81/x", "https://[::1]:81/x"],
+  ["bücher.example/ä", "https://xn--bcher-kva.example/%C3%A4"],
+  ["https://example.com/a b", "https://example.com/a%20b"],
+  ["https://example.com/a/../b", "https://example.com/b"],
+  ["https://example.com/%E4%BD%A0", "https://example.com/%E4%BD%A0"],
+  [`https://example.com/?<"&>`, "https://example.com/?%3C%22&%3E"],
+  [
+    `https://example.com/${"x".repeat(8192 - 20)}`,
+    `https://example.com/${"x".repeat(8192 - 20)}`,
+  ],
+];
+it("checkURL() gives the form in which a URL is stored", () => {
+  for (const [text, stored] of URLS) {
+    assertEquals(checkURL(text, "go.example"), stored);
+    assertEquals(checkURL(stored, "go.example"), stored);
+  }
+});
+
+const BAD_URLS: [text: string, why: string][] = [
+  ["", "empty"],
+  [" \t", "empty"],
+  ["foo", "parsed"],
+  ["/relative/path", "parsed"],
+  ["//example.com/x", "parsed"],
+  ["http://", "parsed"],
+  ["http://[bad", "parsed"],
+  ["https://exa mple.com/", "parsed"],
+  ["https://example.com:99999/", "parsed"],
+  ["javascript:alert(1)", "must start with"],
+  ["JavaScript:alert(1)", "must start with"],
+  ["data:text/html,x", "must start with"],
+  ["mailto:someone@example.com", "must start with"],
+  ["ftp://example.com/", "must start with"],
+  ["file:///etc/passwd", "must start with"],
+  ["example.com:alert(1)", "must start with"],
+  ["https://user@example.com/", "credentials"],
+  ["https://:secret@example.com/", "credentials"],
+  ["https://example.com/a\tb", "control"],
+  ["java\nscript:alert(1)", "control"],
+  ["https://example.com/a\r\nX: y", "control"],
+  ["https://example.com/\0", "control"],
+  ["https://example.com/\x7f", "control"],
+  ["https://example.com/\x85", "control"],
+  [`https://example.com/${"x".repeat(8192)}`, "longer than 8192"],
+  [`https://example.com/${"é".repeat(4000)}`, "longer than 8192"],
+  ["https://go.example/x", "points back"],
+  ["http://GO.example/x", "points back"],
+  ["go.example/x", "points back"],
+];
+it("checkURL() refuses what is no absolute http or https URL, or leads back, and says why", () => {
+  for (const [text, why] of BAD_URLS) {
+    const error = assertThrows(() => checkURL(text, "go.example"), StoreError, why);
+    assertEquals(error.kind, "invalid url");
+    assertMatch(error.message, /^invalid URL: .+$/);
+  }
+});
+
+it("checkURL() knows this server by its port, too", () => {
+  assertThrows(() => checkURL("http://localhost:8080/x", "localhost:8080"), StoreError, "back");
+  assertEquals(checkURL("http://localhost:8081/x", "localhost:8080"), "http://localhost:8081/x");
+});
+
+it("checkKey() takes 1 to 64 of A-Z a-z 0-9 _ -", () => {
+  for (const key of ["a", "Z", "0", "_", "-", "my-talk_2", "x".repeat(64), "addx", "Add"]) {
+    checkKey(key);
+  }
+});
+
+const BAD_KEYS = [
+  "",
+  " ",
+  "a b",
+  "a/b",
+  "a.b",
+  "a%62",
+  "é",
+  "a\n",
+  "\0",
+  "x".repeat(65),
+  "..",
+  "a?b",
+];
+it("checkKey() refuses other characters, other lengths, and the names of routes", () => {
+  for (const key of [...BAD_KEYS, ...RESERVED]) {
+    const error = assertThrows(() => checkKey(key), StoreError, "invalid key");
+    assertEquals(error.kind, "invalid key");
+  }
+});
+
+it("checkKey() reserves the names of all routes", () => {
+  assertEquals([...RESERVED].sort(), ["add", "api", "healthz", "metrics", "readyz", "rpc"]);
+});
