@@ -106,8 +106,8 @@ ${result}<form method="POST" action="/add">
  */
 export function handler({ store, base, rpc, onError }: HandlerOptions): Handler {
   const routes = new Map<string, (req: Request) => Response | Promise<Response>>([
-    ["", form],
-    ["add", (req) => req.method === "POST" ? add(req, store, base) : form(req)],
+    ["", (req) => form(req)],
+    ["add", (req) => req.method === "POST" ? add(req, store, base) : form(req, "POST")],
     ["api/links", (req) => apiAdd(req, store, base)],
     ["healthz", (req) => (allow(req, "GET", "HEAD"), new Response("ok"))],
     ["readyz", (req) => ready(req, store)],
@@ -215,9 +215,9 @@ function cleanPath(url: string): string {
   return `/${segments.join("/")}${path.endsWith("/") && segments.length > 0 ? "/" : ""}${query}`;
 }
 
-function form(req: Request): Response {
-  allow(req, "GET", "HEAD");
-  return page(200, AddForm(new URL(req.url).searchParams.get("url") ?? ""));
+function form(req: Request, ...otherMethods: string[]): Response {
+  allow(req, "GET", "HEAD", ...otherMethods);
+  return page(200, AddForm(query(req).get("url") ?? ""));
 }
 
 /** `POST /add`: the short link, as Go's program gives it, or as a page for a browser. */
@@ -299,7 +299,7 @@ async function call(req: Request, rpc: RPC): Promise<Response> {
 async function log(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "GET");
   await authorize(req, rpc.token);
-  const params = new URL(req.url).searchParams;
+  const params = query(req);
   const at = params.get("offset") ?? "0";
   if (at !== "end" && !/^\d{1,15}$/.test(at)) {
     throw new HTTPError(400, `"offset" must be a number of bytes or "end"`);
@@ -330,6 +330,11 @@ async function authorize(req: Request, token?: string): Promise<void> {
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= a[i] ^ b[i];
   if (difference) throw new HTTPError(401, "a token is needed", { "www-authenticate": "Bearer" });
+}
+
+/** The query; `new URL(req.url)` would throw for a client that sends an odd Host. */
+function query({ url }: Request): URLSearchParams {
+  return new URLSearchParams(url.includes("?") ? url.slice(url.indexOf("?")) : "");
 }
 
 /** Refuses other methods. */
@@ -374,18 +379,21 @@ function page(status: number, html: string): Response {
 async function readBody(req: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = () => new HTTPError(413, `the body is larger than ${limit} bytes`);
   const length = req.headers.get("content-length");
-  if (length !== null) {
-    if (Number(length) > limit) throw tooLarge();
-    return await req.bytes();
+  if (Number(length) > limit) throw tooLarge();
+  try {
+    if (length !== null) return await req.bytes();
+    const chunks = [];
+    let size = 0;
+    for await (const chunk of req.body ?? []) {
+      size += chunk.length;
+      if (size > limit) throw tooLarge(); // which also cancels the stream
+      chunks.push(chunk);
+    }
+    return await new Blob(chunks).bytes();
+  } catch (error) {
+    // A client that hangs up is no error of ours, which would be logged.
+    throw error instanceof HTTPError ? error : new HTTPError(400, "the body broke off");
   }
-  const chunks = [];
-  let size = 0;
-  for await (const chunk of req.body ?? []) {
-    size += chunk.length;
-    if (size > limit) throw tooLarge(); // which also cancels the stream
-    chunks.push(chunk);
-  }
-  return await new Blob(chunks).bytes();
 }
 
 function decodeText(bytes: Uint8Array): string {
