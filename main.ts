@@ -146,6 +146,7 @@ function listen({ hostname, port }: Address, reusePort: boolean, handler: Handle
     Deno.serve({ hostname, port, reusePort, onListen, onError }, handler);
   try {
     if (hostname !== "") return on(hostname);
+    if (Deno.build.os === "windows") return on("0.0.0.0"); // "::" would be IPv6 alone
     try {
       return on("::");
     } catch (error) {
@@ -201,7 +202,9 @@ async function compact(flags: Flags): Promise<number> {
 
 /** Asks the server at `address` whether it is alive: 0 if so, 1 if not. */
 async function healthcheck({ hostname, port }: Address): Promise<number> {
-  const host = hostOf({ hostname: /^(0\.0\.0\.0|::)$/.test(hostname) ? "" : hostname, port });
+  // Not localhost, a name that an empty container can't resolve.
+  const any: Record<string, string> = { "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1" };
+  const host = hostOf({ hostname: any[hostname] ?? hostname, port });
   const signal = AbortSignal.timeout(HEALTHCHECK_MS);
   try {
     const response = await fetch(`http://${host}:${port}/healthz`, { signal });
