@@ -25,6 +25,9 @@ export class JournalError extends Error {
   override name = "JournalError";
 }
 
+/** Takes the next bytes of a file. */
+type Write = (bytes: Uint8Array) => Promise<void>;
+
 /** How {@linkcode Journal.open} treats its file. */
 export interface JournalOptions {
   /** Whether {@linkcode Journal.append} waits for the disk. */
@@ -78,12 +81,12 @@ export async function fingerprint(bytes: Uint8Array<ArrayBuffer>): Promise<strin
 
 /**
  * Gives every line of `bytes`, which must end with a newline, to `apply`, and those that are no
- * changes to `bad`, with the number of the line and where it stands.
+ * changes to `bad`, with the number of the line, counted from 1.
  */
 export function readLines(
   bytes: Uint8Array,
   apply: Apply,
-  bad: (line: number, reason: string, start: number, end: number) => void,
+  bad: (line: number, reason: string) => void,
 ): number {
   let text;
   try {
@@ -112,11 +115,7 @@ export function readLines(
       }
     }
     const reason = readLine(text.slice(start, end), apply);
-    // Rare, so the two walks over the bytes that find the place cost nothing that matters.
-    if (reason) {
-      const from = encoder.encode(text.slice(0, start)).length;
-      bad(line, reason, from, bytes.indexOf(NEWLINE, from) + 1);
-    }
+    if (reason) bad(line, reason);
   }
   return line;
 }
@@ -125,7 +124,7 @@ export function readLines(
 function readLinesOneByOne(
   bytes: Uint8Array,
   apply: Apply,
-  bad: (line: number, reason: string, start: number, end: number) => void,
+  bad: (line: number, reason: string) => void,
 ): number {
   let line = 0;
   for (let start = 0, end; start < bytes.length; start = end) {
@@ -137,9 +136,18 @@ function readLinesOneByOne(
     } catch {
       // The reason stands.
     }
-    if (reason) bad(line, reason, start, end);
+    if (reason) bad(line, reason);
   }
   return line;
+}
+
+function isJSON(bytes: Uint8Array): boolean {
+  try {
+    JSON.parse(utf8.decode(bytes));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Applies one line, or says why it can't. */
@@ -216,7 +224,7 @@ export class Journal implements Log {
   #grown = new Condition();
   #torn = false;
   #ended = false;
-  #probe?: ReturnType<typeof setInterval>;
+  #probe?: ReturnType<typeof setTimeout>;
   #log: Logger;
 
   private constructor(
@@ -237,13 +245,16 @@ export class Journal implements Log {
     for (let tries = 0; tries < 10; tries++) {
       let file;
       try {
-        const fresh = !await exists(path);
         file = await Deno.open(path, { read: true, append: true, create: true });
-        if (fresh) await syncFolder(path);
-        if (!(await file.stat()).isFile) throw new Error("Not a regular file");
+        // Behind a link stands the file that others lock, and that a compaction must replace.
+        if ((await Deno.lstat(path)).isSymlink) path = await Deno.realPath(path);
+        const { isFile, size, ino } = await file.stat();
+        if (!isFile) throw new Error("Not a regular file");
         if (!await file.tryLock(true)) throw new Error(`Already in use by ${await holder(path)}`);
         // A compaction may have put another file in this one's place before we had the lock.
-        if ((await file.stat()).ino === (await Deno.stat(path)).ino) {
+        if (ino === (await Deno.stat(path)).ino) {
+          // Also where it isn't new: whoever made it may have been killed before coming here.
+          if (size === 0) await syncFolder(path);
           await nameHolder(path);
           await Deno.remove(`${path}.tmp`).catch(() => {}); // of a replacement that was killed
           return new Journal(path, file, options);
@@ -261,15 +272,38 @@ export class Journal implements Log {
     return this.#size;
   }
 
+  /** An error as one line that names the file. */
+  #explain(error: unknown): JournalError {
+    if (error instanceof JournalError) return error;
+    return new JournalError(`${this.path}: ${reasonOf(error)}`);
+  }
+
   /**
    * Reads the whole file. A torn last line, which nobody was told of, is cut off.
    *
    * @throws {JournalError} naming the first bad line, unless they are to be repaired
    */
   async load(apply: Apply): Promise<void> {
+    try {
+      await this.#load(apply);
+    } catch (error) {
+      throw this.#explain(error);
+    }
+  }
+
+  async #load(apply: Apply): Promise<void> {
     const { size: total } = await this.#file.stat();
     const progress = new Progress(`loading ${this.path}`, total, this.#log);
-    const bad: { start: number; end: number }[] = [];
+    const bad = new Set<number>();
+    const read = (bytes: Uint8Array) =>
+      readLines(bytes, apply, (number, reason) => {
+        if (!this.options.repair) {
+          throw new JournalError(
+            `${this.path}:${line + number}: ${reason}; -repair moves bad lines to ${this.path}.bad`,
+          );
+        }
+        bad.add(line + number);
+      });
     let buffer = new Uint8Array(CHUNK);
     let offset = 0; // of the buffer's first byte
     let have = 0;
@@ -281,16 +315,7 @@ export class Journal implements Log {
       const end = buffer.subarray(seen, have).lastIndexOf(NEWLINE) + 1;
       if (end > 0) {
         const whole = seen + end;
-        line += readLines(buffer.subarray(0, whole), apply, (number, reason, start, end) => {
-          if (!this.options.repair) {
-            throw new JournalError(
-              `${this.path}:${
-                line + number
-              }: ${reason}; -repair moves bad lines to ${this.path}.bad`,
-            );
-          }
-          bad.push({ start: offset + start, end: offset + end });
-        });
+        line += read(buffer.subarray(0, whole));
         buffer.copyWithin(0, whole, have);
         offset += whole;
         have -= whole;
@@ -306,59 +331,81 @@ export class Journal implements Log {
     }
     progress.done();
     this.#size = offset;
-    if (have > 0) await this.#loadTail(buffer.slice(0, have), apply);
-    if (bad.length > 0) await this.#dropLines(bad);
+    const tail = buffer.subarray(0, have);
+    if (isJSON(tail)) {
+      // Only its newline is missing: what is torn can't be parsed, as its "}" is gone.
+      const line = new Uint8Array(have + 1);
+      line.set(tail);
+      line[have] = NEWLINE;
+      read(line);
+      await this.#write(Uint8Array.of(NEWLINE));
+      this.#size += have + 1;
+    } else if (have > 0) {
+      this.#log("warn", "cut off a torn last line", {
+        file: this.path,
+        bytes: have,
+        text: new TextDecoder().decode(tail.subarray(0, 200)),
+      });
+      await this.#file.truncate(this.#size);
+    }
+    if (bad.size > 0) await this.#dropLines(bad);
     // What a killed process left unsynced must not be shown as durable.
     if (this.options.sync) await this.#file.syncData();
     this.#reader?.close();
     this.#reader = await Deno.open(this.path);
   }
 
-  /** The bytes after the last newline: a change that lacks only that, or a torn one. */
-  async #loadTail(bytes: Uint8Array, apply: Apply): Promise<void> {
-    let text: string | undefined;
-    try {
-      text = utf8.decode(bytes);
-    } catch {
-      // Torn within a character.
-    }
-    if (text !== undefined && readLine(text, apply) === undefined) {
-      await this.#write(encoder.encode("\n"));
-      this.#size += bytes.length + 1;
-      return;
-    }
-    this.#log("warn", "cut off a torn last line", {
-      file: this.path,
-      bytes: bytes.length,
-      text: new TextDecoder().decode(bytes.subarray(0, 200)),
+  /** Moves lines to `FILE.bad`: a copy of them is safe there before they leave the journal. */
+  async #dropLines(bad: ReadonlySet<number>): Promise<void> {
+    const path = `${this.path}.bad`;
+    using aside = await Deno.open(path, { append: true, create: true });
+    await this.replace(async (write) => {
+      const move = (bytes: Uint8Array) => writeAll(aside, bytes);
+      await this.#partition((line) => !bad.has(line), write, move);
+      await aside.sync();
+      await syncFolder(path);
     });
-    await this.#file.truncate(this.#size);
+    this.#log("warn", "moved bad lines aside", { lines: bad.size, file: path });
   }
 
-  /** Moves lines to `FILE.bad`: a copy of them is safe there before they leave the journal. */
-  async #dropLines(bad: { start: number; end: number }[]): Promise<void> {
-    using aside = await Deno.open(`${this.path}.bad`, { append: true, create: true });
-    await this.replace(async (write) => {
-      let at = 0;
-      for (const { start, end } of [...bad, { start: this.#size, end: this.#size }]) {
-        await copy(this.#file, at, start, write);
-        await copy(this.#file, start, end, (bytes) => writeAll(aside, bytes));
-        at = end;
+  /** Hands on every line to one or the other, by its number. */
+  async #partition(stays: (line: number) => boolean, keep: Write, drop: Write): Promise<void> {
+    const buffer = new Uint8Array(CHUNK);
+    const kept = new Uint8Array(CHUNK);
+    const dropped = new Uint8Array(CHUNK);
+    let line = 1;
+    await this.#file.seek(0, Deno.SeekMode.Start);
+    for (let n; (n = await this.#file.read(buffer)) !== null;) {
+      let keeps = 0;
+      let drops = 0;
+      for (let start = 0, end; start < n; start = end) {
+        const newline = buffer.indexOf(NEWLINE, start);
+        const whole = newline !== -1 && newline < n;
+        end = whole ? newline + 1 : n;
+        const piece = buffer.subarray(start, end);
+        if (stays(line)) {
+          kept.set(piece, keeps);
+          keeps += piece.length;
+        } else {
+          dropped.set(piece, drops);
+          drops += piece.length;
+        }
+        if (whole) line++;
       }
-      await aside.sync();
-    });
-    this.#log("warn", "moved bad lines aside", { lines: bad.length, file: `${this.path}.bad` });
+      await keep(kept.subarray(0, keeps));
+      await drop(dropped.subarray(0, drops));
+    }
   }
 
   /**
    * Puts new content in the file's place, so that a crash leaves either the old or the new.
    * Only for a journal that nobody follows yet.
+   *
+   * @throws {JournalError} if that failed, before or after the rename
    */
-  async replace(fill: (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>) {
+  async replace(fill: (write: Write) => Promise<void>): Promise<void> {
     const path = `${this.path}.tmp`;
-    const mode = (await this.#file.stat()).mode ?? undefined;
-    const options = { read: true, append: true, createNew: true, mode };
-    const file = await Deno.open(path, options);
+    const file = await this.#twin(path);
     try {
       await file.lock(true); // so that the name never points at a file that others may lock
       let size = 0;
@@ -373,10 +420,27 @@ export class Journal implements Log {
     } catch (error) {
       file.close();
       await Deno.remove(path).catch(() => {});
-      throw error;
+      throw this.#explain(error);
     }
     this.#file.close();
     this.#file = file;
+  }
+
+  /** Makes an empty file that belongs to whom this one does: root may compact a service's file. */
+  async #twin(path: string): Promise<Deno.FsFile> {
+    let file;
+    try {
+      const { mode, uid, gid } = await this.#file.stat();
+      file = await Deno.open(path, { read: true, append: true, createNew: true, mode: 0o600 });
+      const made = await file.stat();
+      if (made.uid !== uid || made.gid !== gid) await Deno.chown(path, uid, gid);
+      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(path, mode & 0o7777);
+      return file;
+    } catch (error) {
+      if (file) await Deno.remove(path).catch(() => {});
+      file?.close();
+      throw this.#explain(error);
+    }
   }
 
   /**
@@ -386,24 +450,18 @@ export class Journal implements Log {
    * @returns lines and bytes, before and after
    */
   async compact(): Promise<{ lines: [number, number]; bytes: [number, number] }> {
-    const urls = new Map<string, string>();
-    let lines = 0;
-    await this.load((key, url) => {
-      urls.set(key, url);
-      lines++;
-    });
+    const last = new Map<string, number>();
+    let count = 0;
+    await this.load((key) => last.set(key, ++count));
+    const stays = new Uint8Array(count + 1);
+    for (const line of last.values()) stays[line] = 1;
+
     const before = this.#size;
-    await this.replace(async (write) => {
-      let text = "";
-      for (const [key, url] of urls) {
-        text += formatLine(key, url);
-        if (text.length < CHUNK) continue;
-        await write(encoder.encode(text));
-        text = "";
-      }
-      await write(encoder.encode(text));
-    });
-    return { lines: [lines, urls.size], bytes: [before, this.#size] };
+    // The lines stay as they stand, with whatever a later version may have put in them.
+    await this.replace((write) =>
+      this.#partition((line) => stays[line] === 1, write, () => Promise.resolve())
+    );
+    return { lines: [count, last.size], bytes: [before, this.#size] };
   }
 
   /**
@@ -455,13 +513,19 @@ export class Journal implements Log {
   #fail(error: unknown): void {
     if (this.failure === undefined) {
       this.#log("error", "cannot write", { file: this.path, reason: reasonOf(error) });
-      // Without new links nothing would show that there is room again: so it is tried.
-      this.#probe = setInterval(() => {
-        this.#writing = this.#writing.then(() => this.#tryRoom()).catch(() => {});
-      }, PROBE_MS);
-      Deno.unrefTimer(this.#probe);
+      this.#probeLater();
     }
     this.failure = reasonOf(error);
+  }
+
+  /** Without new links nothing would show that there is room again: so it is tried. */
+  #probeLater(): void {
+    clearTimeout(this.#probe);
+    if (this.#ended) return;
+    this.#probe = setTimeout(() => {
+      this.#writing = this.#writing.then(() => this.#tryRoom()).catch(() => this.#probeLater());
+    }, PROBE_MS);
+    Deno.unrefTimer(this.#probe);
   }
 
   async #tryRoom(): Promise<void> {
@@ -477,7 +541,7 @@ export class Journal implements Log {
   #resume(): void {
     if (this.failure === undefined) return;
     this.failure = undefined;
-    clearInterval(this.#probe);
+    clearTimeout(this.#probe);
     this.#log("info", "writing again", { file: this.path });
   }
 
@@ -530,7 +594,7 @@ export class Journal implements Log {
   /** Syncs, whatever the options say, and lets go of the file. */
   async close(): Promise<void> {
     this.end();
-    clearInterval(this.#probe);
+    clearTimeout(this.#probe);
     await Promise.all([this.#writing, this.#reading]);
     try {
       await this.#cutOff();
@@ -541,10 +605,6 @@ export class Journal implements Log {
       this.#file.close();
     }
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.lstat(path).then(() => true, () => false);
 }
 
 /** Says who has the journal at `path`; on a full disk it stays unsaid. */
@@ -560,23 +620,10 @@ async function holder(path: string): Promise<string> {
 
 /** A write may be short; what is left of it follows. */
 async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
-  for (let n = 0; n < bytes.length;) n += await file.write(bytes.subarray(n));
-}
-
-/** Hands on the bytes of `file` from `start` to `end`. */
-async function copy(
-  file: Deno.FsFile,
-  start: number,
-  end: number,
-  write: (bytes: Uint8Array) => Promise<void>,
-): Promise<void> {
-  await file.seek(start, Deno.SeekMode.Start);
-  const buffer = new Uint8Array(CHUNK);
-  while (start < end) {
-    const n = await file.read(buffer.subarray(0, Math.min(CHUNK, end - start))) ?? 0;
-    if (n === 0) throw new Error("Shorter than it was");
-    await write(buffer.subarray(0, n));
-    start += n;
+  for (let at = 0; at < bytes.length;) {
+    const n = await file.write(bytes.subarray(at));
+    if (n === 0) throw new Error("Nothing was written");
+    at += n;
   }
 }
 
