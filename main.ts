@@ -33,8 +33,10 @@ async function main(): Promise<number> {
   if (flags.healthcheck) return await healthcheck(flags.http);
 
   const log = logger(flags.log);
+  // A limit on the size of files shall be an error of the write, not the end of the program.
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
+  if (flags.compact) return await compact(flags); // which a signal may end at any moment
   const stop = untilSignal();
-  if (flags.compact) return await compact(flags);
 
   const threads = flags.threads || navigator.hardwareConcurrency;
   let answer: Handler = starting;
@@ -42,9 +44,9 @@ async function main(): Promise<number> {
   const { port } = server.addr;
   const base = flags.host || `http://localhost:${port}`;
 
-  const store = flags.master.length > 0
-    ? await openReplica(flags, log)
-    : await openMaster(flags, base, log);
+  const opening = flags.master.length > 0 ? openReplica(flags, log) : openMaster(flags, base, log);
+  const store = await Promise.race([opening, stop.then(() => undefined)]);
+  if (store === undefined) return 0; // a signal, before anybody could be promised anything
   const service: Service = {
     call: serveRPC(store, (error) => log("error", "a call failed", { reason: String(error) })),
     log: (offset, check) => store.openLog(offset, check),
@@ -105,7 +107,12 @@ async function openMaster(flags: Flags, base: string, log: Logger): Promise<URLS
   const sync = flags.sync === "always";
   const journal = await Journal.open(flags.file || "store.jsonl", { sync, repair, log });
   const store = new URLStore(journal, { keys, host: new URL(base).host });
-  await store.load();
+  try {
+    await store.load();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
   return store;
 }
 
@@ -180,8 +187,6 @@ function untilSignal(): Promise<Deno.Signal> {
       resolve(signal);
     });
   }
-  // A limit on the size of files shall be an error of the write, not the end of the program.
-  if (!windows) Deno.addSignalListener("SIGXFSZ", () => {});
   return promise;
 }
 
@@ -191,13 +196,16 @@ async function compact(flags: Flags): Promise<number> {
     throw new JournalError(`${path}: No such file`);
   }
   const journal = await Journal.open(path, { repair: flags.repair, log: logger(flags.log) });
-  const { lines, bytes } = await journal.compact();
-  await journal.close();
-  const count = (n: number) => n.toLocaleString("en-US");
-  return print(
-    `${path}: ${count(lines[0])} lines, ${count(bytes[0])} bytes before; ` +
-      `${count(lines[1])} lines, ${count(bytes[1])} bytes after\n`,
-  );
+  try {
+    const { lines, bytes } = await journal.compact();
+    const count = (n: number) => n.toLocaleString("en-US");
+    return print(
+      `${path}: ${count(lines[0])} lines, ${count(bytes[0])} bytes before; ` +
+        `${count(lines[1])} lines, ${count(bytes[1])} bytes after\n`,
+    );
+  } finally {
+    await journal.close();
+  }
 }
 
 /** Asks the server at `address` whether it is alive: 0 if so, 1 if not. */

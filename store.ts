@@ -352,8 +352,8 @@ export class URLStore implements Store {
   }
 
   health(): Health {
-    const reason = this.journal.failure;
-    return { ready: reason === undefined, reason, links: this.count, bytes: this.journal.size };
+    const { failure: reason, size: bytes, syncs } = this.journal;
+    return { ready: reason === undefined, reason, links: this.count, bytes, syncs };
   }
 
   /** Saves what is queued, then lets those go who follow the log. */
