@@ -60,7 +60,11 @@ const FLAGS = {
 export type Flags = { [Name in keyof typeof FLAGS]: ReturnType<(typeof FLAGS)[Name]["parse"]> };
 
 /** A command line that can't be understood: one line that says why. */
-export class UsageError extends Error {}
+export class UsageError extends Error {
+  constructor(message: string) {
+    super(message.replace(/[\r\n]+/g, " "));
+  }
+}
 
 /**
  * Reads a command line in Go's spelling; where it is silent, the environment.
@@ -95,11 +99,12 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
     if (token.kind === "positional") throw new UsageError(`unexpected argument "${token.value}"`);
     const flag = names.find(([name]) => name === token.name)?.[1];
     if (!flag) throw new UsageError(`unknown flag -${token.name}; -help lists them`);
-    // A flag with a value takes what comes next, and that was no flag: it was forgotten.
-    if (token.value === undefined && flag.arg) {
+    // Where another flag follows, the value was forgotten; one with a dash can be given after "=".
+    const value = token.value?.startsWith("--") && !token.inlineValue ? undefined : token.value;
+    if (value === undefined && flag.arg) {
       throw new UsageError(`-${token.name} needs a value: ${flag.help}`);
     }
-    given.set(token.name, { text: token.value ?? "true", from: `-${token.name}` });
+    given.set(token.name, { text: value ?? "true", from: `-${token.name}` });
   }
   const values = names.map(([name, flag]) => {
     const { text, from } = given.get(name) ?? { text: flag.default, from: name };
@@ -185,8 +190,11 @@ function parseMasters(text: string): string[] {
 }
 
 function parseOrigin(text: string): string {
-  const url = URL.parse(/^https?:\/\//i.test(text) ? text : `http://${text}`);
-  if (url === null || url.host === "" || url.search || url.hash || url.username || url.password) {
+  const url = URL.parse(text.includes("://") ? text : `http://${text}`);
+  if (
+    !url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username ||
+    url.password
+  ) {
     throw new Error("use host:port, or a URL that starts with http:// or https://");
   }
   return url.href.replace(/\/+$/, "");

@@ -1,0 +1,181 @@
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import config from "../deno.json" with { type: "json" };
+import { type Flags, help, parseFlags, UsageError } from "../flags.ts";
+import { run } from "./processes.ts";
+
+function parse(args: string[], env: Record<string, string> = {}): Flags {
+  return parseFlags(args, (name) => env[name]);
+}
+
+it("parseFlags() has the defaults that the help names", () => {
+  assertEquals(parse([]), {
+    http: { hostname: "", port: 8080 },
+    host: "",
+    file: "",
+    rpc: false,
+    master: [],
+    threads: 1,
+    cache: 1_000_000,
+    keys: "counter",
+    sync: "always",
+    "rpc-token": "",
+    log: "text",
+    access: false,
+    compact: false,
+    repair: false,
+    healthcheck: false,
+    version: false,
+    help: false,
+  });
+});
+
+it("parseFlags() takes every spelling that Go takes", () => {
+  const spellings = [
+    ["-http=:81"],
+    ["--http=:81"],
+    ["-http", ":81"],
+    ["--http", ":81"],
+    ["-http=:80", "-http=:81"],
+    ["-http=:81", "--"],
+  ];
+  for (const args of spellings) {
+    assertEquals(parse(args).http, { hostname: "", port: 81 }, args.join(" "));
+  }
+  for (const arg of ["-rpc", "--rpc", "-rpc=true", "-rpc=1", "-rpc=t", "-rpc=T", "-rpc=TRUE"]) {
+    assertEquals(parse([arg]).rpc, true, arg);
+  }
+  for (const arg of ["-rpc=false", "--rpc=false", "-rpc=0", "-rpc=f", "-rpc=F", "-rpc=False"]) {
+    assertEquals(parse(["-rpc", arg]).rpc, false, arg);
+  }
+  assertEquals(parse(["-h"]).help, true);
+});
+
+it("parseFlags() understands the command lines of the Go program", () => {
+  const master = parse(["-host=go.example", "-rpc=true"]);
+  assertEquals([master.host, master.rpc], ["http://go.example", true]);
+  const replica = parse(["-host=go.example", "-master=10.0.0.1:8080", "-http=:8081"]);
+  assertEquals([replica.master, replica.http.port], [["http://10.0.0.1:8080"], 8081]);
+});
+
+it("parseFlags() reads addresses", () => {
+  const addresses: [string, string, number][] = [
+    [":0", "", 0],
+    ["localhost:8080", "localhost", 8080],
+    ["0.0.0.0:65535", "0.0.0.0", 65535],
+    ["[::1]:80", "::1", 80],
+    ["[::]:80", "::", 80],
+  ];
+  for (const [text, hostname, port] of addresses) {
+    assertEquals(parse(["-http", text]).http, { hostname, port });
+  }
+});
+
+it("parseFlags() reads what short links start with", () => {
+  const hosts: [string, string][] = [
+    ["go.example", "http://go.example"],
+    ["go.example:8080", "http://go.example:8080"],
+    ["https://go.example.com", "https://go.example.com"],
+    ["https://go.example.com/", "https://go.example.com"],
+    ["HTTPS://GO.example.com/s/", "https://go.example.com/s"],
+    ["[::1]:80", "http://[::1]"],
+  ];
+  for (const [text, base] of hosts) assertEquals(parse(["-host", text]).host, base);
+});
+
+it("parseFlags() takes several masters", () => {
+  const { master } = parse(["-master=a:1, https://b.example/, :8080"]);
+  assertEquals(master, ["http://a:1", "https://b.example", "http://localhost:8080"]);
+});
+
+it("parseFlags() keeps a value as it is, with = and dashes in it", () => {
+  assertEquals(parse(["-rpc-token=-a=b--"])["rpc-token"], "-a=b--");
+  assertEquals(parse(["-rpc-token", "a=b-"])["rpc-token"], "a=b-");
+  assertEquals(parse(["-file=-rpc"]).file, "-rpc");
+});
+
+it("parseFlags() reads the environment, and the flag wins", () => {
+  const env = { GOTO_HTTP: ":81", GOTO_RPC: "true", GOTO_RPC_TOKEN: "secret", GOTO_KEYS: "" };
+  const flags = parse([], env);
+  assertEquals([flags.http.port, flags.rpc, flags["rpc-token"]], [81, true, "secret"]);
+  assertEquals(flags.keys, "counter", "an empty variable counts as none");
+  const stronger = parse(["-http=:82", "-rpc=false"], env);
+  assertEquals([stronger.http.port, stronger.rpc, stronger["rpc-token"]], [82, false, "secret"]);
+});
+
+it("parseFlags() says in one line what is wrong and what is allowed", () => {
+  const mistakes: [args: string[], message: string, env?: Record<string, string>][] = [
+    [["-nope"], "unknown flag -nope; -help lists them"],
+    [["--nope=1"], "unknown flag -nope; -help lists them"],
+    [["-HTTP=:80"], "unknown flag -HTTP; -help lists them"],
+    [["-a\nb"], "unknown flag -a b; -help lists them"],
+    [["serve"], `unexpected argument "serve"`],
+    [["-rpc", "false"], `unexpected argument "false"`],
+    [["-http"], "-http needs a value: listen address: :port (all addresses) or host:port"],
+    [["-keys", "-rpc"], "-keys needs a value: counter, or random (not guessable)"],
+    [["-file", "-rpc"], "-file needs a value: the master's journal (store.jsonl)"],
+    [["-http="], `-http: "" is not allowed: use :port or host:port, with a port up to 65535`],
+    [["-http=80"], `-http: "80" is not allowed: use :port or host:port`],
+    [["-http=:65536"], `-http: ":65536" is not allowed`],
+    [["-http=:http"], `-http: ":http" is not allowed`],
+    [["-http=::1:80"], `-http: "::1:80" is not allowed`],
+    [["-http=http://a:80"], `-http: "http://a:80" is not allowed`],
+    [["-http=a\nb:80x"], `-http: "a b:80x" is not allowed`],
+    [
+      ["-host=a b"],
+      `-host: "a b" is not allowed: use host:port, or a URL that starts with http://`,
+    ],
+    [["-host=https://me:pw@a"], `-host: "https://me:pw@a" is not allowed`],
+    [["-master=ftp://a"], `-master: "ftp://a" is not allowed: use host:port, or a URL that starts`],
+    [["-master=a:1,"], `-master: "a:1," is not allowed`],
+    [["-rpc=maybe"], `-rpc: "maybe" is not allowed: use true or false`],
+    [["-threads=-1"], `-threads: "-1" is not allowed: use a number from 0 to 256`],
+    [["-threads=257"], `-threads: "257" is not allowed: use a number from 0 to 256`],
+    [["-cache=1e3"], `-cache: "1e3" is not allowed: use a number from 0 to 16000000`],
+    [["-keys=uuid"], `-keys: "uuid" is not allowed: use counter or random`],
+    [["-sync=never"], `-sync: "never" is not allowed: use always or none`],
+    [["-log=xml"], `-log: "xml" is not allowed: use text or json`],
+    [[], `GOTO_KEYS: "uuid" is not allowed: use counter or random`, { GOTO_KEYS: "uuid" }],
+  ];
+  for (const [args, message, env] of mistakes) {
+    const error = assertThrows(() => parse(args, env), UsageError, message);
+    assertMatch(error.message, /^.+$/);
+  }
+});
+
+it("help() lists every flag with its default", () => {
+  const text = help();
+  for (const name of Object.keys(parse([]))) assertMatch(text, new RegExp(`^  -${name} `, "m"));
+  assertMatch(text, /^ {2}-http ADDR .*\(default :8080\)$/m);
+  assertMatch(text, /^ {2}-keys KIND .*\(default counter\)$/m);
+  for (const line of text.split("\n")) assert(line.length <= 100, line);
+});
+
+it("a mistake in a flag ends the program with one line on stderr and exit 2", async () => {
+  const [flag, env] = await Promise.all([run("-keys=uuid"), run({ env: { GOTO_RPC: "x" } })]);
+  assertEquals(flag, {
+    code: 2,
+    stdout: "",
+    stderr: `goto: -keys: "uuid" is not allowed: use counter or random\n`,
+  });
+  assertEquals(env, {
+    code: 2,
+    stdout: "",
+    stderr: `goto: GOTO_RPC: "x" is not allowed: use true or false\n`,
+  });
+});
+
+it("-help and -version print to stdout and exit 0", async () => {
+  const [helped, versioned] = await Promise.all([run("-help"), run("-version")]);
+  assertEquals(helped, { code: 0, stdout: help(), stderr: "" });
+  assertEquals([versioned.code, versioned.stderr], [0, ""]);
+  assert(versioned.stdout.startsWith(`goto ${config.version} (deno `), versioned.stdout);
+});
+
+it("an address that is taken ends the program with one line", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr;
+  const { code, stdout, stderr } = await run(`-http=127.0.0.1:${port}`);
+  assertEquals([code, stdout], [2, ""]);
+  assertMatch(stderr, new RegExp(`^goto: can't listen on 127\\.0\\.0\\.1:${port}: .+\n$`));
+});
