@@ -7,11 +7,12 @@ import { CHECK_BYTES, Condition, fingerprint, type Log } from "./journal.ts";
 
 /** How often a silent log shows that it is alive, with a blank line, in milliseconds. */
 export const HEARTBEAT_MS = 2000;
-/** A follower that takes nothing for so long, though there is something, is cut off. */
 const STALLED_MS = 30_000;
 const WINDOW_BYTES = 1 << 20;
+const MAX_LINE = 64 << 20; // as much as a journal takes
 const NEWLINE = 10;
-const BLANK = new Uint8Array([NEWLINE]);
+/** Shows that a log is alive. */
+export const BLANK = new Uint8Array([NEWLINE]);
 
 /** A log as it is followed: from where, how far it reached at that moment, and what comes. */
 export interface LogStream {
@@ -24,9 +25,15 @@ export interface LogStream {
 
 /**
  * Opens `log` at `offset` (none: its end). Where the caller's `check` shows that its copy differs
- * from the log before `offset`, the stream starts over at 0.
+ * from the log before `offset`, the stream starts over at 0. A follower that takes nothing for
+ * `patience` milliseconds, though there is something, is cut off.
  */
-export async function openLog(log: Log, offset?: number, check?: string): Promise<LogStream> {
+export async function openLog(
+  log: Log,
+  offset?: number,
+  check?: string,
+  patience = STALLED_MS,
+): Promise<LogStream> {
   let at = offset ?? log.size;
   let known = await log.check(at);
   if (offset !== undefined && offset > 0 && known !== check) {
@@ -45,7 +52,7 @@ export async function openLog(log: Log, offset?: number, check?: string): Promis
         if (!bytes) return controller.close();
         next += bytes.length;
         controller.enqueue(bytes.length > 0 ? bytes : BLANK);
-        stalled = setTimeout(() => controller.error(new Error("stalled")), STALLED_MS);
+        stalled = setTimeout(() => controller.error(new Error("stalled")), patience);
       } catch (error) {
         controller.error(error);
       }
@@ -62,27 +69,44 @@ export async function openLog(log: Log, offset?: number, check?: string): Promis
 export async function* wholeLines(
   body: ReadableStream<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, void> {
-  let rest: Uint8Array = new Uint8Array();
+  let rest: Uint8Array[] = []; // of a line whose end is still to come
+  let size = 0;
   for await (const chunk of body) {
-    const bytes = rest.length > 0 ? concat(rest, chunk) : chunk;
-    let start = 0;
-    let end = 0;
-    for (let at; (at = bytes.indexOf(NEWLINE, end)) !== -1; end = at + 1) {
-      if (at !== end) continue;
-      if (end > start) yield bytes.subarray(start, end);
-      yield bytes.subarray(end, end);
-      start = at + 1;
+    const end = chunk.lastIndexOf(NEWLINE) + 1;
+    if (end > 0) {
+      yield* withoutBlanks(join([...rest, chunk.subarray(0, end)]));
+      rest = [];
+      size = 0;
     }
-    if (end > start) yield bytes.subarray(start, end);
-    rest = bytes.slice(end);
+    if (end === chunk.length) continue;
+    rest.push(chunk.subarray(end));
+    size += chunk.length - end;
+    if (size > MAX_LINE) throw new Error(`a line of over ${MAX_LINE} bytes`);
   }
 }
 
-function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const both = new Uint8Array(a.length + b.length);
-  both.set(a);
-  both.set(b, a.length);
-  return both;
+/** Gives whole lines on, but an empty block for each blank one. */
+function* withoutBlanks(lines: Uint8Array): Generator<Uint8Array, void, void> {
+  let start = 0;
+  for (let at = 0, next; at < lines.length; at = next) {
+    next = lines.indexOf(NEWLINE, at) + 1;
+    if (next > at + 1) continue;
+    if (at > start) yield lines.subarray(start, at);
+    yield lines.subarray(at, at);
+    start = next;
+  }
+  if (start < lines.length) yield lines.subarray(start);
+}
+
+function join(chunks: Uint8Array[]): Uint8Array {
+  if (chunks.length === 1) return chunks[0];
+  const all = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
 }
 
 /**
@@ -135,6 +159,11 @@ export class Window implements Log {
     const from = Math.max(0, offset - CHECK_BYTES);
     if (from < this.start || offset > this.size) return;
     return await fingerprint(this.#bytes.slice(from - this.start, offset - this.start));
+  }
+
+  /** Whether the log was lost: another window took over, or none did. */
+  get ended(): boolean {
+    return this.#ended;
   }
 
   /** Resolves when the log has grown, or was lost, or after `ms` milliseconds. */

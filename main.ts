@@ -7,7 +7,7 @@ import config from "./deno.json" with { type: "json" };
 import { type Address, type Flags, help, parseFlags, UsageError } from "./flags.ts";
 import { accessLog, type Handler, handler, starting } from "./handlers.ts";
 import { Journal, JournalError, type Logger } from "./journal.ts";
-import { ProxyStore } from "./replica.ts";
+import { ProxyStore, refusePart } from "./replica.ts";
 import { Client, HTTPTransport, serveRPC, type Transport } from "./rpc.ts";
 import { type Store, URLStore } from "./store.ts";
 import { PortTransport, type Service, workerPort, Workers } from "./threads.ts";
@@ -105,7 +105,9 @@ async function work(): Promise<void> {
 async function openMaster(flags: Flags, base: string, log: Logger): Promise<URLStore> {
   const { keys, repair } = flags;
   const sync = flags.sync === "always";
-  const journal = await Journal.open(flags.file || "store.jsonl", { sync, repair, log });
+  const file = flags.file || "store.jsonl";
+  await refusePart(file);
+  const journal = await Journal.open(file, { sync, repair, log });
   const store = new URLStore(journal, { keys, host: new URL(base).host });
   try {
     await store.load();

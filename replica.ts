@@ -5,13 +5,14 @@
  * @module
  */
 import { Journal, JournalError, type Logger, readLines } from "./journal.ts";
-import { HEARTBEAT_MS, type LogStream, openLog, wholeLines, Window } from "./log.ts";
+import { BLANK, HEARTBEAT_MS, type LogStream, openLog, wholeLines, Window } from "./log.ts";
 import { type Client, errDown, pause } from "./rpc.ts";
 import {
   checkKey,
   checkURL,
   errNotFound,
   type Health,
+  randomKey,
   type Store,
   StoreError,
   URLStore,
@@ -20,10 +21,12 @@ import {
 const MAX_KEY = 1024; // no longer key is asked for
 const MISSING_MS = 1000; // how long an unknown key is remembered
 const MAX_MISSING = 65_536;
+const MAX_MISSING_KEY = 64; // characters; longer ones would fill the memory
 const SILENT_MS = 3 * HEARTBEAT_MS; // a log that is silent for longer is dead
 const MIN_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 2000;
 const OWN_WRITE_MS = 2000;
+const AIM_MS = 1000;
 
 /** Links that were asked for, at most `limit`: those not asked for lately are dropped. */
 export class Cache {
@@ -107,10 +110,11 @@ export class ProxyStore implements Store {
   #awaited = new Map<string, () => void>(); // own writes that the mirror has yet to see, by id
   #live = false; // whether the log is being followed just now
   #window?: Window;
-  #caughtUp = 0; // when nothing of the log was left to take
+  #target = { size: 0, time: 0 }; // where the master's log ended, and when that was
+  #caughtUp = 0; // of when the mirror is; 0: unknown
   #closed = new AbortController();
   #following?: Promise<void>;
-  readonly #name = crypto.randomUUID().slice(0, 8);
+  readonly #name = randomKey();
   #writes = 0;
   #log: Logger;
 
@@ -156,7 +160,7 @@ export class ProxyStore implements Store {
       (error) => {
         if (this.#flights.get(key) === flight) {
           this.#flights.delete(key);
-          if (error === errNotFound || error.kind === "not found") this.#remember(key);
+          if (error === errNotFound) this.#remember(key);
         }
         if (this.#mirror && error.kind === "unavailable") throw errNotFound;
         throw error;
@@ -167,6 +171,8 @@ export class ProxyStore implements Store {
   }
 
   #remember(key: string): void {
+    // Where the log doesn't tell of new links, they would come a second late.
+    if (!this.#live || key.length > MAX_MISSING_KEY) return;
     if (this.#missing.size >= MAX_MISSING) this.#missing.clear();
     this.#missing.set(key, performance.now() + MISSING_MS);
   }
@@ -236,28 +242,42 @@ export class ProxyStore implements Store {
   }
 
   async health(): Promise<Health> {
-    const master = await this.client.call("Store.Health", []).catch(() => undefined) as
-      | Health
-      | undefined;
+    const master = await this.#masterHealth();
     if (this.options.thread && master) return master;
     const mirror = this.#mirror;
+    // It may be a replica itself, with a master that is out of reach.
+    const reached = master && (master.ready || master.reason !== errDown.message);
     const health: Health = {
-      ready: mirror !== undefined || master !== undefined,
-      reason: master ? undefined : errDown.message,
+      ready: mirror !== undefined || reached === true,
+      reason: mirror?.journal.failure ?? (reached ? undefined : errDown.message),
       master: this.client.address,
       links: this.count,
       bytes: (mirror?.journal ?? this.#window)?.size,
     };
     if (this.options.file === undefined) return health;
-    const end = typeof master?.bytes === "number" ? master.bytes : undefined;
-    const lag = end === undefined ? undefined : Math.max(0, end - (mirror?.journal.size ?? 0));
+    const lag = typeof master?.bytes === "number"
+      ? Math.max(0, master.bytes - (mirror?.journal.size ?? 0))
+      : undefined;
+    const since = this.#caughtUp && Math.round(performance.now() - this.#caughtUp) / 1000;
     return {
       ...health,
       complete: mirror !== undefined,
-      reason: mirror?.journal.failure ?? health.reason,
       lagBytes: lag,
-      lagSeconds: lag === 0 ? 0 : (performance.now() - this.#caughtUp) / 1000,
+      lagSeconds: mirror && lag === 0 ? 0 : since || undefined,
     };
+  }
+
+  async #masterHealth(): Promise<Health | undefined> {
+    const health = await this.client.call("Store.Health", []).catch(() => undefined);
+    return typeof health === "object" && health !== null ? health as Health : undefined;
+  }
+
+  /** Notes where the master's log ends just now: a mirror that comes there is as of now. */
+  async #aim(): Promise<void> {
+    const time = performance.now();
+    this.#target = { size: Infinity, time };
+    const bytes = (await this.#masterHealth())?.bytes;
+    this.#target = { size: typeof bytes === "number" ? bytes : Infinity, time };
   }
 
   /**
@@ -267,16 +287,19 @@ export class ProxyStore implements Store {
    */
   async load(): Promise<void> {
     const { file } = this.options;
-    if (file === undefined || !await Deno.stat(file).then(() => true, () => false)) return;
-    await this.#serve(await Journal.open(file, this.options));
-  }
-
-  /** Answers from the full copy in `journal` from now on. */
-  async #serve(journal: Journal): Promise<void> {
-    const mirror = new URLStore(journal);
-    await mirror.load();
+    if (file === undefined) return;
+    const { mtime } = await Deno.stat(file).catch(() => ({ mtime: undefined }));
+    if (mtime === undefined) return;
+    const mirror = new URLStore(await Journal.open(file, this.options));
+    try {
+      await mirror.load();
+    } catch (error) {
+      await mirror.close();
+      throw error;
+    }
     this.#mirror = mirror;
     this.#urls = mirror.urls;
+    if (mtime) this.#caughtUp = performance.now() - (Date.now() - mtime.getTime());
   }
 
   /** Follows the master's log until the store is closed. */
@@ -287,106 +310,98 @@ export class ProxyStore implements Store {
   async #follow(file: string | undefined): Promise<void> {
     let backoff = MIN_BACKOFF_MS;
     let reported = "";
-    while (!this.#closed.signal.aborted) {
-      await Promise.race([this.client.up(), pause(MAX_BACKOFF_MS, this.#closed.signal)]);
-      if (this.client.down) continue;
-      const silence = new Silence(this.#closed.signal);
+    for (;;) {
+      await this.client.up();
+      if (this.#closed.signal.aborted) return;
+      const line = new Line(this.client, this.#closed.signal);
+      let reason = "it ended";
       try {
-        const open = (offset?: number, check?: string) =>
-          this.client.log(offset, check, silence.signal);
-        const worked = () => {
-          silence.broken();
-          backoff = MIN_BACKOFF_MS;
-          reported = "";
-        };
-        await (file === undefined ? this.#watch(open, worked) : this.#copy(file, open, worked));
+        await (file === undefined ? this.#watch(line) : this.#copy(file, line));
       } catch (error) {
-        if (this.#closed.signal.aborted) break;
-        const reason = error instanceof Error ? error.message : String(error);
-        if (reason !== reported) this.#log("warn", "lost the master's log", { reason });
-        reported = reason;
-      } finally {
-        silence.end();
-        this.#live = false;
-        for (const done of this.#awaited.values()) done();
+        reason = error instanceof Error ? error.message : String(error);
+      }
+      line.end();
+      this.#live = false;
+      this.#missing.clear();
+      for (const done of this.#awaited.values()) done();
+      if (this.#closed.signal.aborted) return;
+      if (line.worked) {
+        backoff = MIN_BACKOFF_MS;
+        reported = "";
       }
       await this.client.probe();
-      await pause(backoff * (0.5 + Math.random()), this.#closed.signal);
+      // A master that is lost is spoken of by the client.
+      if (!this.client.down && reason !== reported) {
+        this.#log("warn", "lost the master's log", { reason });
+        reported = reason;
+      }
+      await pause(backoff * (1 + Math.random()) / 2, this.#closed.signal);
       backoff = Math.min(2 * backoff, MAX_BACKOFF_MS);
     }
   }
 
   /** Follows the log's end for what changes in the cache. */
-  async #watch(open: Open, worked: () => void): Promise<void> {
+  async #watch(line: Line): Promise<void> {
     const anchor = this.#window?.anchor;
     const check = anchor === undefined ? undefined : await this.#window?.check(anchor);
-    const stream = await open(anchor, check);
+    let stream = await line.open(anchor, check);
     if (anchor !== undefined && stream.offset !== anchor) {
       // Nobody can say what was changed meanwhile.
       this.#log("info", "dropping the cache: the master's log is another one");
+      await stream.body.cancel();
       this.#window?.end();
       this.#window = undefined;
       this.#cache.clear();
-      this.#missing.clear();
-      await stream.body.cancel();
-      return await this.#watch(open, worked);
+      stream = await line.open();
     }
     const window = this.#window ??= new Window(stream.offset, stream.check);
+    // An answer to what was asked before may be older than the log from here on.
     this.#flights.clear();
     this.#live = true;
     let at = stream.offset;
-    for await (const lines of wholeLines(stream.body)) {
-      worked();
+    for await (const lines of line.blocks(stream.body)) {
       readLines(lines, (key, url) => this.#changed(key, url), refuseLine);
       at += lines.length;
       // After a reconnect some of it may be known already.
       if (at > window.size) window.append(lines.subarray(lines.length - (at - window.size)));
     }
-    throw new Error("it ended");
   }
 
   /** Follows the log into the mirror's file. */
-  async #copy(file: string, open: Open, worked: () => void): Promise<void> {
+  async #copy(file: string, line: Line): Promise<void> {
+    if (!this.#mirror) await this.load();
     if (this.#mirror) {
       const { journal } = this.#mirror;
-      const stream = await open(journal.size, await journal.check(journal.size));
-      if (stream.offset === journal.size) return await this.#replicate(stream, worked);
-      this.#log("warn", "the master's journal is another one: copying it anew", { file });
+      const stream = await line.open(journal.size, await journal.check(journal.size));
+      if (stream.offset === journal.size) return await this.#replicate(this.#mirror, line, stream);
+      this.#log("warn", "the master's journal is another one: copying it anew", {
+        file,
+        old: `${file}.old`,
+      });
       await stream.body.cancel();
     }
     // What is copied stands beside the old copy until it is whole: the file is always a full one.
-    const part = await openPart(`${file}.part`, this.options);
+    const part = await openPart(partOf(file), this.options);
     try {
-      const stream = await open(part.size, await part.check(part.size));
-      if (stream.offset !== part.size) await part.replace(async () => {});
-      if (part.size < stream.size) {
-        for await (const lines of wholeLines(stream.body)) {
-          worked();
-          if (lines.length > 0) await part.append(lines);
-          if (part.size >= stream.size) break;
-        }
-      }
-      if (part.size < stream.size) throw new Error("it ended");
-      await stream.body.cancel().catch(() => {});
-      await this.#mirror?.close();
+      await fill(part, line);
+      // A master that was started on a wrong file shall not cost us the right one.
+      if (this.#mirror) await keep(file, `${file}.old`);
       await part.rename(file);
-    } catch (error) {
+      const old = this.#mirror;
+      this.#mirror = undefined; // its links are still answered with
+      await old?.close();
+    } finally {
       await part.close();
-      throw error;
     }
-    await part.close();
-    await this.#serve(await Journal.open(file, this.options));
+    await this.load();
     this.#log("info", "the mirror is complete", { file, links: this.count });
-    await this.#copy(file, open, worked);
+    await this.#copy(file, line);
   }
 
-  async #replicate(stream: LogStream, worked: () => void): Promise<void> {
-    const mirror = this.#mirror;
-    if (!mirror) return;
+  async #replicate(mirror: URLStore, line: Line, { size, body }: LogStream): Promise<void> {
     this.#live = true;
-    if (stream.offset >= stream.size) this.#caughtUp = performance.now();
-    for await (const lines of wholeLines(stream.body)) {
-      worked();
+    this.#target = { size, time: performance.now() };
+    for await (const lines of line.blocks(body)) {
       if (lines.length > 0) {
         await mirror.replicate(lines, (key, _url, id) => {
           this.#flights.delete(key);
@@ -394,9 +409,12 @@ export class ProxyStore implements Store {
           if (id !== undefined) this.#awaited.get(id)?.();
         });
       }
-      if (mirror.journal.size >= stream.size) this.#caughtUp = performance.now();
+      const now = performance.now();
+      const { size, time } = this.#target;
+      if (lines.length === 0) this.#caughtUp = now;
+      else if (mirror.journal.size >= size) this.#caughtUp = Math.max(this.#caughtUp, time);
+      if (now - time > AIM_MS && mirror.journal.size >= size) this.#aim();
     }
-    throw new Error("it ended");
   }
 
   /**
@@ -413,8 +431,12 @@ export class ProxyStore implements Store {
     if (offset === undefined || (known !== undefined && known === check)) {
       return await openLog(window, offset, check);
     }
-    const stream = await this.client.log(offset, check, this.#closed.signal);
-    return { ...stream, body: ReadableStream.from(behind(window, stream)) };
+    try {
+      const stream = await this.client.log(offset, check, this.#closed.signal);
+      return { ...stream, body: ReadableStream.from(behind(window, stream)) };
+    } catch {
+      throw new StoreError("unavailable", "the log is not at hand");
+    }
   }
 
   /** Lets those go who follow the log through this replica. */
@@ -432,16 +454,67 @@ export class ProxyStore implements Store {
   }
 }
 
-/** Opens the master's log; see {@linkcode Client.log}. */
-type Open = (offset?: number, check?: string) => Promise<LogStream>;
+/** The unfinished copy that becomes the mirror at `file`. */
+function partOf(file: string): string {
+  return `${file}.part`;
+}
+
+/**
+ * Refuses to make a master of a copy that was never finished.
+ *
+ * @throws {JournalError} if there is no journal at `file`, but a part of one
+ */
+export async function refusePart(file: string): Promise<void> {
+  const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
+  if (await exists(file) || !await exists(partOf(file))) return;
+  throw new JournalError(
+    `${file}: No such file, only ${partOf(file)}, a copy of a master's that is not finished: ` +
+      `finish it with -master, or remove it`,
+  );
+}
+
+/** An unfinished copy, with whole lines only; one that can't be read is begun anew. */
+async function openPart(path: string, { log }: ProxyStoreOptions): Promise<Journal> {
+  for (let tries = 0;; tries++) {
+    const part = await Journal.open(path, { log });
+    try {
+      await part.load(() => {});
+      return part;
+    } catch (error) {
+      await part.close();
+      if (tries > 0) throw error;
+      await Deno.remove(path);
+    }
+  }
+}
+
+/** Copies the log into `part` as far as it reached when it was opened. */
+async function fill(part: Journal, line: Line): Promise<void> {
+  const stream = await line.open(part.size, await part.check(part.size));
+  if (stream.offset !== part.size) await part.replace(async () => {}); // it is of another log
+  if (part.size >= stream.size) return await stream.body.cancel();
+  for await (const lines of line.blocks(stream.body)) {
+    readLines(lines, () => {}, refuseLine);
+    if (lines.length > 0) await part.append(lines);
+    if (part.size >= stream.size) return;
+  }
+  throw new Error("it ended");
+}
+
+/** Gives the file at `path` a second name, so that it stays when another takes its place. */
+async function keep(path: string, name: string): Promise<void> {
+  await Deno.remove(name).catch(() => {});
+  await Deno.link(path, name);
+}
 
 /** Gives the rest of a log to someone else no sooner than `window` has it. */
 async function* behind(window: Window, { offset, body }: LogStream) {
   let at = offset;
   for await (const lines of wholeLines(body)) {
     at += lines.length;
-    while (window.size < at) await window.grown(HEARTBEAT_MS);
-    yield lines.length > 0 ? lines : new Uint8Array([0x0a]);
+    while (window.size < at && !window.ended) await window.grown(HEARTBEAT_MS);
+    if (window.ended) return;
+    yield lines.length > 0 ? lines : BLANK;
   }
 }
 
@@ -449,37 +522,43 @@ function refuseLine(_line: number, reason: string): never {
   throw new Error(`the master's log has a bad line: ${reason}`);
 }
 
-/** An unfinished copy, with whole lines only; one that can't be read is begun anew. */
-async function openPart(path: string, options: ProxyStoreOptions): Promise<Journal> {
-  const part = await Journal.open(path, { log: options.log });
-  try {
-    await part.load(() => {});
-  } catch (error) {
-    if (!(error instanceof JournalError)) throw error;
-    await part.replace(async () => {});
-    await part.load(() => {});
-  }
-  return part;
-}
-
-/** Ends a connection over which nothing comes any more. */
-class Silence {
-  readonly signal: AbortSignal;
-  #controller = new AbortController();
+/** A connection for the log, which is given up when nothing comes over it for too long. */
+class Line {
+  /** Whether something came. */
+  worked = false;
+  #silent = new AbortController();
+  #signal: AbortSignal;
   #timer?: ReturnType<typeof setTimeout>;
 
-  constructor(closed: AbortSignal) {
-    this.signal = AbortSignal.any([closed, this.#controller.signal]);
-    this.broken();
+  constructor(private readonly client: Client, closed: AbortSignal) {
+    this.#signal = AbortSignal.any([closed, this.#silent.signal]);
   }
 
-  broken(): void {
+  async open(offset?: number, check?: string): Promise<LogStream> {
+    this.#listen();
+    const stream = await this.client.log(offset, check, this.#signal);
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#controller.abort(new Error("it is silent")), SILENT_MS);
+    return stream;
   }
 
+  /** Gives what comes, in whole lines. While they are worked on, nobody listens for silence. */
+  async *blocks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+    this.#listen();
+    for await (const lines of wholeLines(body)) {
+      clearTimeout(this.#timer);
+      this.worked = true;
+      yield lines;
+      this.#listen();
+    }
+  }
+
+  /** Closes what is open. */
   end(): void {
     clearTimeout(this.#timer);
-    this.#controller.abort();
+    this.#silent.abort();
+  }
+
+  #listen(): void {
+    this.#timer = setTimeout(() => this.#silent.abort(new Error("it is silent")), SILENT_MS);
   }
 }

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { type Refusal, type Store, StoreError } from "./store.ts";
 import type { LogStream } from "./log.ts";
+import { errNotFound, type Refusal, type Store, StoreError } from "./store.ts";
 
 const MAX_BATCH = 10_000; // calls that a server takes at once
 const MAX_SENT = 2_000; // calls that a client sends at once
 const MAX_SENT_CHARS = 256 << 10; // of four bytes at most, so that the server's 1 MiB holds them
-const MAX_QUEUE = 100_000; // calls that wait to be sent
+const MAX_QUEUE = 20_000; // calls that wait to be sent
 const MAX_ID = 64; // characters
 const DEADLINE_MS = 2000;
 const MIN_BACKOFF_MS = 50;
@@ -151,15 +151,16 @@ function bind({ params: names, required }: Method, params: unknown = []): Params
     values = names.map((name) => named[name]);
   }
   if (values.length > names.length || values.length < required) return;
-  const args: Params = [];
-  for (const [i, value] of values.entries()) {
-    if (names[i] === "id" && typeof value === "string" && value.length > MAX_ID) return;
-    if (typeof value === "string") args.push(value);
-    else if (args.length >= required && (value === null || value === undefined)) {
-      args.push(undefined);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (typeof value === "string") {
+      if (names[i] === "id" && value.length > MAX_ID) return;
+    } else if (value === null || value === undefined) {
+      if (i < required) return;
+      values[i] = undefined;
     } else return;
   }
-  return args;
+  return values as Params;
 }
 
 function failure(id: string | number | null, code: number, message: string, data?: string) {
@@ -232,11 +233,15 @@ interface Call {
 export const errDown = new StoreError("unavailable", "master out of reach");
 const errBusy = new StoreError("unavailable", "too many calls are waiting for the master");
 const errDeadline = new StoreError("unavailable", "master did not answer in time");
+const errNoAnswer = new StoreError("unavailable", "master gave no answer");
 
 /**
  * Calls a master. One request is in flight; calls made meanwhile travel together in the next.
- * When the master fails, the next address is tried; when all fail, calls are refused at once until
- * a probe finds one that answers.
+ * When the master fails, the next address is tried; while none answers, calls are refused at once.
+ *
+ * Who was already waiting when a connection was lost goes on waiting, until the deadline: whether
+ * the master did the work, nobody knows, so it is asked again. Every write has an id, by which it
+ * is done once.
  *
  * @example
  * ```ts
@@ -249,9 +254,12 @@ export class Client {
   #queue: Call[] = [];
   #sending = false;
   #down = false;
+  #up = Promise.withResolvers<void>();
   #closed = new AbortController();
   #session = new AbortController(); // ends when the master is left, for another or for none
-  #up = Promise.withResolvers<void>();
+  #request = new AbortController(); // the one in flight
+  #backoff = 0; // grows while all fails, also where signs of life alternate with failures
+  #since = 0; // when the master last began to answer
   #expiry?: ReturnType<typeof setTimeout>;
 
   /** @param onChange told when the master is lost, and when one answers again */
@@ -279,7 +287,7 @@ export class Client {
    * master is known to be out of reach
    */
   call(method: string, params: (string | undefined)[]): Promise<unknown> {
-    if (this.#down) return Promise.reject(errDown);
+    if (this.#down || this.#closed.signal.aborted) return Promise.reject(errDown);
     if (this.#queue.length >= MAX_QUEUE) return Promise.reject(errBusy);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const text = `,"method":"${method}","params":${JSON.stringify(params)}}`;
@@ -294,7 +302,7 @@ export class Client {
     return await this.transports[this.#at].log(offset, check, signals);
   }
 
-  /** Resolves while a master answers, as far as is known. */
+  /** Resolves while a master answers, as far as is known, and when the client is closed. */
   up(): Promise<void> {
     return this.#up.promise;
   }
@@ -302,19 +310,21 @@ export class Client {
   /** Asks the master for a sign of life; without one, it is left. */
   async probe(): Promise<void> {
     if (this.#down || this.#closed.signal.aborted) return;
-    const at = this.#at;
+    const session = this.#session;
     try {
-      await this.#ask(this.transports[at]);
+      await this.#ask(this.transports[this.#at]);
     } catch (error) {
-      if (at === this.#at && !this.#down) this.#leave(error);
+      if (session === this.#session && !this.#down) this.#leave(error, error === errDeadline);
     }
   }
 
+  /** Leaves the master for good. */
   close(): void {
     this.#closed.abort();
     this.#session.abort();
-    clearTimeout(this.#expiry);
-    this.#refuse(this.#queue.splice(0), errDown);
+    this.#request.abort();
+    this.#up.resolve();
+    this.#refuseAll(errDown);
   }
 
   async #send(): Promise<void> {
@@ -322,76 +332,91 @@ export class Client {
     await undefined; // calls made in the same turn travel together
     while (this.#queue.length > 0 && !this.#down) {
       const calls = this.#take();
-      let text = "";
-      for (const [id, call] of calls.entries()) {
-        text += `${id ? "," : "["}{"jsonrpc":"2.0","id":${id}${call.text}`;
-      }
-      const left = Math.max(1, Math.ceil(calls[0].deadline - performance.now()));
-      const signal = AbortSignal.timeout(left);
+      if (calls.length === 0) break;
+      const session = this.#session;
+      const request = this.#request = new AbortController();
+      const timer = setTimeout(
+        () => request.abort(errDeadline),
+        calls[0].deadline - performance.now(),
+      );
       try {
-        settle(calls, await this.transports[this.#at].call(`${text}]`, signal));
+        settle(calls, await this.transports[this.#at].call(toBatch(calls), request.signal));
+        this.#backoff = 0;
       } catch (error) {
-        if (signal.aborted) {
-          this.#refuse(calls, errDeadline);
-        } else {
-          // Whether it did its work before it was lost, nobody knows: it is repeated elsewhere, or
-          // here in a moment. Every write has an id, so that it is done once.
-          this.#queue.unshift(...calls);
-        }
-        this.#leave(error, signal.aborted ? 0 : calls.length);
+        const late = request.signal.reason === errDeadline;
+        if (late) refuse(calls, errDeadline);
+        else this.#queue.unshift(...calls);
+        if (this.#down) this.#expire();
+        else if (session === this.#session) this.#leave(error, late);
+      } finally {
+        clearTimeout(timer);
       }
     }
     this.#sending = false;
   }
 
+  /** Takes from the queue what the next request can hold; those who waited too long are refused. */
   #take(): Call[] {
-    let chars = 0;
+    const now = performance.now();
     let count = 0;
+    while (count < this.#queue.length && this.#queue[count].deadline <= now) count++;
+    refuse(this.#queue.splice(0, count), errDeadline);
+    let chars = 0;
+    count = 0;
     while (count < this.#queue.length && count < MAX_SENT && chars < MAX_SENT_CHARS) {
       chars += this.#queue[count++].text.length;
     }
     return this.#queue.splice(0, count);
   }
 
-  #refuse(calls: Call[], error: StoreError): void {
-    for (const call of calls) call.reject(error);
-  }
-
-  /** The master failed: nothing waits for it, but for the first `keep` calls. */
-  #leave(error: unknown, keep = 0): void {
-    if (this.#closed.signal.aborted) return this.#refuse(this.#queue.splice(0), errDown);
+  /** The master failed. If it `hangs`, nobody waits for it any longer. */
+  #leave(error: unknown, hangs: boolean): void {
+    if (this.#closed.signal.aborted) return this.#refuseAll(errDown);
     this.#down = true;
     this.#up = Promise.withResolvers<void>();
     this.#session.abort();
-    this.#refuse(this.#queue.splice(keep), errDown);
-    const left = keep > 0 ? this.#queue[0].deadline - performance.now() : 0;
-    this.#expiry = setTimeout(() => this.#refuse(this.#queue.splice(0), errDown), left);
+    this.#request.abort();
+    if (hangs) this.#refuseAll(errDown);
+    else this.#expire();
+    if (performance.now() - this.#since > MAX_BACKOFF_MS) this.#backoff = 0;
     this.onChange(false, this.address, error);
-    this.#recover();
+    this.#recover(hangs);
   }
 
-  /** Probes one address after the other, all at once at first, then more and more slowly. */
-  async #recover(): Promise<void> {
-    let backoff = MIN_BACKOFF_MS;
-    // The one that just failed comes last, unless there is no other.
-    for (let tries = 1; !this.#closed.signal.aborted; tries++) {
-      const round = Math.floor((tries - 1) / this.transports.length);
-      if (round > 0 || this.transports.length === 1) {
-        await pause(backoff * (0.5 + Math.random()), this.#closed.signal);
-        backoff = Math.min(2 * backoff, MAX_BACKOFF_MS);
+  /** Lets those wait who do, but not beyond the deadline of the first. */
+  #expire(): void {
+    clearTimeout(this.#expiry);
+    if (this.#queue.length === 0) return;
+    const left = this.#queue[0].deadline - performance.now();
+    this.#expiry = setTimeout(() => this.#refuseAll(errDeadline), left);
+  }
+
+  #refuseAll(error: StoreError): void {
+    clearTimeout(this.#expiry);
+    refuse(this.#queue.splice(0), error);
+  }
+
+  /** Asks one address after the other for a sign of life, round by round, more and more slowly. */
+  async #recover(hangs: boolean): Promise<void> {
+    const count = this.transports.length;
+    // A lost connection need not be a lost master: it is asked first, unless it was that that hung.
+    for (let tries = hangs ? 1 : 0;; tries++) {
+      if (tries % count === 0) {
+        await pause(this.#backoff * (1 + Math.random()) / 2, this.#closed.signal);
+        this.#backoff = Math.min(Math.max(2 * this.#backoff, MIN_BACKOFF_MS), MAX_BACKOFF_MS);
       }
-      const at = (this.#at + 1) % this.transports.length;
-      this.#at = at;
+      const at = (this.#at + tries) % count;
       try {
         await this.#ask(this.transports[at]);
+        this.#at = at;
         break;
       } catch {
-        // The next one, or later.
+        if (this.#closed.signal.aborted) return;
       }
     }
-    if (this.#closed.signal.aborted) return;
     clearTimeout(this.#expiry);
     this.#session = new AbortController();
+    this.#since = performance.now();
     this.#down = false;
     this.#up.resolve();
     this.onChange(true, this.address);
@@ -399,21 +424,43 @@ export class Client {
   }
 
   async #ask(transport: Transport): Promise<void> {
-    const signal = AbortSignal.any([AbortSignal.timeout(DEADLINE_MS), this.#closed.signal]);
-    JSON.parse(await transport.call('{"jsonrpc":"2.0","id":0,"method":"Store.Health"}', signal));
+    const request = new AbortController();
+    const abort = () => request.abort();
+    const timer = setTimeout(() => request.abort(errDeadline), DEADLINE_MS);
+    this.#closed.signal.addEventListener("abort", abort);
+    try {
+      const text = '{"jsonrpc":"2.0","id":0,"method":"Store.Health"}';
+      JSON.parse(await transport.call(text, request.signal));
+    } finally {
+      clearTimeout(timer);
+      this.#closed.signal.removeEventListener("abort", abort);
+    }
   }
+}
+
+function toBatch(calls: Call[]): string {
+  let text = "";
+  for (let id = 0; id < calls.length; id++) {
+    text += `${id ? "," : "["}{"jsonrpc":"2.0","id":${id}${calls[id].text}`;
+  }
+  return `${text}]`;
+}
+
+function refuse(calls: Call[], error: StoreError): void {
+  for (const call of calls) call.reject(error);
 }
 
 /** Gives every call its answer out of a batch's. */
 function settle(calls: Call[], text: string): void {
   const answers: { id: number; result?: unknown; error?: RPCError }[] = JSON.parse(text);
-  if (!Array.isArray(answers)) throw new Error(`Not a batch: ${text.slice(0, 200)}`);
-  const found = new Map(answers.map((answer) => [answer.id, answer]));
-  for (const [id, { resolve, reject }] of calls.entries()) {
-    const answer = found.get(id);
-    if (answer === undefined) reject(new StoreError("unavailable", "master gave no answer"));
-    else if (answer.error) reject(toStoreError(answer.error));
-    else resolve(answer.result);
+  if (!Array.isArray(answers)) throw new Error(`not a batch: ${text.slice(0, 200)}`);
+  const found: typeof answers = [];
+  for (const answer of answers) found[answer.id] = answer; // they may come in any order
+  for (let id = 0; id < calls.length; id++) {
+    const answer = found[id];
+    if (answer === undefined) calls[id].reject(errNoAnswer);
+    else if (answer.error) calls[id].reject(toStoreError(answer.error));
+    else calls[id].resolve(answer.result);
   }
 }
 
@@ -425,6 +472,8 @@ interface RPCError {
 }
 
 function toStoreError({ code, message, data }: RPCError): StoreError {
+  // A flood of unknown keys must not pay for a stack trace apiece.
+  if (code === CODES["not found"]) return errNotFound;
   for (const [kind, known] of Object.entries(CODES)) {
     if (known === code && (code !== -32005 || data === undefined || data === kind)) {
       return new StoreError(kind as Refusal, message);
