@@ -56,6 +56,9 @@ const TITLES: Record<number, string> = {
   507: "Insufficient Storage",
 };
 
+/** What goes with a 503, in seconds. */
+const RETRY = { "retry-after": "1" };
+
 /** A request that can't be served, and the answer that says so. */
 class HTTPError extends Error {
   constructor(
@@ -139,7 +142,7 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
 /** Answers until there is a store to ask: alive, but not ready. */
 export function starting(req: Request): Response {
   if (/^\w+:\/\/[^/]*\/healthz(?:\?|$)/.test(req.url)) return new Response("ok");
-  return new Response("starting", { status: 503, headers: { "retry-after": "1" } });
+  return new Response("starting", { status: 503, headers: RETRY });
 }
 
 /** Logs each request with its answer, and the milliseconds between. */
@@ -351,7 +354,7 @@ function fail(error: unknown, key: string, onError?: (error: unknown) => void): 
   if (error instanceof StoreError) {
     status = STATUS[error.kind];
     message = error.message;
-    if (status === 503) headers = { "retry-after": "1" };
+    if (status === 503) headers = RETRY;
   } else if (error instanceof HTTPError) {
     ({ status, message, headers } = error);
   } else {
@@ -371,6 +374,7 @@ function page(status: number, html: string): Response {
       "content-type": "text/html; charset=utf-8",
       "content-security-policy":
         "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      ...(status === 503 ? RETRY : {}),
     },
   });
 }
