@@ -25,6 +25,7 @@ const LIMIT_MS = 600_000; // for one target, its download included
 const root = resolve(import.meta.dirname!, "..");
 const deno = Deno.env.get("GOTO_COMPILE_DENO") || Deno.execPath();
 const base = Deno.env.get("DENORT_BIN");
+if (base === "") Deno.env.delete("DENORT_BIN"); // Deno would take it for a path
 
 /** What went wrong, in one line. */
 class Problem extends Error {}
@@ -120,6 +121,7 @@ async function compile(source: string, target: string, output: string): Promise<
     "--quiet",
     // The cache is a file in the temporary directory, where others may put one to be run.
     "--no-code-cache",
+    "--deny-import", // by default, code may be loaded from some hosts
     `--target=${target}`,
     `--output=${output}`,
     ...start.slice(0, -1),

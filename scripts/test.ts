@@ -36,7 +36,7 @@ try {
       "--allow-net=127.0.0.1,localhost,[::1],0.0.0.0,[::]",
       `--allow-read=.,${temp}`,
       `--allow-write=${temp}`,
-      "--allow-env=GOTO_*",
+      "--allow-env=GOTO_*,DENORT_BIN",
       "--allow-run", // not narrower: tests start this Deno, a compiled binary, sh, strace, ...
       ...Deno.args,
     ],

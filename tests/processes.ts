@@ -24,6 +24,8 @@ export interface Options {
   env?: Record<string, string>;
   /** A command that the program is given to, such as `["strace", "-D"]`. It must end as `exec` does. */
   through?: string[];
+  /** A compiled program to run; by default the one that `GOTO_BINARY` names, if it does. */
+  binary?: string;
 }
 
 /** A line that the program logged, with `-log=json`. */
@@ -37,10 +39,9 @@ export interface LogEvent {
 
 function spawn(
   flags: string[],
-  { through = [], ...options }: Options,
+  { through = [], binary = Deno.env.get("GOTO_BINARY"), ...options }: Options,
   stdout: "piped" | "null",
 ): Deno.ChildProcess {
-  const binary = Deno.env.get("GOTO_BINARY");
   // "deno run --allow-... main.ts", as in deno.json
   const [, ...task] = config.tasks.start.command.replaceAll("'", "").split(" ");
   const program = binary ? [binary] : [Deno.execPath(), ...task.slice(0, -1), main];
