@@ -1,0 +1,25 @@
+/**
+ * What the runtime can do: servers that answer every request alike, the ceiling of what a program
+ * on it can reach. Arguments: a port, and which of them.
+ *
+ * @module
+ */
+const found = () =>
+  new Response(null, {
+    status: 302,
+    headers: { location: "https://example.com/some/path/page?id=123456" },
+  });
+
+const handlers: Record<string, Deno.ServeHandler> = {
+  redirect: (_req) => found(),
+  // For a handler without a parameter Deno doesn't even make a Request: what a server could do
+  // that has no need to know what it is asked for.
+  blind: () => found(),
+  post: async (req) => {
+    await req.text();
+    return new Response("http://localhost:8080/0");
+  },
+};
+
+const [port, kind] = Deno.args;
+Deno.serve({ hostname: "127.0.0.1", port: Number(port), onListen: () => {} }, handlers[kind]);
