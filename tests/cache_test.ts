@@ -1,0 +1,34 @@
+import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { Cache } from "../replica.ts";
+import { random } from "./random.ts";
+
+for (const limit of [0, 1, 2, 3, 10, 1000]) {
+  it(`Cache holds at most ${limit} links, and the right URL for each`, () => {
+    const cache = new Cache(limit);
+    const { seed, pick } = random();
+    const urls = new Map<string, string>();
+    for (let step = 0; step < 10_000; step++) {
+      const key = `${pick(limit * 3 + 1)}`;
+      if (pick(10) === 0) {
+        cache.delete(key);
+        urls.delete(key);
+      } else if (pick(2) === 0) {
+        cache.set(key, `${step}`);
+        urls.set(key, `${step}`);
+      }
+      const url = cache.get(key);
+      assert(url === undefined || url === urls.get(key), `seed ${seed}, step ${step}`);
+      assertLessOrEqual(cache.size, limit, `seed ${seed}, step ${step}`);
+    }
+  });
+}
+
+it("Cache keeps what is asked for while others come and go", () => {
+  const cache = new Cache(100);
+  cache.set("hot", "url");
+  for (let i = 0; i < 10_000; i++) {
+    cache.set(`${i}`, "url");
+    assertEquals(cache.get("hot"), "url", `after ${i} others`);
+  }
+});

@@ -1,0 +1,144 @@
+import { assert, assertEquals, assertLess, assertLessOrEqual, assertRejects } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { Client, HTTPTransport } from "../rpc.ts";
+import { StoreError } from "../store.ts";
+import { within } from "./processes.ts";
+
+interface Request {
+  id: number;
+  method: string;
+  params?: string[];
+}
+
+/** A master made for the test: `answer` has the calls of each request that isn't a sign of life. */
+function serve(answer: (calls: Request[], body: string) => unknown, port = 0) {
+  const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (req) => {
+    const body = await req.text();
+    const request = JSON.parse(body);
+    if (!Array.isArray(request)) return Response.json({ jsonrpc: "2.0", id: 0, result: {} });
+    const response = await answer(request, body);
+    return response instanceof Response ? response : Response.json(response);
+  });
+  return {
+    port: server.addr.port,
+    transport: new HTTPTransport(`http://127.0.0.1:${server.addr.port}`),
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+/** Answers each call with its own parameter. */
+function echo(calls: Request[]) {
+  return calls.map(({ id, params }) => ({ jsonrpc: "2.0", id, result: params?.[0] }));
+}
+
+function connect(...masters: { transport: HTTPTransport }[]) {
+  const client = new Client(masters.map(({ transport }) => transport));
+  return Object.assign(client, { [Symbol.dispose]: () => client.close() });
+}
+
+it("Client sends the calls that come while a request is under way in one other", async () => {
+  const sizes: number[] = [];
+  await using master = serve((calls) => {
+    sizes.push(calls.length);
+    return echo(calls);
+  });
+  using client = connect(master);
+  const first = client.call("Store.Get", ["first"]);
+  await Promise.resolve(); // now it is on its way
+  const rest = Array.from({ length: 500 }, (_, i) => client.call("Store.Get", [`${i}`]));
+  assertEquals(await first, "first");
+  assertEquals(await Promise.all(rest), Array.from({ length: 500 }, (_, i) => `${i}`));
+  assertEquals(sizes, [1, 500]);
+});
+
+it("Client gives each call its own answer, in whatever order they come", async () => {
+  await using master = serve((calls) => echo(calls).reverse().filter(({ id }) => id !== 1));
+  using client = connect(master);
+  const [a, b, c] = ["a", "b", "c"].map((key) => client.call("Store.Get", [key]));
+  assertEquals(await a, "a");
+  await assertRejects(() => b, StoreError, "master gave no answer");
+  assertEquals(await c, "c");
+});
+
+it("Client bounds a request in calls and in bytes", async () => {
+  let most = 0;
+  let longest = 0;
+  await using master = serve((calls, body) => {
+    most = Math.max(most, calls.length);
+    longest = Math.max(longest, new TextEncoder().encode(body).length);
+    return echo(calls);
+  });
+  using client = connect(master);
+  const long = "\u{10ffff}".repeat(4096); // four bytes a character, as many as a URL may have
+  const keys = Array.from({ length: 5000 }, (_, i) => i < 400 ? `${i}${long}` : `${i}`);
+  const answers = await Promise.all(keys.map((key) => client.call("Store.Get", [key])));
+  assert(answers.every((answer, i) => answer === keys[i]));
+  assertLessOrEqual(most, 2000);
+  assertLessOrEqual(longest, 1 << 20); // what a master takes
+});
+
+it("Client refuses at once what is more than can wait", async () => {
+  const { promise: hang, resolve: answer } = Promise.withResolvers<void>();
+  await using master = serve(async (calls) => {
+    await hang;
+    return echo(calls);
+  });
+  using client = connect(master);
+  const results = Array.from({ length: 30_000 }, () => client.call("Store.Get", ["k"]));
+  const busy = results.at(-1)!;
+  await assertRejects(() => within(500, "a refusal", busy), StoreError, "too many calls");
+  answer();
+  const settled = await Promise.allSettled(results);
+  const answered = settled.filter(({ status }) => status === "fulfilled").length;
+  assert(answered >= 20_000 && answered <= 22_000, `${answered} were answered`);
+});
+
+it("Client goes to the next address when one fails, and stays there", async () => {
+  const served: string[] = [];
+  const named = (name: string, port = 0) =>
+    serve((calls) => {
+      served.push(name);
+      return echo(calls);
+    }, port);
+  const a = named("a");
+  await using b = named("b");
+  using client = connect(a, b);
+  await client.call("Store.Get", ["k"]);
+  await a[Symbol.asyncDispose]();
+  assertEquals(await client.call("Store.Get", ["k"]), "k");
+  await using _again = named("a again", a.port);
+  await client.call("Store.Get", ["k"]);
+  assertEquals(served, ["a", "b", "b"]);
+});
+
+it("Client repeats no more than a few times what can never succeed, then refuses it", async () => {
+  let requests = 0;
+  await using master = serve(() => {
+    requests++;
+    return new Response("broken", { status: 500 });
+  });
+  using client = connect(master);
+  const start = performance.now();
+  await assertRejects(() => client.call("Store.Get", ["k"]), StoreError, "in time");
+  assertLess(performance.now() - start, 2500);
+  assertLess(requests, 12);
+});
+
+it("Client.close() lets nobody wait", async () => {
+  const { promise: hang, resolve: answer } = Promise.withResolvers<void>();
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
+  await using master = serve(async (calls) => {
+    ask();
+    await hang;
+    return echo(calls);
+  });
+  const client = connect(master);
+  const calls = [client.call("Store.Get", ["a"])];
+  await asked;
+  calls.push(client.call("Store.Get", ["b"]));
+  client.close();
+  for (const call of [...calls, client.call("Store.Get", ["c"])]) {
+    await assertRejects(() => within(500, "a refusal", call), StoreError, "out of reach");
+  }
+  answer();
+});

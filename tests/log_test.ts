@@ -1,0 +1,99 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { fingerprint, type Log } from "../journal.ts";
+import { openLog, wholeLines, Window } from "../log.ts";
+import { within } from "./processes.ts";
+import { random } from "./random.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+function concat(chunks: Uint8Array[]): Uint8Array {
+  return Uint8Array.from(chunks.flatMap((chunk) => [...chunk]));
+}
+
+it("wholeLines() gives the same lines wherever their bytes are cut", async () => {
+  const { seed, pick } = random();
+  for (let round = 0; round < 200; round++) {
+    // A blank line may come between any two lines.
+    const lines = Array.from({ length: pick(30) }, () => `${"é".repeat(pick(4) * pick(40))}\n`);
+    const bytes = encoder.encode(lines.join(""));
+    const chunks: Uint8Array[] = [];
+    for (let at = 0; at < bytes.length;) {
+      const chunk = bytes.slice(at, at + 1 + pick(100));
+      chunks.push(chunk);
+      at += chunk.length;
+    }
+    const blocks = await Array.fromAsync(wholeLines(ReadableStream.from(chunks)));
+    const context = `seed ${seed}, round ${round}`;
+    assert(blocks.every((block) => block.length === 0 || block.at(-1) === 10), context);
+    assertEquals(
+      decoder.decode(concat(blocks)),
+      lines.filter((line) => line !== "\n").join(""),
+      context,
+    );
+    const blank = lines.filter((line) => line === "\n").length;
+    assertEquals(blocks.filter((block) => block.length === 0).length, blank, context);
+  }
+});
+
+it("wholeLines() takes the time that a long line needs, not its square", async () => {
+  const chunk = new Uint8Array(16 << 10).fill(0x61);
+  const chunks = Array.from({ length: 2000 }, () => chunk); // 32 MB; squared, 30 GB of copying
+  const body = ReadableStream.from([...chunks, encoder.encode("\n")]);
+  const [line] = await within(2000, "the line", Array.fromAsync(wholeLines(body)));
+  assertEquals(line.length, 2000 * chunk.length + 1);
+});
+
+for (const most of [5000, 400_000, 1_500_000, 5_000_000]) {
+  it(`Window shows the end of a log that came in blocks of up to ${most} bytes`, async () => {
+    const { seed, pick } = random();
+    const start = pick(2) * 12_345; // of the window
+    const log = new Uint8Array(start + 10_000_000);
+    for (let at = 0; at < log.length; at += 100) log[at] = pick(256);
+    const before = (offset: number, bytes: number) =>
+      fingerprint(log.slice(Math.max(0, offset - bytes), offset));
+
+    const window = new Window(start, await before(start, 4096));
+    for (let at = start, step = 0; at < log.length; step++) {
+      const bytes = log.subarray(at, at + 1 + pick(most));
+      window.append(bytes);
+      at += bytes.length;
+      if (step % 10 > 0 && at < log.length) continue;
+      const context = `seed ${seed}, at ${at}`;
+      assertEquals(window.size, at, context);
+      assert(window.anchor === at || window.anchor === start, context);
+      assertEquals(await window.check(window.anchor), await before(window.anchor, 4096), context);
+      assertEquals(await window.check(at + 1), undefined, context);
+      const length = Math.min(at - start, pick(1 << 20));
+      const seen = await window.read(at - length, 0);
+      assert(seen, `${context}: what came ${length} bytes ago is gone`);
+      assertEquals(await fingerprint(seen.slice()), await before(at, length), context);
+    }
+  });
+}
+
+it("Window lets a follower go that is too slow for it, and all when it ends", async () => {
+  const window = new Window(0);
+  window.append(new Uint8Array(3 << 20));
+  assertEquals(await window.read(0, 0), undefined);
+  const waiting = window.read(window.size, 60_000);
+  window.end();
+  assertEquals(await within(1000, "the end", waiting), undefined);
+});
+
+it("openLog() reads no further than its follower, and cuts off one that takes nothing", async () => {
+  let reads = 0;
+  const log: Log = {
+    size: 1 << 30,
+    read: () => Promise.resolve(new Uint8Array(++reads)),
+    check: () => Promise.resolve("check"),
+  };
+  const { body } = await openLog(log, undefined, undefined, 20);
+  const reader = body.getReader();
+  assertEquals(reads, 0);
+  assertEquals((await reader.read()).value?.length, 1);
+  assertEquals(reads, 1);
+  await assertRejects(() => within(1000, "the end", reader.closed), Error, "stalled");
+  assertEquals(reads, 1);
+});

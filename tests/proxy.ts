@@ -1,0 +1,96 @@
+/**
+ * A TCP proxy between two processes, whose connections a test can cut where it likes.
+ *
+ * @example
+ * ```ts
+ * await using link = new Proxy(master.url);
+ * await using replica = await start(`-master=${link.url}`);
+ * link.cut(); // the replica has lost its master, for a moment
+ * ```
+ *
+ * @module
+ */
+export class Proxy implements AsyncDisposable {
+  /** Where it listens: `http://127.0.0.1:PORT`. */
+  readonly url: string;
+  /** How many connections it took. */
+  connections = 0;
+  /** Whether new connections are closed at once. */
+  refuses = false;
+
+  #target: Deno.ConnectOptions;
+  #listener: Deno.Listener;
+  #open = new Set<Deno.Conn>();
+  #limit = Infinity;
+  #running: Promise<void>;
+
+  /** @param target such as `http://127.0.0.1:8080` */
+  constructor(target: string) {
+    const { hostname, port } = new URL(target);
+    this.#target = { hostname, port: Number(port) };
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.url = `http://127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
+    this.#running = this.#run();
+  }
+
+  /** Cuts every connection there is. */
+  cut() {
+    for (const conn of this.#open) {
+      this.#open.delete(conn);
+      conn.close();
+    }
+  }
+
+  /** Lets `bytes` more of the answers pass, then cuts. */
+  cutAfter(bytes: number) {
+    this.#limit = bytes;
+  }
+
+  async #run() {
+    const pipes: Promise<void>[] = [];
+    for await (const conn of this.#listener) {
+      this.connections++;
+      if (this.refuses) conn.close();
+      else pipes.push(this.#connect(conn));
+    }
+    await Promise.all(pipes);
+  }
+
+  async #connect(client: Deno.Conn) {
+    this.#open.add(client);
+    let server;
+    try {
+      server = await Deno.connect(this.#target);
+    } catch {
+      if (this.#open.delete(client)) client.close();
+      return;
+    }
+    if (!this.#open.has(client)) return server.close();
+    this.#open.add(server);
+    await Promise.all([this.#pipe(client, server), this.#pipe(server, client, true)]);
+  }
+
+  async #pipe(from: Deno.Conn, to: Deno.Conn, answers = false) {
+    const buffer = new Uint8Array(64 << 10);
+    try {
+      for (let n; (n = await from.read(buffer)) !== null;) {
+        const pass = answers ? Math.min(n, this.#limit) : n;
+        for (let at = 0; at < pass;) at += await to.write(buffer.subarray(at, pass));
+        if (!answers) continue;
+        this.#limit -= pass;
+        if (this.#limit > 0) continue;
+        this.#limit = Infinity;
+        this.cut();
+      }
+    } catch {
+      // One end is gone; so is the other, below.
+    }
+    for (const conn of [from, to]) if (this.#open.delete(conn)) conn.close();
+  }
+
+  async [Symbol.asyncDispose]() {
+    this.#listener.close();
+    this.cut();
+    await this.#running;
+  }
+}
