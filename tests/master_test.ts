@@ -1,7 +1,7 @@
 /** The program as users run it: a master with two replicas, real processes, real sockets. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, eventually, follow, run, start, tempDir } from "./processes.ts";
+import { add, eventually, follow, run, start, tempDir, within } from "./processes.ts";
 
 const URL1 = "https://example.com/1";
 const URL2 = "https://example.com/2";
@@ -121,8 +121,10 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
 
     master.kill(signal);
     await master.status;
-    for (const { url } of replicas) {
-      const missed = await ask(`${url}/missed`);
+    for (const replica of replicas) {
+      const { url } = replica;
+      await replica.waitForLog(({ msg }) => msg === "lost the master");
+      const missed = await within(1000, "503 at once", ask(`${url}/missed`));
       assertEquals([missed.status, missed.headers.get("retry-after")], [503, "1"]);
       const form = { method: "POST", body: new URLSearchParams({ url: URL1 }) };
       assertEquals((await ask(`${url}/add`, form)).status, 503);
@@ -168,7 +170,9 @@ it("a replica may be started before its master", async () => {
   await add(master.url, URL1, "a");
   await master.stop();
   await using replica = await start(`-master=${master.url}`);
-  assertEquals((await follow(replica.url, "a")).status, 503);
+  await replica.waitForLog(({ msg }) => msg === "lost the master");
+  const early = await within(1000, "503 at once", follow(replica.url, "a"));
+  assertEquals(early.status, 503);
   assertEquals((await ask(`${replica.url}/readyz`)).status, 503);
   await master.begin();
   await eventually(async () => assertEquals((await follow(replica.url, "a")).location, URL1));
