@@ -40,8 +40,8 @@ async function main(): Promise<number> {
 
   const threads = flags.threads || navigator.hardwareConcurrency;
   let answer: Handler = starting;
-  const server = listen(flags.http, threads > 1, (req) => answer(req));
-  const { port } = server.addr;
+  const server = serve(flags.http, threads > 1, (req) => answer(req));
+  const { port } = server;
   const base = flags.host || `http://localhost:${port}`;
 
   const opening = flags.master.length > 0 ? openReplica(flags, log) : openMaster(flags, base, log);
@@ -92,7 +92,7 @@ async function work(): Promise<void> {
     log: (offset, check) => store.openLog(offset, check),
   };
   const address = { ...flags.http, port: config.port };
-  const server = listen(address, true, handle(store, service, flags, base, log));
+  const server = serve(address, true, handle(store, service, flags, base, log));
   port.addEventListener("message", async ({ data }) => {
     if (data.kind !== "stop") return;
     store.endLogs();
@@ -145,6 +145,34 @@ function handle(store: Store, service: Service, flags: Flags, base: string, log:
     onError: (error) => log("error", "a request failed", { reason: String(error) }),
   });
   return flags.access ? accessLog(answer, log) : answer;
+}
+
+/** Listens, and shuts down when what is in flight has been answered. */
+function serve(address: Address, reusePort: boolean, handler: Handler) {
+  const inFlight = new Set<Promise<Response>>();
+  let stopping = false;
+  const server = listen(address, reusePort, (req) => {
+    if (stopping) {
+      const headers = { "connection": "close", "retry-after": "1" };
+      return new Response("shutting down", { status: 503, headers });
+    }
+    const response = handler(req);
+    if (response instanceof Promise && req.method !== "GET") {
+      const done = () => inFlight.delete(response);
+      inFlight.add(response);
+      response.then(done, done);
+    }
+    return response;
+  });
+  return {
+    port: server.addr.port,
+    async shutdown() {
+      stopping = true;
+      // Deno 2.9 breaks off the bodies that are still coming in when a server shuts down.
+      await Promise.allSettled(inFlight);
+      await server.shutdown();
+    },
+  };
 }
 
 /** Listens; "" for a host means all addresses, IPv6 and IPv4, as in Go. */
