@@ -36,6 +36,13 @@ export const canTrace = await works("strace", "-f", "-o", "/dev/null", "true");
 /** Whether a process can have mounts of its own: needs Linux and root. */
 export const canMount = await works("unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt");
 
+/** Whether files can be given to others: needs root. */
+export const canChown = await works(
+  "sh",
+  "-c",
+  'file=$(mktemp) && { chown 12345 "$file"; code=$?; rm "$file"; exit $code; }',
+);
+
 /** Whether the limits of a process that runs can be changed: needs Linux. */
 export const canLimit = await works("prlimit", "--fsize=1000000:", "true");
 
