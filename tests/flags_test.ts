@@ -91,7 +91,7 @@ it("parseFlags() takes several masters", () => {
 it("parseFlags() keeps a value as it is, with = and dashes in it", () => {
   assertEquals(parse(["-rpc-token=-a=b--"])["rpc-token"], "-a=b--");
   assertEquals(parse(["-rpc-token", "a=b-"])["rpc-token"], "a=b-");
-  assertEquals(parse(["-file=-rpc"]).file, "-rpc");
+  assertEquals(parse(["-file=--rpc"]).file, "--rpc");
 });
 
 it("parseFlags() reads the environment, and the flag wins", () => {
