@@ -216,7 +216,8 @@ export class HTTPTransport implements Transport {
       offset: Number(response.headers.get("goto-log-offset")),
       size: Number(response.headers.get("goto-log-size")),
       check: response.headers.get("goto-log-check") ?? undefined,
-      body: response.body,
+      // The pipe keeps the signal: that of a fetch may go with the garbage once the head is there.
+      body: response.body.pipeThrough(new TransformStream(), { signal }),
     };
   }
 }
