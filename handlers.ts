@@ -246,12 +246,12 @@ async function add(req: Request, store: Store, base: string): Promise<Response> 
 /** `POST /api/links` */
 async function apiAdd(req: Request, store: Store, base: string): Promise<Response> {
   allow(req, "POST");
-  const { url, key } = await readJSON(req);
+  const { url, key = null } = await readJSON(req);
   if (typeof url !== "string") throw new HTTPError(400, `"url" must be a string`);
-  if (typeof key !== "string" && key !== undefined) {
+  if (key !== null && typeof key !== "string") {
     throw new HTTPError(400, `"key" must be a string`);
   }
-  const made = await store.put(url, key);
+  const made = await store.put(url, key ?? undefined);
   return Response.json(link(made, checkURL(url, ""), base), {
     status: 201,
     headers: { location: `/api/links/${made}` },
