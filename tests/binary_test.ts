@@ -3,7 +3,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
 import config from "../deno.json" with { type: "json" };
 import { compile, nameOf, output } from "./binary.ts";
-import { run, tempDir } from "./processes.ts";
+import { tempDir } from "./processes.ts";
 
 const here = Deno.build.target;
 const reason = Deno.env.get("DENORT_BIN") ? undefined : "DENORT_BIN is not set";
@@ -23,7 +23,7 @@ describe("deno task compile", { ignore: reason !== undefined }, () => {
   it("stamps the version of deno.json, and the commit", async () => {
     const git = await output("git", ["describe", "--always", "--exclude=*", "--abbrev=7"])
       .then(({ code, stdout }) => code === 0 ? `+${stdout.trim()}` : "");
-    const { code, stdout } = await run({ binary }, "-version");
+    const { code, stdout } = await output(binary, ["-version"]);
     assertEquals(code, 0);
     assertEquals(stdout.replace("-dirty", "").split(" (")[0], `goto ${config.version}${git}`);
   });
