@@ -180,32 +180,39 @@ export class ProxyStore implements Store {
   async put(url: string, key?: string, id = this.#id()): Promise<string> {
     url = checkURL(url, "");
     if (key !== undefined) checkKey(key);
-    const made = await this.client.call("Store.Put", [url, key, id]);
-    if (typeof made !== "string") throw new StoreError("unavailable", "master gave no key");
     // It isn't kept here, as Go does: it may have been changed elsewhere by now.
+    const made = await this.#write("Store.Put", [url, key, id], id, key);
+    if (typeof made !== "string") throw new StoreError("unavailable", "master gave no key");
     this.#forget(made);
     return made;
   }
 
   async update(key: string, url: string, id = this.#id()): Promise<void> {
-    await this.#write("Store.Update", [key, checkURL(url, ""), id], key, id);
+    await this.#write("Store.Update", [key, checkURL(url, ""), id], id, key);
   }
 
   async delete(key: string, id = this.#id()): Promise<void> {
-    await this.#write("Store.Delete", [key, id], key, id);
+    await this.#write("Store.Delete", [key, id], id, key);
   }
 
-  async #write(method: string, params: string[], key: string, id: string): Promise<void> {
-    if (key.length > MAX_KEY) throw errNotFound;
-    const mirrored = this.#mirror && this.#live ? this.#seen(id) : undefined;
+  /** Calls a method that changes `key`; afterwards what is read from here shows it. */
+  async #write(
+    method: string,
+    params: (string | undefined)[],
+    id: string,
+    key?: string, // unless the master makes one, which nobody can have read before
+  ): Promise<unknown> {
+    if (key !== undefined && key.length > MAX_KEY) throw errNotFound;
+    const mirrored = key !== undefined && this.#mirror && this.#live ? this.#seen(id) : undefined;
     try {
-      await this.client.call(method, params);
+      const result = await this.client.call(method, params);
+      if (key !== undefined) this.#forget(key);
+      await mirrored;
+      return result;
     } catch (error) {
       this.#awaited.get(id)?.();
       throw error;
     }
-    this.#forget(key);
-    await mirrored; // so that a redirect from here shows it
   }
 
   /** Resolves when the mirror has taken in the write marked `id`, or it seems that it won't. */
@@ -224,6 +231,11 @@ export class ProxyStore implements Store {
   /** A mark for one write, by which the master knows it when it comes twice. */
   #id(): string {
     return `${this.#name}-${(this.#writes++).toString(36)}`;
+  }
+
+  /** Drops what is known of `key`, since another thread was told of its change. */
+  forget(key: string): void {
+    this.#forget(key);
   }
 
   #forget(key: string): void {
@@ -329,9 +341,8 @@ export class ProxyStore implements Store {
         backoff = MIN_BACKOFF_MS;
         reported = "";
       }
-      await this.client.probe();
-      // A master that is lost is spoken of by the client.
-      if (!this.client.down && reason !== reported) {
+      // Of a master that is lost the client speaks.
+      if (await this.client.probe() && reason !== reported) {
         this.#log("warn", "lost the master's log", { reason });
         reported = reason;
       }

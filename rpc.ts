@@ -238,11 +238,10 @@ const errNoAnswer = new StoreError("unavailable", "master gave no answer");
 
 /**
  * Calls a master. One request is in flight; calls made meanwhile travel together in the next.
- * When the master fails, the next address is tried; while none answers, calls are refused at once.
+ * When the master fails, the next address is tried; when none answers, calls are refused at once.
  *
- * Who was already waiting when a connection was lost goes on waiting, until the deadline: whether
- * the master did the work, nobody knows, so it is asked again. Every write has an id, by which it
- * is done once.
+ * A request whose connection was lost is repeated, until the deadline: whether the master did the
+ * work, nobody knows. Every write has an id, by which it is done once.
  *
  * @example
  * ```ts
@@ -254,7 +253,8 @@ export class Client {
   #at = 0; // which transport
   #queue: Call[] = [];
   #sending = false;
-  #down = false;
+  #lost = false; // and looked for
+  #down = false; // looked for in vain
   #up = Promise.withResolvers<void>();
   #closed = new AbortController();
   #session = new AbortController(); // ends when the master is left, for another or for none
@@ -293,7 +293,8 @@ export class Client {
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const text = `,"method":"${method}","params":${JSON.stringify(params)}}`;
     this.#queue.push({ text, deadline: performance.now() + DEADLINE_MS, resolve, reject });
-    if (!this.#sending) this.#send();
+    if (this.#lost) this.#expire();
+    else if (!this.#sending) this.#send();
     return promise;
   }
 
@@ -308,14 +309,16 @@ export class Client {
     return this.#up.promise;
   }
 
-  /** Asks the master for a sign of life; without one, it is left. */
-  async probe(): Promise<void> {
-    if (this.#down || this.#closed.signal.aborted) return;
+  /** Asks the master for a sign of life, and says whether it gave one; if not, it is left. */
+  async probe(): Promise<boolean> {
+    if (this.#lost || this.#closed.signal.aborted) return false;
     const session = this.#session;
     try {
       await this.#ask(this.transports[this.#at]);
+      return true;
     } catch (error) {
-      if (session === this.#session && !this.#down) this.#leave(error, error === errDeadline);
+      if (session === this.#session && !this.#lost) this.#leave(error, error === errDeadline);
+      return false;
     }
   }
 
@@ -331,7 +334,7 @@ export class Client {
   async #send(): Promise<void> {
     this.#sending = true;
     await undefined; // calls made in the same turn travel together
-    while (this.#queue.length > 0 && !this.#down) {
+    while (this.#queue.length > 0 && !this.#lost) {
       const calls = this.#take();
       if (calls.length === 0) break;
       const session = this.#session;
@@ -347,7 +350,7 @@ export class Client {
         const late = request.signal.reason === errDeadline;
         if (late) refuse(calls, errDeadline);
         else this.#queue.unshift(...calls);
-        if (this.#down) this.#expire();
+        if (this.#lost) this.#expire();
         else if (session === this.#session) this.#leave(error, late);
       } finally {
         clearTimeout(timer);
@@ -370,57 +373,65 @@ export class Client {
     return this.#queue.splice(0, count);
   }
 
-  /** The master failed. If it `hangs`, nobody waits for it any longer. */
+  /** The master failed: it lost the connection, or it hangs. */
   #leave(error: unknown, hangs: boolean): void {
     if (this.#closed.signal.aborted) return this.#refuseAll(errDown);
-    this.#down = true;
+    this.#lost = true;
     this.#up = Promise.withResolvers<void>();
     this.#session.abort();
     this.#request.abort();
-    if (hangs) this.#refuseAll(errDown);
-    else this.#expire();
+    this.#expire();
     if (performance.now() - this.#since > MAX_BACKOFF_MS) this.#backoff = 0;
-    this.onChange(false, this.address, error);
-    this.#recover(hangs);
+    this.#recover(error, hangs);
   }
 
   /** Lets those wait who do, but not beyond the deadline of the first. */
   #expire(): void {
-    clearTimeout(this.#expiry);
     if (this.#queue.length === 0) return;
     const left = this.#queue[0].deadline - performance.now();
-    this.#expiry = setTimeout(() => this.#refuseAll(errDeadline), left);
+    this.#expiry ??= setTimeout(() => this.#refuseAll(errDeadline), left);
   }
 
   #refuseAll(error: StoreError): void {
     clearTimeout(this.#expiry);
+    this.#expiry = undefined;
     refuse(this.#queue.splice(0), error);
   }
 
   /** Asks one address after the other for a sign of life, round by round, more and more slowly. */
-  async #recover(hangs: boolean): Promise<void> {
+  async #recover(reason: unknown, hangs: boolean): Promise<void> {
     const count = this.transports.length;
     // A lost connection need not be a lost master: it is asked first, unless it was that that hung.
     for (let tries = hangs ? 1 : 0;; tries++) {
+      // Signs of life from where all else fails count little.
+      const inVain = tries >= count || this.#backoff > 4 * MIN_BACKOFF_MS;
+      if (inVain && !this.#down) {
+        this.#down = true;
+        if (hangs) this.#refuseAll(errDown); // whoever waits for it has waited long enough
+        this.onChange(false, this.address, reason);
+      }
       if (tries % count === 0) {
         await pause(this.#backoff * (1 + Math.random()) / 2, this.#closed.signal);
+        if (this.#closed.signal.aborted) return;
         this.#backoff = Math.min(Math.max(2 * this.#backoff, MIN_BACKOFF_MS), MAX_BACKOFF_MS);
       }
       const at = (this.#at + tries) % count;
       try {
         await this.#ask(this.transports[at]);
+        if (at !== this.#at || this.#down) this.onChange(true, this.transports[at].address);
         this.#at = at;
         break;
-      } catch {
+      } catch (error) {
         if (this.#closed.signal.aborted) return;
+        reason = error;
       }
     }
     clearTimeout(this.#expiry);
-    this.#session = new AbortController();
+    this.#expiry = undefined;
     this.#since = performance.now();
-    this.#down = false;
+    this.#session = new AbortController();
+    this.#lost = this.#down = false;
     this.#up.resolve();
-    this.onChange(true, this.address);
     if (!this.#sending) this.#send();
   }
 

@@ -1,0 +1,61 @@
+/**
+ * What the tests of replicas do to links and files.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { eventually, follow, type Goto } from "./processes.ts";
+
+/** Changes a link through the API; without `url`, deletes it. Gives the status. */
+export async function change(base: string, key: string, url?: string): Promise<number> {
+  const response = await fetch(`${base}/api/links/${key}`, {
+    method: url === undefined ? "DELETE" : "PUT",
+    headers: { "content-type": "application/json" },
+    body: url === undefined ? undefined : JSON.stringify({ url }),
+    signal: AbortSignal.timeout(10_000),
+  });
+  await response.body?.cancel();
+  return response.status;
+}
+
+/** Where a link leads; nothing, if there is none. */
+export async function where(base: string, key: string): Promise<string | undefined> {
+  const { status, location, body } = await follow(base, key);
+  if (status === 302 && location !== null) return location;
+  if (status === 404) return undefined;
+  throw new Error(`${status} ${body}`);
+}
+
+/** Waits until `key` leads to `url` at each of `nodes`. */
+export async function agree(nodes: Goto[], key: string, url: string | undefined, ms = 5000) {
+  await Promise.all(
+    nodes.map((node) => eventually(async () => assertEquals(await where(node.url, key), url), ms)),
+  );
+}
+
+/** What `/readyz` says. */
+export async function ready(base: string) {
+  const response = await fetch(`${base}/readyz`, { signal: AbortSignal.timeout(10_000) });
+  return { status: response.status, ...await response.json() };
+}
+
+/** A port that nobody listens on. */
+export function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
+}
+
+/** The memory of a process, in MiB. */
+export async function memory({ pid }: Goto): Promise<number> {
+  const { stdout } = await new Deno.Command("ps", { args: ["-o", "rss=", "-p", `${pid}`] })
+    .output();
+  return Number(new TextDecoder().decode(stdout)) / 1024;
+}
+
+/** A journal of `count` links, from `first` on, whose keys are their numbers. */
+export function journal(count: number, first = 0): string {
+  return Array.from(
+    { length: count },
+    (_, i) => `{"Key":"${first + i}","URL":"https://example.com/${first + i}"}\n`,
+  ).join("");
+}
