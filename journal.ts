@@ -532,9 +532,12 @@ export class Journal implements Log {
     if (this.failure === undefined) return;
     await this.#cutOff();
     this.#torn = true;
-    await writeAll(this.#file, new Uint8Array(CHECK_BYTES).fill(0x20));
-    await this.#file.syncData();
-    await this.#cutOff();
+    try {
+      await writeAll(this.#file, new Uint8Array(CHECK_BYTES).fill(0x20));
+      await this.#file.syncData();
+    } finally {
+      await this.#cutOff();
+    }
     this.#resume();
   }
 

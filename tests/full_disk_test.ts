@@ -33,10 +33,22 @@ function rpc(base: string, method: string, ...params: string[]): Promise<Answer>
 
 const ready = (base: string) => answer(`${base}/readyz`);
 
+/** A disk that can be made to refuse. */
+interface Disk {
+  fill: () => Promise<unknown>;
+  free: () => Promise<unknown>;
+  /** The journal as it stands. */
+  read: () => Promise<string>;
+  /** What is said of it when it refuses. */
+  reason: RegExp;
+  /** What to fill it with. */
+  url: string;
+}
+
 /** What a master promises while its disk takes nothing, and once it takes something again. */
 async function checkPromises(
   master: Goto,
-  disk: { fill: () => Promise<unknown>; free: () => Promise<unknown>; reason: RegExp; url: string },
+  disk: Disk,
 ): Promise<void> {
   const { url } = master;
   const acknowledged = new Map<string, string>();
@@ -80,6 +92,14 @@ async function checkPromises(
   assertEquals(health.status, 503);
   assertMatch(JSON.parse(health.body).reason, disk.reason);
   assertEquals((await answer(`${url}/healthz`)).status, 200);
+
+  // The file has no part of what was refused: not even after a crash would it be there. (More than
+  // one look, since what tries for room once a second may be seen at it.)
+  await eventually(async () => {
+    const lines = (await disk.read()).split("\n");
+    const keys = lines.map((line) => line && JSON.parse(line).Key);
+    assertEquals(keys, [...acknowledged.keys(), ""]);
+  });
 
   await disk.free();
   // No new link is needed for it to find out.
@@ -132,19 +152,22 @@ describe("a link that can't be saved is refused, and nothing else suffers,", () 
       fill: async () =>
         assert((await disk.run("sh", "-c", "head -c 200000 /dev/zero > filler")).success),
       free: async () => assert((await disk.run("rm", "filler")).success),
+      read: async () => (await disk.run("cat", "store.jsonl")).stdout,
       reason: /No space left on device/,
       url: BIG,
     });
   });
 
   it("at a limit on the size of files", { ignore: !canLimit }, async () => {
-    await using master = await start("-rpc");
+    using dir = tempDir();
+    await using master = await start({ cwd: dir.path }, "-rpc");
     const limit = async (bytes: string) =>
       assert((await tool("prlimit", `--pid=${master.pid}`, `--fsize=${bytes}:`)).success);
     await checkPromises(master, {
       // No whole number of lines: a part of one is written, and must be cut off.
       fill: () => limit("50001"),
       free: () => limit("unlimited"),
+      read: () => Deno.readTextFile(`${dir.path}/store.jsonl`),
       reason: /File too large/,
       url: BIG,
     });
@@ -159,6 +182,7 @@ describe("a link that can't be saved is refused, and nothing else suffers,", () 
       await checkPromises(master, {
         fill: async () => strace = await trace(master.pid, ...fault),
         free: () => Promise.resolve(strace?.stop()),
+        read: () => Deno.readTextFile(`${dir.path}/store.jsonl`),
         reason: /Input\/output error/,
         url: "https://example.com/",
       });
