@@ -10,7 +10,14 @@ import { Journal, JournalError, type Logger } from "./journal.ts";
 import { ProxyStore, refusePart } from "./replica.ts";
 import { Client, HTTPTransport, serveRPC, type Transport } from "./rpc.ts";
 import { type Store, URLStore } from "./store.ts";
-import { PortTransport, type Service, workerPort, Workers } from "./threads.ts";
+import {
+  onForget,
+  PortTransport,
+  type Service,
+  SharedStore,
+  workerPort,
+  Workers,
+} from "./threads.ts";
 
 const GRACE_MS = 10_000; // for what is in flight at a shutdown
 const SAME_SIGNAL_MS = 100; // a terminal and a parent may pass on one signal twice
@@ -22,6 +29,9 @@ interface WorkerConfig {
   base: string;
   port: number;
 }
+
+/** An address that can't be listened on: one line that says why. */
+class ListenError extends Error {}
 
 /** Runs the program and gives its exit code. */
 async function main(): Promise<number> {
@@ -39,22 +49,26 @@ async function main(): Promise<number> {
   const stop = untilSignal();
 
   const threads = flags.threads || navigator.hardwareConcurrency;
+  const shares = threads > 1 && hasReusePort(log);
+  // Threads share a port; to every other process it shall be taken, as without them.
+  if (shares && flags.http.port !== 0) await listen(flags.http, false, starting).shutdown();
   let answer: Handler = starting;
-  const server = serve(flags.http, threads > 1, (req) => answer(req));
+  const server = serve(flags.http, shares, (req) => answer(req));
   const { port } = server;
   const base = flags.host || `http://localhost:${port}`;
 
   const opening = flags.master.length > 0 ? openReplica(flags, log) : openMaster(flags, base, log);
   const store = await Promise.race([opening, stop.then(() => undefined)]);
   if (store === undefined) return 0; // a signal, before anybody could be promised anything
+  const workers = new Workers(import.meta.url, log);
+  const shared = shares ? new SharedStore(store, workers) : store;
   const service: Service = {
-    call: serveRPC(store, (error) => log("error", "a call failed", { reason: String(error) })),
+    call: serveRPC(shared, (error) => log("error", "a call failed", { reason: String(error) })),
     log: (offset, check) => store.openLog(offset, check),
   };
-  answer = handle(store, service, flags, base, log);
-  const workers = new Workers(import.meta.url, service, log);
-  if (threads > 1 && hasReusePort(log)) {
-    await workers.start(threads - 1, { flags, base, port } satisfies WorkerConfig);
+  answer = handle(shared, service, flags, base, log);
+  if (shares) {
+    await workers.start(threads - 1, { flags, base, port } satisfies WorkerConfig, service);
   }
   log("info", "serving", {
     role: flags.master.length > 0 ? "replica" : "master",
@@ -86,9 +100,10 @@ async function work(): Promise<void> {
   const log = logger(flags.log);
   const client = new Client([new PortTransport(port)]);
   const store = new ProxyStore(client, { cache: flags.cache, thread: true });
+  onForget(port, (key) => store.forget(key));
   store.follow();
   const service: Service = {
-    call: serveRPC(store),
+    call: serveRPC(store, (error) => log("error", "a call failed", { reason: String(error) })),
     log: (offset, check) => store.openLog(offset, check),
   };
   const address = { ...flags.http, port: config.port };
@@ -191,7 +206,7 @@ function listen({ hostname, port }: Address, reusePort: boolean, handler: Handle
       return on("0.0.0.0"); // a machine without IPv6
     }
   } catch (error) {
-    throw new UsageError(`can't listen on ${hostname}:${port}: ${reasonOf(error)}`);
+    throw new ListenError(`can't listen on ${hostname}:${port}: ${reasonOf(error)}`);
   }
 }
 
@@ -293,8 +308,8 @@ if ("WorkerGlobalScope" in globalThis) {
   try {
     Deno.exit(await main());
   } catch (error) {
-    const expected = error instanceof UsageError || error instanceof JournalError;
-    console.error(`goto: ${expected ? error.message : error}`);
+    const expected = [UsageError, ListenError, JournalError].some((type) => error instanceof type);
+    console.error(`goto: ${expected ? reasonOf(error) : error}`);
     Deno.exit(error instanceof UsageError ? 2 : 1);
   }
 }

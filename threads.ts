@@ -7,9 +7,12 @@
 import type { Logger } from "./journal.ts";
 import type { LogStream } from "./log.ts";
 import type { Transport } from "./rpc.ts";
+import type { Health, Store } from "./store.ts";
 
-const RESTART_MS = 100;
+const MIN_RESTART_MS = 100;
+const MAX_RESTART_MS = 5000;
 const START_MS = 10_000;
+const FORGET_MS = 2000; // a thread that hangs for longer answers nobody; it is not waited for
 
 /** What threads say to each other. Answers bear the id of what they answer. */
 export type Message =
@@ -23,7 +26,9 @@ export type Message =
   | { kind: "answer"; id: number; text?: string }
   | { kind: "opened"; id: number; offset: number; size: number; check?: string }
   | { kind: "chunk"; id: number; bytes: Uint8Array }
-  | { kind: "failed"; id: number; reason: string };
+  | { kind: "failed"; id: number; reason: string }
+  | { kind: "forget"; change: number; keys: string[] }
+  | { kind: "forgotten"; change: number };
 
 /** What the main thread lets its workers use: calls, and the log. */
 export interface Service {
@@ -31,12 +36,16 @@ export interface Service {
   log(offset?: number, check?: string): Promise<LogStream>;
 }
 
-/** Serves calls and the log to the other end of `port`. */
-export function servePort(port: MessagePort, service: Service): void {
-  const readers = new Map<number, ReadableStreamDefaultReader<Uint8Array>>();
+/** Serves calls and the log to the other end of `port`; what is returned ends the logs. */
+export function servePort(port: MessagePort, service: Service): () => void {
+  const readers = new Map<number, Promise<ReadableStreamDefaultReader<Uint8Array>>>();
   const failed = (id: number) => (error: unknown) => {
     readers.delete(id);
     port.postMessage({ kind: "failed", id, reason: String(error) });
+  };
+  const cancel = (id: number) => {
+    readers.get(id)?.then((reader) => reader.cancel()).catch(() => {});
+    readers.delete(id);
   };
   port.addEventListener("message", ({ data }: MessageEvent<Message>) => {
     if (data.kind === "call") {
@@ -49,22 +58,26 @@ export function servePort(port: MessagePort, service: Service): void {
       }
     } else if (data.kind === "log") {
       const { id } = data;
-      service.log(data.offset, data.check).then(({ body, ...head }) => {
-        readers.set(id, body.getReader());
+      const reader = service.log(data.offset, data.check).then(({ body, ...head }) => {
         port.postMessage({ kind: "opened", id, ...head });
-      }).catch(failed(id));
+        return body.getReader();
+      });
+      reader.catch(failed(id));
+      readers.set(id, reader);
     } else if (data.kind === "pull") {
       const { id } = data;
-      readers.get(id)?.read().then(({ value }) => {
+      readers.get(id)?.then((reader) => reader.read()).then(({ value }) => {
         if (!value) throw new Error("it ended");
         port.postMessage({ kind: "chunk", id, bytes: value });
       }).catch(failed(id));
     } else if (data.kind === "cancel") {
-      readers.get(data.id)?.cancel().catch(() => {});
-      readers.delete(data.id);
+      cancel(data.id);
     }
   });
   port.start();
+  return () => {
+    for (const id of readers.keys()) cancel(id);
+  };
 }
 
 /** The way to the main thread. */
@@ -96,7 +109,8 @@ export class PortTransport implements Transport {
     const body = new ReadableStream<Uint8Array>({
       pull: async (controller) => {
         const chunk = await this.#ask({ kind: "pull", id }, signal);
-        if (chunk.kind === "chunk") controller.enqueue(chunk.bytes);
+        if (chunk.kind !== "chunk") throw new Error("no chunk");
+        controller.enqueue(chunk.bytes);
       },
       cancel,
     }, { highWaterMark: 0 });
@@ -122,60 +136,137 @@ export class PortTransport implements Transport {
   }
 }
 
+/** One worker, as the main thread sees it. */
+interface Thread {
+  worker: Worker;
+  port: MessagePort;
+  /** Those who wait for it to say something, by what that is. */
+  waiting: Map<string, () => void>;
+  /** Ends what is served to it. */
+  end: () => void;
+}
+
 /** Workers that are replaced when they die. */
 export class Workers {
   /** How many died. */
   deaths = 0;
-  #workers = new Map<Worker, MessagePort>();
-  #stopping = false;
+  #threads = new Set<Thread>();
+  #timers = new Set<ReturnType<typeof setTimeout>>();
+  #restart = MIN_RESTART_MS;
+  #keys: string[] = [];
+  #telling?: Promise<void>;
+  #next = 0;
 
   /** @param url the module of a worker, which calls {@linkcode workerPort} */
-  constructor(
-    private readonly url: string,
-    private readonly service: Service,
-    private readonly log: Logger,
-  ) {}
+  constructor(private readonly url: string, private readonly log: Logger) {}
 
   /** How many there are. */
   get count(): number {
-    return this.#workers.size;
+    return this.#threads.size;
   }
 
-  /** Starts `count` workers; resolves when all have started. */
-  async start(count: number, config: unknown): Promise<void> {
-    await Promise.all(Array.from({ length: count }, () => this.#start(config)));
+  /** Starts `count` workers, which may use `service`; resolves when all have started. */
+  async start(count: number, config: unknown, service: Service): Promise<void> {
+    await Promise.all(Array.from({ length: count }, () => this.#start(config, service)));
   }
 
-  async #start(config: unknown): Promise<void> {
+  async #start(config: unknown, service: Service): Promise<void> {
     const worker = new Worker(this.url, { type: "module" });
     const { port1, port2 } = new MessageChannel();
-    this.#workers.set(worker, port1);
-    worker.addEventListener("error", (event) => {
-      event.preventDefault(); // which would end the main thread too
-      port1.close();
-      if (!this.#workers.delete(worker) || this.#stopping) return;
-      this.deaths++;
-      this.log("error", "a thread died; starting another", { reason: event.message });
-      setTimeout(() => {
-        if (!this.#stopping) this.#start(config).catch(() => {}); // its own death is logged
-      }, RESTART_MS);
+    const thread: Thread = {
+      worker,
+      port: port1,
+      waiting: new Map(),
+      end: servePort(port1, service),
+    };
+    this.#threads.add(thread);
+    port1.addEventListener("message", ({ data }: MessageEvent<Message>) => {
+      thread.waiting.get(data.kind === "forgotten" ? `forgotten ${data.change}` : data.kind)?.();
     });
-    servePort(port1, this.service);
+    worker.addEventListener("error", (event) => {
+      event.preventDefault(); // or it would end the main thread too
+      if (!this.#remove(thread)) return;
+      this.deaths++;
+      const { deaths } = this;
+      this.log("error", "a thread died; starting another", { reason: event.message, deaths });
+      this.#timers.add(setTimeout(() => this.#start(config, service), this.#restart));
+      // More and more slowly, in case the next one dies as well.
+      this.#restart = Math.min(2 * this.#restart, MAX_RESTART_MS);
+    });
     worker.postMessage({ config, port: port2 }, [port2]);
-    await heard(port1, "started", START_MS);
+    if (!await hear(thread, "started", START_MS)) this.log("warn", "a thread is slow to start");
+    if (this.#threads.has(thread)) this.#restart = MIN_RESTART_MS;
+  }
+
+  /** Takes a worker out, which nobody need wait for any more; false if it was out already. */
+  #remove(thread: Thread): boolean {
+    if (!this.#threads.delete(thread)) return false;
+    for (const done of thread.waiting.values()) done();
+    thread.end();
+    thread.port.close();
+    thread.worker.terminate();
+    return true;
+  }
+
+  /** Resolves once every worker has forgotten what it knew of `key`. */
+  forget(key: string): Promise<void> {
+    if (this.#threads.size === 0) return Promise.resolve();
+    this.#keys.push(key);
+    return this.#telling ??= this.#tell();
+  }
+
+  async #tell(): Promise<void> {
+    await undefined; // all that a group commit has just answered is told of at once
+    const keys = this.#keys;
+    this.#keys = [];
+    this.#telling = undefined;
+    const change = this.#next++;
+    await Promise.all([...this.#threads].map((thread) => {
+      thread.port.postMessage({ kind: "forget", change, keys });
+      return hear(thread, `forgotten ${change}`, FORGET_MS);
+    }));
   }
 
   /** Lets every worker answer what it is at; resolves when all have, or after `ms` milliseconds. */
   async stop(ms: number): Promise<void> {
-    this.#stopping = true;
-    await Promise.all(
-      [...this.#workers].map(async ([worker, port]) => {
-        port.postMessage({ kind: "stop" });
-        await heard(port, "stopped", ms).catch(() => {});
-        port.close();
-        worker.terminate();
-      }),
-    );
+    for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.all([...this.#threads].map(async (thread) => {
+      thread.port.postMessage({ kind: "stop" });
+      await hear(thread, "stopped", ms);
+      this.#remove(thread);
+    }));
+  }
+}
+
+/**
+ * The store of a process with threads. Whoever is told that a change was made can see it through
+ * every thread: before that, each has forgotten what it knew of the key, also that there was none.
+ */
+export class SharedStore implements Store {
+  constructor(private readonly store: Store, private readonly workers: Workers) {}
+
+  get(key: string): string | Promise<string> {
+    return this.store.get(key);
+  }
+
+  async put(url: string, key?: string, id?: string): Promise<string> {
+    const made = await this.store.put(url, key, id);
+    await this.workers.forget(made);
+    return made;
+  }
+
+  async update(key: string, url: string, id?: string): Promise<void> {
+    await this.store.update(key, url, id);
+    await this.workers.forget(key);
+  }
+
+  async delete(key: string, id?: string): Promise<void> {
+    await this.store.delete(key, id);
+    await this.workers.forget(key);
+  }
+
+  health(): Health | Promise<Health> {
+    return this.store.health();
   }
 }
 
@@ -190,14 +281,24 @@ export function workerPort<Config>(): Promise<{ config: Config; port: MessagePor
   });
 }
 
-/** Resolves when `port` says `kind`. */
-function heard(port: MessagePort, kind: Message["kind"], ms: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`a thread did not say "${kind}"`)), ms);
-    port.addEventListener("message", ({ data }: MessageEvent<Message>) => {
-      if (data.kind !== kind) return;
+/** In a worker: forgets, by `forget`, what the main thread says has changed. */
+export function onForget(port: MessagePort, forget: (key: string) => void): void {
+  port.addEventListener("message", ({ data }: MessageEvent<Message>) => {
+    if (data.kind !== "forget") return;
+    for (const key of data.keys) forget(key);
+    port.postMessage({ kind: "forgotten", change: data.change });
+  });
+}
+
+/** Resolves when `thread` says `what`, or is gone; after `ms` milliseconds with false. */
+function hear({ waiting }: Thread, what: string, ms: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const settle = (heard: boolean) => {
       clearTimeout(timer);
-      resolve();
-    });
+      waiting.delete(what);
+      resolve(heard);
+    };
+    const timer = setTimeout(() => settle(false), ms);
+    waiting.set(what, () => settle(true));
   });
 }
