@@ -222,9 +222,12 @@ export class HTTPTransport implements Transport {
   }
 }
 
+const WRITES = new Set(["Store.Put", "Store.Update", "Store.Delete"]);
+
 /** A call on its way. */
 interface Call {
   text: string; // the request, but for its opening `{"jsonrpc":"2.0","id":N`
+  writes: boolean;
   deadline: number;
   resolve: (result: unknown) => void;
   reject: (error: StoreError) => void;
@@ -240,8 +243,8 @@ const errNoAnswer = new StoreError("unavailable", "master gave no answer");
  * Calls a master. One request is in flight; calls made meanwhile travel together in the next.
  * When the master fails, the next address is tried; when none answers, calls are refused at once.
  *
- * A request whose connection was lost is repeated, until the deadline: whether the master did the
- * work, nobody knows. Every write has an id, by which it is done once.
+ * A request whose connection was lost is repeated: whether the master did the work, nobody knows.
+ * Every write has an id, by which it is done once.
  *
  * @example
  * ```ts
@@ -292,8 +295,10 @@ export class Client {
     if (this.#queue.length >= MAX_QUEUE) return Promise.reject(errBusy);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     const text = `,"method":"${method}","params":${JSON.stringify(params)}}`;
-    this.#queue.push({ text, deadline: performance.now() + DEADLINE_MS, resolve, reject });
-    if (this.#lost) this.#expire();
+    const writes = WRITES.has(method);
+    const deadline = performance.now() + DEADLINE_MS;
+    this.#queue.push({ text, writes, deadline, resolve, reject });
+    if (this.#lost) this.#dropLate();
     else if (!this.#sending) this.#send();
     return promise;
   }
@@ -328,7 +333,8 @@ export class Client {
     this.#session.abort();
     this.#request.abort();
     this.#up.resolve();
-    this.#refuseAll(errDown);
+    clearTimeout(this.#expiry);
+    refuse(this.#queue.splice(0), errDown);
   }
 
   async #send(): Promise<void> {
@@ -350,7 +356,7 @@ export class Client {
         const late = request.signal.reason === errDeadline;
         if (late) refuse(calls, errDeadline);
         else this.#queue.unshift(...calls);
-        if (this.#lost) this.#expire();
+        if (this.#lost) this.#dropLate();
         else if (session === this.#session) this.#leave(error, late);
       } finally {
         clearTimeout(timer);
@@ -359,43 +365,38 @@ export class Client {
     this.#sending = false;
   }
 
-  /** Takes from the queue what the next request can hold; those who waited too long are refused. */
+  /** Takes from the queue what the next request can hold. */
   #take(): Call[] {
-    const now = performance.now();
-    let count = 0;
-    while (count < this.#queue.length && this.#queue[count].deadline <= now) count++;
-    refuse(this.#queue.splice(0, count), errDeadline);
+    this.#dropLate();
     let chars = 0;
-    count = 0;
+    let count = 0;
     while (count < this.#queue.length && count < MAX_SENT && chars < MAX_SENT_CHARS) {
       chars += this.#queue[count++].text.length;
     }
     return this.#queue.splice(0, count);
   }
 
+  /** Refuses those who waited too long, now and as long as the master is lost. */
+  #dropLate(): void {
+    clearTimeout(this.#expiry);
+    const now = performance.now();
+    let count = 0; // the queue is in the order of the deadlines
+    while (count < this.#queue.length && this.#queue[count].deadline <= now) count++;
+    if (count > 0) refuse(this.#queue.splice(0, count), errDeadline);
+    if (!this.#lost || this.#queue.length === 0) return;
+    this.#expiry = setTimeout(() => this.#dropLate(), Math.ceil(this.#queue[0].deadline - now));
+  }
+
   /** The master failed: it lost the connection, or it hangs. */
   #leave(error: unknown, hangs: boolean): void {
-    if (this.#closed.signal.aborted) return this.#refuseAll(errDown);
+    if (this.#closed.signal.aborted) return refuse(this.#queue.splice(0), errDown);
     this.#lost = true;
     this.#up = Promise.withResolvers<void>();
     this.#session.abort();
     this.#request.abort();
-    this.#expire();
+    this.#dropLate();
     if (performance.now() - this.#since > MAX_BACKOFF_MS) this.#backoff = 0;
     this.#recover(error, hangs);
-  }
-
-  /** Lets those wait who do, but not beyond the deadline of the first. */
-  #expire(): void {
-    if (this.#queue.length === 0) return;
-    const left = this.#queue[0].deadline - performance.now();
-    this.#expiry ??= setTimeout(() => this.#refuseAll(errDeadline), left);
-  }
-
-  #refuseAll(error: StoreError): void {
-    clearTimeout(this.#expiry);
-    this.#expiry = undefined;
-    refuse(this.#queue.splice(0), error);
   }
 
   /** Asks one address after the other for a sign of life, round by round, more and more slowly. */
@@ -407,7 +408,10 @@ export class Client {
       const inVain = tries >= count || this.#backoff > 4 * MIN_BACKOFF_MS;
       if (inVain && !this.#down) {
         this.#down = true;
-        if (hangs) this.#refuseAll(errDown); // whoever waits for it has waited long enough
+        // A write may have been done: if the master is back in time, it will tell.
+        const waiting = this.#queue.splice(0);
+        if (!hangs) this.#queue = waiting.filter(({ writes }) => writes);
+        refuse(hangs ? waiting : waiting.filter(({ writes }) => !writes), errDown);
         this.onChange(false, this.address, reason);
       }
       if (tries % count === 0) {
@@ -427,7 +431,6 @@ export class Client {
       }
     }
     clearTimeout(this.#expiry);
-    this.#expiry = undefined;
     this.#since = performance.now();
     this.#session = new AbortController();
     this.#lost = this.#down = false;

@@ -33,6 +33,14 @@ export async function agree(nodes: Goto[], key: string, url: string | undefined,
   );
 }
 
+/** Asks `replica` for a link until it keeps it, which it does once it follows the log. */
+export async function keep(replica: Goto, key: string) {
+  await eventually(async () => {
+    assertEquals((await follow(replica.url, key)).status, 302);
+    return (await ready(replica.url)).links > 0;
+  });
+}
+
 /** What `/readyz` says. */
 export async function ready(base: string) {
   const response = await fetch(`${base}/readyz`, { signal: AbortSignal.timeout(10_000) });

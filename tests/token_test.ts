@@ -1,0 +1,59 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { add, eventually, follow, start } from "./processes.ts";
+import { agree, ready } from "./replicas.ts";
+
+it("without the right token, RPC and the log are refused", async () => {
+  await using master = await start("-rpc", "-rpc-token=secret");
+  const key = await add(master.url, "https://example.com/");
+  const call = { jsonrpc: "2.0", id: 1, method: "Store.Get", params: [key] };
+  const json = { "content-type": "application/json" };
+  const tokens = {
+    "": 401,
+    "Bearer": 401,
+    "Bearer secre": 401,
+    "Bearer secret2": 401,
+    "secret2": 401,
+  };
+  for (const [authorization, status] of Object.entries({ ...tokens, "Bearer secret": 200 })) {
+    const headers = authorization === "" ? new Headers() : new Headers({ authorization });
+    const log = await fetch(`${master.url}/rpc/log`, { headers });
+    assertEquals(log.status, status, `the log, ${authorization}`);
+    await log.body?.cancel();
+    for (const [name, value] of Object.entries(json)) headers.set(name, value);
+    const init = { method: "POST", headers, body: JSON.stringify(call) };
+    const rpc = await fetch(`${master.url}/rpc`, init);
+    assertEquals(rpc.status, status, `RPC, ${authorization}`);
+    assertEquals(rpc.headers.has("www-authenticate"), status === 401);
+    await rpc.body?.cancel();
+  }
+});
+
+it("a replica with the right token works, one with a wrong token says so once", async () => {
+  await using master = await start("-rpc", "-rpc-token=secret", "-access");
+  const key = await add(master.url, "https://example.com/");
+  // Where others may not see it.
+  const env = { GOTO_RPC_TOKEN: "secret" };
+  await using right = await start({ env }, `-master=${master.url}`);
+  await agree([right], key, "https://example.com/");
+  await using wrong = await start(`-master=${master.url}`, "-rpc-token=wrong");
+  const { reason } = await wrong.waitForLog(({ msg }) => msg === "lost the master");
+  assertStringIncludes(reason, "401");
+  assertEquals((await follow(wrong.url, key)).status, 503);
+  assertEquals((await ready(wrong.url)).status, 503);
+  const refused = () => master.logs.filter(({ status }) => status === 401).length;
+  await eventually(() => refused() >= 6); // it goes on trying
+  assertEquals(wrong.logs.filter(({ level }) => level !== "info").length, 1, wrong.stderr);
+});
+
+it("RPC without a token is warned of where others can reach it", async () => {
+  const warnings = async (...flags: string[]) => {
+    await using goto = await start(...flags);
+    await goto.stop();
+    return goto.logs.filter(({ level }) => level === "warn").length;
+  };
+  assertEquals(await warnings("-http=0.0.0.0:0", "-rpc"), 1);
+  assertEquals(await warnings("-http=0.0.0.0:0", "-rpc", "-rpc-token=secret"), 0);
+  assertEquals(await warnings("-http=0.0.0.0:0"), 0);
+  assertEquals(await warnings("-http=127.0.0.1:0", "-rpc"), 0);
+});
