@@ -26,7 +26,7 @@ const SILENT_MS = 3 * HEARTBEAT_MS; // a log that is silent for longer is dead
 const MIN_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 2000;
 const OWN_WRITE_MS = 2000;
-const AIM_MS = 1000;
+const AIM_MS = 100;
 
 /** Links that were asked for, at most `limit`: those not asked for lately are dropped. */
 export class Cache {
