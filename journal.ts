@@ -295,6 +295,10 @@ export class Journal implements Log {
     const { size: total } = await this.#file.stat();
     const progress = new Progress(`loading ${this.path}`, total, this.#log);
     const bad = new Set<number>();
+    let buffer = new Uint8Array(CHUNK);
+    let offset = 0; // of the buffer's first byte
+    let have = 0;
+    let line = 0;
     const read = (bytes: Uint8Array) =>
       readLines(bytes, apply, (number, reason) => {
         if (!this.options.repair) {
@@ -304,10 +308,6 @@ export class Journal implements Log {
         }
         bad.add(line + number);
       });
-    let buffer = new Uint8Array(CHUNK);
-    let offset = 0; // of the buffer's first byte
-    let have = 0;
-    let line = 0;
     await this.#file.seek(0, Deno.SeekMode.Start);
     for (let n; (n = await this.#file.read(buffer.subarray(have))) !== null;) {
       const seen = have;
