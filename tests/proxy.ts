@@ -22,6 +22,7 @@ export class Proxy implements AsyncDisposable {
   #listener: Deno.Listener;
   #open = new Set<Deno.Conn>();
   #limit = Infinity;
+  #refusesThen = false;
   #running: Promise<void>;
 
   /** @param target such as `http://127.0.0.1:8080` */
@@ -41,9 +42,10 @@ export class Proxy implements AsyncDisposable {
     }
   }
 
-  /** Lets `bytes` more of the answers pass, then cuts. */
-  cutAfter(bytes: number) {
+  /** Lets `bytes` more of the answers pass, then cuts, and perhaps `refuses` from then on. */
+  cutAfter(bytes: number, refuses = false) {
     this.#limit = bytes;
+    this.#refusesThen = refuses;
   }
 
   async #run() {
@@ -80,6 +82,7 @@ export class Proxy implements AsyncDisposable {
         this.#limit -= pass;
         if (this.#limit > 0) continue;
         this.#limit = Infinity;
+        this.refuses ||= this.#refusesThen;
         this.cut();
       }
     } catch {
