@@ -122,12 +122,7 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
   routes.set("rpc/log", rpc ? (req) => log(req, rpc) : noRPC);
 
   return (req) => {
-    const url = req.url;
-    // A URL object would cost more than all the rest: the key stands behind `http://HOST/`.
-    const start = url.indexOf("/", url.charCodeAt(4) === 0x3a ? 7 : 8) + 1;
-    const end = url.indexOf("?", start);
-    let key = end === -1 ? url.slice(start) : url.slice(start, end);
-    if (key.includes("%")) key = decode(key);
+    const key = keyOf(req.url);
     const route = routes.get(key);
     if (route === undefined && !key.startsWith("api/")) return redirect(req, store, key, onError);
     try {
@@ -137,6 +132,14 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
       return fail(error, key, onError);
     }
   };
+}
+
+/** What stands between `http://HOST/` and a query. A URL object would cost more than all the rest. */
+export function keyOf(url: string): string {
+  const start = url.indexOf("/", url.charCodeAt(4) === 0x3a ? 7 : 8) + 1;
+  const end = url.indexOf("?", start);
+  const key = end === -1 ? url.slice(start) : url.slice(start, end);
+  return key.includes("%") ? decode(key) : key;
 }
 
 /** Answers until there is a store to ask: alive, but not ready. */
