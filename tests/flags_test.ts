@@ -173,10 +173,10 @@ it("-help and -version print to stdout and exit 0", async () => {
   assertEquals(version?.split("+")[0], config.version); // a binary adds its commit
 });
 
-it("an address that is taken ends the program with one line", async () => {
+it("an address that is taken ends the program with one line and exit 1", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   const { code, stdout, stderr } = await run(`-http=127.0.0.1:${port}`);
-  assertEquals([code, stdout], [2, ""]);
+  assertEquals([code, stdout], [1, ""]);
   assertMatch(stderr, new RegExp(`^goto: can't listen on 127\\.0\\.0\\.1:${port}: .+\n$`));
 });
