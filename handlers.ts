@@ -452,6 +452,7 @@ function mediaType(req: Request): string {
 
 /** Whether `accept` ranks HTML above plain text, as browsers do and curl doesn't. */
 function prefersHTML(accept: string): boolean {
+  if (!/text\//i.test(accept)) return false; // it ranks them alike
   const rank = (...types: string[]) => {
     for (const type of types) {
       for (const range of accept.toLowerCase().split(",")) {
