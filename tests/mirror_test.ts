@@ -40,7 +40,7 @@ it("a mirror that is killed again and again ends with the master's bytes", async
   const { seed, pick } = random();
   using dir = tempDir();
   const [file, copy] = [`${dir.path}/store.jsonl`, `${dir.path}/copy.jsonl`];
-  await Deno.writeTextFile(file, journal(100_000)); // 4.6 MiB
+  await Deno.writeTextFile(file, journal(50_000)); // 2.3 MiB
   await using master = await start({ cwd: dir.path }, "-rpc");
   await using link = new Proxy(master.url);
   const size = (await Deno.stat(file)).size;
