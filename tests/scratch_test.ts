@@ -101,6 +101,8 @@ describe("in an empty container", { ignore: reason !== undefined }, () => {
     const { uid, gid } = await Deno.stat(`${folder}/data/store.jsonl`);
     assertEquals([uid, gid], [USER, USER]);
 
+    const mirror = `${folder}/data/mirror.jsonl`;
+    await eventually(async () => (await Deno.readTextFile(mirror)).includes(`"${key}"`));
     assertEquals((await master.stop()).code, 0, master.stderr);
     assertEquals((await follow(replica.url, key)).status, 302, "the mirror needs no master");
     await master.begin();
