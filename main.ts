@@ -84,10 +84,9 @@ async function main(): Promise<number> {
 
   log("info", "shutting down", { signal: await stop });
   const finished = Promise.all([server.shutdown(), workers.stop(GRACE_MS)]);
-  const timer = setTimeout(() => log("warn", "gave up on slow requests"), GRACE_MS);
   await store.endLogs();
-  await Promise.race([finished, new Promise((resolve) => setTimeout(resolve, GRACE_MS))]);
-  clearTimeout(timer);
+  const late = new Promise<"late">((resolve) => setTimeout(resolve, GRACE_MS, "late"));
+  if (await Promise.race([finished, late]) === "late") log("warn", "gave up on slow requests");
   await store.close();
   log("info", "stopped", { links: store.count });
   return 0;
