@@ -26,6 +26,8 @@ export interface Options {
   through?: string[];
   /** A compiled program to run; by default the one that `GOTO_BINARY` names, if it does. */
   binary?: string;
+  /** How long it may take until it serves, in milliseconds; 20,000 by default. */
+  startsWithin?: number;
 }
 
 /** A line that the program logged, with `-log=json`. */
@@ -39,14 +41,14 @@ export interface LogEvent {
 
 function spawn(
   flags: string[],
-  { through = [], binary = Deno.env.get("GOTO_BINARY"), ...options }: Options,
+  { through = [], binary = Deno.env.get("GOTO_BINARY"), cwd, env }: Options,
   stdout: "piped" | "null",
 ): Deno.ChildProcess {
   // "deno run --allow-... main.ts", as in deno.json
   const [, ...task] = config.tasks.start.command.replaceAll("'", "").split(" ");
   const program = binary ? [binary] : [Deno.execPath(), ...task.slice(0, -1), main];
   const [file, ...args] = [...through, ...program, ...flags];
-  return new Deno.Command(file, { ...options, args, stdin: "null", stdout, stderr: "piped" })
+  return new Deno.Command(file, { cwd, env, args, stdin: "null", stdout, stderr: "piped" })
     .spawn();
 }
 
@@ -102,7 +104,10 @@ export class Goto implements AsyncDisposable {
     this.#exited = this.#ended = false;
     this.pid = this.#child.pid;
     this.status = this.#end(this.#readLogs());
-    const serving = await this.waitForLog(({ msg }) => msg === "serving", 20_000);
+    const serving = await this.waitForLog(
+      ({ msg }) => msg === "serving",
+      this.options.startsWithin ?? 20_000,
+    );
     this.url = serving.url;
     this.links = serving.links;
     return this;
@@ -191,7 +196,7 @@ export class Goto implements AsyncDisposable {
   }
 }
 
-/** Starts the program on a free port of 127.0.0.1 and waits until it serves, 20 s at most. */
+/** Starts the program on a free port of 127.0.0.1 and waits until it serves. */
 export async function start(...flags: string[]): Promise<Goto>;
 export async function start(options: Options, ...flags: string[]): Promise<Goto>;
 export async function start(...args: (Options | string)[]): Promise<Goto> {
