@@ -404,8 +404,8 @@ export class Client {
     const count = this.transports.length;
     // A lost connection need not be a lost master: it is asked first, unless it was that that hung.
     for (let tries = hangs ? 1 : 0;; tries++) {
-      // Signs of life from where all else fails count little.
-      const inVain = tries >= count || this.#backoff > 4 * MIN_BACKOFF_MS;
+      // One more cut needn't mean much; a sign of life from where all else fails doesn't either.
+      const inVain = tries >= (hangs ? count : 2 * count) || this.#backoff > 4 * MIN_BACKOFF_MS;
       if (inVain && !this.#down) {
         this.#down = true;
         // A write may have been done: if the master is back in time, it will tell.
@@ -428,6 +428,7 @@ export class Client {
       } catch (error) {
         if (this.#closed.signal.aborted) return;
         reason = error;
+        hangs ||= error === errDeadline;
       }
     }
     clearTimeout(this.#expiry);
