@@ -12,6 +12,8 @@ interface Flag<T> {
   arg?: string;
   help: string;
   parse: (text: string) => T;
+  /** Whether nobody shall read its value, in an error either. */
+  secret?: boolean;
 }
 
 /** Where to listen. */
@@ -36,7 +38,7 @@ const FLAGS = {
   cache: flag("1000000", "N", "most links a replica keeps in memory", parseCount(16_000_000)),
   keys: flag("counter", "KIND", "counter, or random (not guessable)", oneOf("counter", "random")),
   sync: flag("always", "WHEN", "always, or none: leave it to the OS", oneOf("always", "none")),
-  "rpc-token": flag("", "TOKEN", "required of replicas", String),
+  "rpc-token": { ...flag("", "TOKEN", "required of replicas", parseToken), secret: true },
   log: flag(
     "text",
     "FORM",
@@ -112,7 +114,8 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
       return [name, flag.parse(text)];
     } catch (error) {
       const allowed = error instanceof Error ? error.message : error;
-      throw new UsageError(`${from}: "${text}" is not allowed: ${allowed}`);
+      const value = flag.secret ? "this value" : `"${text}"`;
+      throw new UsageError(`${from}: ${value} is not allowed: ${allowed}`);
     }
   });
   return Object.fromEntries(values) as Flags;
@@ -167,6 +170,11 @@ function parseCount(most: number): (text: string) => number {
     }
     return Number(text);
   };
+}
+
+function parseToken(text: string): string {
+  if (!/^[!-~]*$/.test(text)) throw new Error("use visible ASCII characters, without spaces");
+  return text;
 }
 
 function parseAddress(text: string): Address {

@@ -25,7 +25,7 @@ export interface HandlerOptions {
 export interface RPC {
   /** Answers a JSON-RPC text; with nothing, if it holds only notifications. */
   call(text: string): string | undefined | Promise<string | undefined>;
-  /** Opens the log: from `offset`, or at its end, if there is none; see DESIGN.md. */
+  /** Opens the log: from `offset`, or at its end, if there is none; see README.md. */
   log(offset: number | undefined, check?: string): Promise<LogStream>;
   /** The bearer token that is asked for. */
   token?: string;
@@ -111,6 +111,7 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
   const routes = new Map<string, (req: Request) => Response | Promise<Response>>([
     ["", (req) => form(req)],
     ["add", (req) => req.method === "POST" ? add(req, store, base) : form(req, "POST")],
+    ["api", noAPI],
     ["api/links", (req) => apiAdd(req, store, base)],
     ["healthz", (req) => (allow(req, "GET", "HEAD"), new Response("ok"))],
     ["readyz", (req) => ready(req, store)],
@@ -126,6 +127,7 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
     const route = routes.get(key);
     if (route === undefined && !key.startsWith("api/")) return redirect(req, store, key, onError);
     try {
+      checkHost(req);
       const response = route ? route(req) : apiLink(req, store, base, key);
       return response instanceof Response ? response : response.catch((e) => fail(e, key, onError));
     } catch (error) {
@@ -255,22 +257,26 @@ async function apiAdd(req: Request, store: Store, base: string): Promise<Respons
     throw new HTTPError(400, `"key" must be a string`);
   }
   const made = await store.put(url, key ?? undefined);
-  return Response.json(link(made, checkURL(url, ""), base), {
+  return Response.json(link(made, checkURL(url), base), {
     status: 201,
     headers: { location: `/api/links/${made}` },
   });
 }
 
+function noAPI(): never {
+  throw new HTTPError(404, "not found");
+}
+
 /** `GET`, `PUT`, `DELETE /api/links/KEY` */
 async function apiLink(req: Request, store: Store, base: string, path: string): Promise<Response> {
-  if (!path.startsWith("api/links/")) throw new HTTPError(404, "not found");
+  if (!path.startsWith("api/links/")) return noAPI();
   const key = path.slice("api/links/".length);
   allow(req, "GET", "HEAD", "PUT", "DELETE");
   if (req.method === "PUT") {
     const { url } = await readJSON(req);
     if (typeof url !== "string") throw new HTTPError(400, `"url" must be a string`);
     await store.update(key, url);
-    return Response.json(link(key, checkURL(url, ""), base));
+    return Response.json(link(key, checkURL(url), base));
   }
   if (req.method === "DELETE") {
     await store.delete(key);
@@ -338,6 +344,14 @@ async function authorize(req: Request, token?: string): Promise<void> {
   if (difference) throw new HTTPError(401, "a token is needed", { "www-authenticate": "Bearer" });
 }
 
+/**
+ * Refuses a Host that reaches into the path of `req.url`: what a proxy in front keeps from the public
+ * shall not be named there.
+ */
+function checkHost(req: Request): void {
+  if (/[/?#\\]/.test(req.headers.get("host") ?? "")) throw new HTTPError(400, "bad Host");
+}
+
 /** The query; `new URL(req.url)` would throw for a client that sends an odd Host. */
 function query({ url }: Request): URLSearchParams {
   return new URLSearchParams(url.includes("?") ? url.slice(url.indexOf("?")) : "");
@@ -363,7 +377,7 @@ function fail(error: unknown, key: string, onError?: (error: unknown) => void): 
   } else {
     onError?.(error);
   }
-  if (!key.startsWith("api/")) return new Response(message, { status, headers });
+  if (!/^api(?:\/|$)/.test(key)) return new Response(message, { status, headers });
   return Response.json({ title: TITLES[status], status, detail: message }, {
     status,
     headers: { ...headers, "content-type": "application/problem+json" },

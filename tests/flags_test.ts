@@ -135,6 +135,8 @@ it("parseFlags() says in one line what is wrong and what is allowed", () => {
     [["-keys=uuid"], `-keys: "uuid" is not allowed: use counter or random`],
     [["-sync=never"], `-sync: "never" is not allowed: use always or none`],
     [["-log=xml"], `-log: "xml" is not allowed: use text or json`],
+    [["-rpc-token=pässword"], "-rpc-token: this value is not allowed: use visible ASCII"],
+    [["-rpc-token=a b"], "-rpc-token: this value is not allowed: use visible ASCII characters"],
     [[], `GOTO_KEYS: "uuid" is not allowed: use counter or random`, { GOTO_KEYS: "uuid" }],
   ];
   for (const [args, message, env] of mistakes) {

@@ -542,6 +542,8 @@ it("odd requests are answered as what they are", async () => {
     ["GET /a HTTP/1.1\r\nHost: a@b:99999", 302],
     ["GET /add?url=x HTTP/1.1\r\nHost: a@b:99999", 200],
     ["GET /add?url=x HTTP/1.1", 200],
+    ["GET /a HTTP/1.1\r\nHost: x/readyz?", 400], // which names another path than the one asked for
+    ["GET /a HTTP/1.1\r\nHost: x/api/links/a?", 400],
     ["HEAD /a HTTP/1.1\r\nHost: h", 302],
     ["OPTIONS * HTTP/1.1\r\nHost: h", 405],
     ["OPTIONS * HTTP/1.1", 405],
