@@ -158,6 +158,7 @@ function readLine(line: string, apply: Apply): string | undefined {
   try {
     record = JSON.parse(line);
   } catch {
+    if (line.startsWith("\ufeff")) return "a byte order mark";
     return line.includes("\0") ? "NUL bytes" : line.trim() ? "bad JSON" : "a blank line";
   }
   if (typeof record !== "object" || record === null) return "not a JSON object";
@@ -426,6 +427,9 @@ export class Journal implements Log {
     }
     this.#file.close();
     this.#file = file;
+    if (!this.#reader) return;
+    this.#reader.close();
+    this.#reader = await Deno.open(this.path);
   }
 
   /** Makes an empty file that belongs to whom this one does: root may compact a service's file. */
@@ -491,7 +495,7 @@ export class Journal implements Log {
       throw error;
     }
     this.#resume();
-    this.#last = { offset: this.#size, bytes };
+    if (bytes.length <= CHUNK) this.#last = { offset: this.#size, bytes };
     this.#size += bytes.length;
     this.#grown.notifyAll();
   }

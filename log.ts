@@ -36,7 +36,8 @@ export async function openLog(
 ): Promise<LogStream> {
   let at = offset ?? log.size;
   let known = await log.check(at);
-  if (offset !== undefined && offset > 0 && known !== check) {
+  // A copy that is longer than the log, or that a given fingerprint shows to differ, is another one's.
+  if (at > log.size || (check !== undefined && known !== check)) {
     at = 0;
     known = await log.check(0);
   }

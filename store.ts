@@ -136,7 +136,7 @@ export function checkKey(key: string): void {
  * checkURL("example.com/x", "localhost:8080"); // "https://example.com/x"
  * ```
  */
-export function checkURL(text: string, host: string): string {
+export function checkURL(text: string, host?: string): string {
   text = text.trim();
   if (text === "") throw invalidURL("it is empty");
   if (text.length > MAX_URL) throw invalidURL(`it is longer than ${MAX_URL} characters`);
@@ -148,9 +148,15 @@ export function checkURL(text: string, host: string): string {
     throw invalidURL("it must start with http:// or https://");
   }
   if (url.username || url.password) throw invalidURL("it has credentials");
-  if (url.host === host) throw invalidURL("it points back at this server");
+  if (host && isBelow(url, host)) throw invalidURL("it points back at this server");
   if (url.href.length > MAX_URL) throw invalidURL(`it is longer than ${MAX_URL} characters`);
   return url.href;
+}
+
+/** Whether `url` is at `host`, which may have a path; a name may end with a dot. */
+function isBelow(url: URL, host: string): boolean {
+  const place = url.host.replace(/\.(?=:|$)/, "") + url.pathname;
+  return `${place}/`.startsWith(`${host}/`);
 }
 
 /** Whether a URL is to be taken as it is; `example.com/x` and `localhost:80` lack a scheme. */
@@ -336,14 +342,15 @@ export class URLStore implements Store {
 
   /** Takes over whole lines of another store's journal, each told of to `seen` once durable. */
   async replicate(lines: Uint8Array, seen: Apply): Promise<void> {
-    await this.journal.append(lines);
-    const take: Apply = (key, url, id) => {
-      this.set(key, url, id);
-      seen(key, url, id);
-    };
-    readLines(lines, take, (_line, reason) => {
-      throw new Error(`The master's log has a bad line: ${reason}`);
+    const changes: Parameters<Apply>[] = [];
+    readLines(lines, (...change) => changes.push(change), (_line, reason) => {
+      throw new Error(`the master's log has a bad line: ${reason}`);
     });
+    await this.journal.append(lines);
+    for (const change of changes) {
+      this.set(...change);
+      seen(...change);
+    }
   }
 
   /** Opens the log of changes for a replica; see {@linkcode openLog}. */

@@ -12,6 +12,24 @@ function concat(chunks: Uint8Array[]): Uint8Array {
   return Uint8Array.from(chunks.flatMap((chunk) => [...chunk]));
 }
 
+it("openLog() starts over where the log doesn't reach, or a fingerprint differs", async () => {
+  const window = new Window(0);
+  window.append(encoder.encode("one\ntwo\n"));
+  const cases: [offset?: number, check?: string, at?: number][] = [
+    [undefined, undefined, 8],
+    [4, undefined, 4],
+    [4, await fingerprint(encoder.encode("one\n")), 4],
+    [4, await fingerprint(encoder.encode("two\n")), 0],
+    [99, undefined, 0],
+    [99, "", 0],
+  ];
+  for (const [offset, check, at] of cases) {
+    const stream = await openLog(window, offset, check);
+    assertEquals([stream.offset, stream.size], [at, 8], `${offset} ${check}`);
+    await stream.body.cancel();
+  }
+});
+
 it("wholeLines() gives the same lines wherever their bytes are cut", async () => {
   const { seed, pick } = random();
   for (let round = 0; round < 200; round++) {

@@ -383,7 +383,18 @@ const BAD_URLS: [text: string, why: string][] = [
   ["https://go.example/x", "points back"],
   ["http://GO.example/x", "points back"],
   ["go.example/x", "points back"],
+  ["https://go.example./x", "points back"],
 ];
+it("checkURL() takes what is beside a host with a path, and refuses what is below it", () => {
+  for (
+    const text of ["https://go.example/", "https://go.example/blog", "https://go.example/links"]
+  ) {
+    assertEquals(checkURL(text, "go.example/link"), text);
+  }
+  for (const text of ["https://go.example/link", "https://go.example/link/0"]) {
+    assertThrows(() => checkURL(text, "go.example/link"), StoreError, "points back");
+  }
+});
 it("checkURL() refuses what is no absolute http or https URL, or leads back, and says why", () => {
   for (const [text, why] of BAD_URLS) {
     const error = assertThrows(() => checkURL(text, "go.example"), StoreError, why);
