@@ -57,7 +57,9 @@ async function main(): Promise<number> {
   const { port } = server;
   const base = flags.host || `http://localhost:${port}`;
 
-  const opening = flags.master.length > 0 ? openReplica(flags, log) : openMaster(flags, base, log);
+  const opening = flags.master.length > 0
+    ? openReplica(flags, base, log)
+    : openMaster(flags, base, log);
   const store = await Promise.race([opening, stop.then(() => undefined)]);
   if (store === undefined) return 0; // a signal, before anybody could be promised anything
   const workers = new Workers(import.meta.url, log);
@@ -83,9 +85,8 @@ async function main(): Promise<number> {
   }
 
   log("info", "shutting down", { signal: await stop });
-  const finished = Promise.all([server.shutdown(), workers.stop(GRACE_MS)]);
-  await store.endLogs();
   const late = new Promise<"late">((resolve) => setTimeout(resolve, GRACE_MS, "late"));
+  const finished = Promise.all([server.shutdown(), workers.stop(2 * GRACE_MS), store.endLogs()]);
   if (await Promise.race([finished, late]) === "late") log("warn", "gave up on slow requests");
   await store.close();
   log("info", "stopped", { links: store.count });
@@ -122,7 +123,7 @@ async function openMaster(flags: Flags, base: string, log: Logger): Promise<URLS
   const file = flags.file || "store.jsonl";
   await refusePart(file);
   const journal = await Journal.open(file, { sync, repair, log });
-  const store = new URLStore(journal, { keys, host: new URL(base).host });
+  const store = new URLStore(journal, { keys, host: placeOf(base) });
   try {
     await store.load();
   } catch (error) {
@@ -132,23 +133,30 @@ async function openMaster(flags: Flags, base: string, log: Logger): Promise<URLS
   return store;
 }
 
-async function openReplica(flags: Flags, log: Logger): Promise<ProxyStore> {
+async function openReplica(flags: Flags, base: string, log: Logger): Promise<ProxyStore> {
   const token = flags["rpc-token"] || undefined;
   const transports: Transport[] = flags.master.map((url) => new HTTPTransport(url, token));
   const client = new Client(transports, (up, master, error) => {
     if (up) log("info", "the master answers", { master });
-    else log("warn", "lost the master", { master, reason: reasonOf(error) });
+    else log("warn", "lost the master", { master, reason: causeOf(error) });
   });
   const file = flags.file || undefined;
   const store = new ProxyStore(client, {
     cache: flags.cache,
     file,
     sync: flags.sync === "always",
+    repair: flags.repair,
+    host: placeOf(base),
     log,
   });
   await store.load();
   store.follow();
   return store;
+}
+
+/** Where short links live: their host, and a path if they have one. */
+function placeOf(base: string): string {
+  return base.replace(/^https?:\/\//, "");
 }
 
 function handle(store: Store, service: Service, flags: Flags, base: string, log: Logger): Handler {
@@ -205,7 +213,7 @@ function listen({ hostname, port }: Address, reusePort: boolean, handler: Handle
       return on("0.0.0.0"); // a machine without IPv6
     }
   } catch (error) {
-    throw new ListenError(`can't listen on ${hostname}:${port}: ${reasonOf(error)}`);
+    throw new ListenError(`can't listen on ${hostname}:${port}: ${causeOf(error)}`);
   }
 }
 
@@ -263,7 +271,7 @@ async function healthcheck({ hostname, port }: Address): Promise<number> {
     if (response.status !== 200) throw new Error(`status ${response.status}`);
     return print("ok\n");
   } catch (error) {
-    console.error(`goto: ${host}:${port} is not alive: ${reasonOf(error)}`);
+    console.error(`goto: ${host}:${port} is not alive: ${causeOf(error)}`);
     return 1;
   }
 }
@@ -296,7 +304,7 @@ function pair([name, value]: [string, unknown]): string {
 }
 
 /** What went wrong; of a failed fetch, why. */
-function reasonOf(error: unknown): string {
+function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.cause instanceof Error ? error.cause.message : error.message;
 }
@@ -308,7 +316,7 @@ if ("WorkerGlobalScope" in globalThis) {
     Deno.exit(await main());
   } catch (error) {
     const expected = [UsageError, ListenError, JournalError].some((type) => error instanceof type);
-    console.error(`goto: ${expected ? reasonOf(error) : error}`);
+    console.error(`goto: ${expected ? causeOf(error) : error}`);
     Deno.exit(error instanceof UsageError ? 2 : 1);
   }
 }

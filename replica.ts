@@ -48,7 +48,9 @@ export class Cache {
     const url = this.#young.get(key);
     if (url !== undefined) return url;
     const old = this.#old.get(key);
-    if (old !== undefined) this.set(key, old);
+    if (old === undefined) return;
+    this.#old.delete(key);
+    this.set(key, old);
     return old;
   }
 
@@ -86,6 +88,10 @@ export interface ProxyStoreOptions {
   thread?: boolean;
   /** Whether a mirror waits for its disk. */
   sync?: boolean;
+  /** Whether bad lines of a mirror's file are moved aside. */
+  repair?: boolean;
+  /** Where short links live, as {@linkcode checkURL} takes it. */
+  host?: string;
   log?: Logger;
 }
 
@@ -178,17 +184,17 @@ export class ProxyStore implements Store {
   }
 
   async put(url: string, key?: string, id = this.#id()): Promise<string> {
-    url = checkURL(url, "");
+    url = checkURL(url, this.options.host);
     if (key !== undefined) checkKey(key);
     // It isn't kept here, as Go does: it may have been changed elsewhere by now.
     const made = await this.#write("Store.Put", [url, key, id], id, key);
     if (typeof made !== "string") throw new StoreError("unavailable", "master gave no key");
-    this.#forget(made);
+    this.forget(made);
     return made;
   }
 
   async update(key: string, url: string, id = this.#id()): Promise<void> {
-    await this.#write("Store.Update", [key, checkURL(url, ""), id], id, key);
+    await this.#write("Store.Update", [key, checkURL(url, this.options.host), id], id, key);
   }
 
   async delete(key: string, id = this.#id()): Promise<void> {
@@ -206,7 +212,7 @@ export class ProxyStore implements Store {
     const mirrored = key !== undefined && this.#mirror && this.#live ? this.#seen(id) : undefined;
     try {
       const result = await this.client.call(method, params);
-      if (key !== undefined) this.#forget(key);
+      if (key !== undefined) this.forget(key);
       await mirrored;
       return result;
     } catch (error) {
@@ -233,12 +239,8 @@ export class ProxyStore implements Store {
     return `${this.#name}-${(this.#writes++).toString(36)}`;
   }
 
-  /** Drops what is known of `key`, since another thread was told of its change. */
+  /** Drops what is known of `key`, since it was changed. */
   forget(key: string): void {
-    this.#forget(key);
-  }
-
-  #forget(key: string): void {
     this.#flights.delete(key);
     this.#missing.delete(key);
     this.#cache.delete(key);
@@ -249,7 +251,7 @@ export class ProxyStore implements Store {
       this.#flights.delete(key);
       this.#missing.delete(key);
     } else {
-      this.#forget(key);
+      this.forget(key);
     }
   }
 
@@ -355,8 +357,8 @@ export class ProxyStore implements Store {
   async #watch(line: Line): Promise<void> {
     const anchor = this.#window?.anchor;
     const check = anchor === undefined ? undefined : await this.#window?.check(anchor);
-    let stream = await line.open(anchor, check);
-    if (anchor !== undefined && stream.offset !== anchor) {
+    let stream = await line.open(check === undefined ? undefined : anchor, check);
+    if (anchor !== undefined && (check === undefined || stream.offset !== anchor)) {
       // Nobody can say what was changed meanwhile.
       this.#log("info", "dropping the cache: the master's log is another one");
       await stream.body.cancel();

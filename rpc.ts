@@ -11,6 +11,7 @@ const MAX_SENT = 2_000; // calls that a client sends at once
 const MAX_SENT_CHARS = 256 << 10; // of four bytes at most, so that the server's 1 MiB holds them
 const MAX_QUEUE = 20_000; // calls that wait to be sent
 const MAX_ID = 64; // characters
+const MAX_REPORTS = 100; // of one outage
 const DEADLINE_MS = 2000;
 const MIN_BACKOFF_MS = 50;
 const MAX_BACKOFF_MS = 2000;
@@ -116,12 +117,12 @@ function answer(
     return failure(id ?? null, -32600, "Invalid Request");
   }
   const refuse = (error: unknown) => {
+    const refusal = error instanceof StoreError ? error : undefined;
+    if (!refusal) onError(error);
     if (id === undefined) return;
-    if (error instanceof StoreError) {
-      return failure(id, CODES[error.kind], error.message, error.kind);
-    }
-    onError(error);
-    return failure(id, -32603, "Internal error");
+    return refusal
+      ? failure(id, CODES[refusal.kind], refusal.message, refusal.kind)
+      : failure(id, -32603, "Internal error");
   };
   const success = (result: unknown) =>
     id === undefined
@@ -151,16 +152,18 @@ function bind({ params: names, required }: Method, params: unknown = []): Params
     values = names.map((name) => named[name]);
   }
   if (values.length > names.length || values.length < required) return;
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i];
-    if (typeof value === "string") {
-      if (names[i] === "id" && value.length > MAX_ID) return;
-    } else if (value === null || value === undefined) {
+  const args: Params = [];
+  for (const [i, value] of values.entries()) {
+    if (value === null || value === undefined) {
       if (i < required) return;
-      values[i] = undefined;
-    } else return;
+      args.push(undefined);
+      continue;
+    }
+    if (typeof value !== "string") return;
+    if (names[i] === "id" && (value === "" || value.length > MAX_ID)) return;
+    args.push(value);
   }
-  return values as Params;
+  return args;
 }
 
 function failure(id: string | number | null, code: number, message: string, data?: string) {
@@ -402,6 +405,15 @@ export class Client {
   /** Asks one address after the other for a sign of life, round by round, more and more slowly. */
   async #recover(reason: unknown, hangs: boolean): Promise<void> {
     const count = this.transports.length;
+    let failed = this.#at;
+    const reported = new Set<string>();
+    const report = () => {
+      const { address } = this.transports[failed];
+      const text = `${address} ${reason}`;
+      if (reported.has(text) || reported.size >= MAX_REPORTS) return;
+      reported.add(text); // each says once why it is of no use
+      this.onChange(false, address, reason);
+    };
     // A lost connection need not be a lost master: it is asked first, unless it was that that hung.
     for (let tries = hangs ? 1 : 0;; tries++) {
       // One more cut needn't mean much; a sign of life from where all else fails doesn't either.
@@ -412,7 +424,7 @@ export class Client {
         const waiting = this.#queue.splice(0);
         if (!hangs) this.#queue = waiting.filter(({ writes }) => writes);
         refuse(hangs ? waiting : waiting.filter(({ writes }) => !writes), errDown);
-        this.onChange(false, this.address, reason);
+        report();
       }
       if (tries % count === 0) {
         await pause(this.#backoff * (1 + Math.random()) / 2, this.#closed.signal);
@@ -428,6 +440,8 @@ export class Client {
       } catch (error) {
         if (this.#closed.signal.aborted) return;
         reason = error;
+        failed = at;
+        if (this.#down) report();
         hangs ||= error === errDeadline;
       }
     }
@@ -446,7 +460,8 @@ export class Client {
     this.#closed.signal.addEventListener("abort", abort);
     try {
       const text = '{"jsonrpc":"2.0","id":0,"method":"Store.Health"}';
-      JSON.parse(await transport.call(text, request.signal));
+      const answer = await transport.call(text, request.signal);
+      if (!JSON.parse(answer).result) throw new Error(`no health: ${answer.slice(0, 200)}`);
     } finally {
       clearTimeout(timer);
       this.#closed.signal.removeEventListener("abort", abort);

@@ -24,6 +24,13 @@ for (const limit of [0, 1, 2, 3, 10, 1000]) {
   });
 }
 
+it("Cache.size counts a link once, also when it is asked for again", () => {
+  const cache = new Cache(8);
+  for (const key of ["a", "b", "c", "d"]) cache.set(key, "url");
+  for (const key of ["a", "b", "c"]) cache.get(key);
+  assertEquals(cache.size, 4);
+});
+
 it("Cache keeps what is asked for while others come and go", () => {
   const cache = new Cache(100);
   cache.set("hot", "url");

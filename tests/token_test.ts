@@ -46,6 +46,17 @@ it("a replica with the right token works, one with a wrong token says so once", 
   assertEquals(wrong.logs.filter(({ level }) => level !== "info").length, 1, wrong.stderr);
 });
 
+it("a wrong token is told of also where the master was away at first", async () => {
+  await using master = await start("-rpc", "-rpc-token=secret");
+  const { url } = master;
+  master.kill();
+  await master.status;
+  await using wrong = await start(`-master=${url}`, "-rpc-token=wrong");
+  await wrong.waitForLog(({ msg, reason }) => msg === "lost the master" && /refused/.test(reason));
+  await master.restart();
+  await wrong.waitForLog(({ msg, reason }) => msg === "lost the master" && /401/.test(reason));
+});
+
 it("RPC without a token is warned of where others can reach it", async () => {
   const warnings = async (...flags: string[]) => {
     await using goto = await start(...flags);
