@@ -31,6 +31,7 @@ try {
   const tests = new Deno.Command(Deno.execPath(), {
     args: [
       "test",
+      "--parallel", // most of the time is spent waiting for processes
       ...(online ? [] : ["--import-map=tests/offline/import_map.json"]),
       "--no-prompt",
       "--allow-net=127.0.0.1,localhost,[::1],0.0.0.0,[::]",
