@@ -189,7 +189,11 @@ export class Workers {
       this.deaths++;
       const { deaths } = this;
       this.log("error", "a thread died; starting another", { reason: event.message, deaths });
-      this.#timers.add(setTimeout(() => this.#start(config, service), this.#restart));
+      const timer = setTimeout(() => {
+        this.#timers.delete(timer);
+        this.#start(config, service);
+      }, this.#restart);
+      this.#timers.add(timer);
       // More and more slowly, in case the next one dies as well.
       this.#restart = Math.min(2 * this.#restart, MAX_RESTART_MS);
     });
