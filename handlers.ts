@@ -33,6 +33,8 @@ export interface RPC {
 
 const MAX_BODY = 64 << 10;
 const MAX_RPC_BODY = 1 << 20;
+const MAX_REDIRECTS = 10_000; // kept answers: about 10 MB
+const MAX_OTHERS = 1_000_000;
 
 const STATUS: Record<Refusal, number> = {
   "not found": 404,
@@ -122,10 +124,13 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
   routes.set("rpc", rpc ? (req) => call(req, rpc) : noRPC);
   routes.set("rpc/log", rpc ? (req) => log(req, rpc) : noRPC);
 
+  const redirects = new Redirects();
   return (req) => {
     const key = keyOf(req.url);
     const route = routes.get(key);
-    if (route === undefined && !key.startsWith("api/")) return redirect(req, store, key, onError);
+    if (route === undefined && !key.startsWith("api/")) {
+      return redirect(req, store, redirects, key, onError);
+    }
     try {
       checkHost(req);
       const response = route ? route(req) : apiLink(req, store, base, key);
@@ -169,6 +174,7 @@ export function accessLog(handler: Handler, log: Logger): Handler {
 function redirect(
   req: Request,
   store: Store,
+  redirects: Redirects,
   key: string,
   onError?: (error: unknown) => void,
 ): Response | Promise<Response> {
@@ -177,18 +183,36 @@ function redirect(
     if (method !== "GET" && method !== "HEAD") allow(req, "GET", "HEAD");
     const url = store.get(key);
     return typeof url === "string"
-      ? found(url)
-      : url.then(found).catch((error) => fail(error, key, onError));
+      ? redirects.to(key, url)
+      : url.then((url) => redirects.to(key, url)).catch((error) => fail(error, key, onError));
   } catch (error) {
     return fail(error, key, onError);
   }
 }
 
-function found(url: string): Response {
-  return new Response(null, {
-    status: 302,
-    headers: { location: PLAIN_URL.test(url) ? url : toLocation(url) },
-  });
+/**
+ * Makes the answers that redirect. A Response without a body can be given any number of times, and to
+ * make one is most of what a redirect costs beyond the runtime's own work. So those to the links that
+ * are asked for first are kept, until so many other answers were made that there may be better ones.
+ */
+class Redirects {
+  #kept = new Map<string, { url: string; response: Response }>();
+  #others = 0;
+
+  /** The answer for `key`, which leads to `url` just now. */
+  to(key: string, url: string): Response {
+    const kept = this.#kept.get(key);
+    if (kept !== undefined && kept.url === url) return kept.response;
+    const location = PLAIN_URL.test(url) ? url : toLocation(url);
+    const response = new Response(null, { status: 302, headers: { location } });
+    if (kept !== undefined || this.#kept.size < MAX_REDIRECTS) {
+      this.#kept.set(key, { url, response });
+    } else if (++this.#others === MAX_OTHERS) {
+      this.#kept.clear();
+      this.#others = 0;
+    }
+    return response;
+  }
 }
 
 /** What can stand in a header as it is: all that was added since links are checked. */

@@ -582,3 +582,27 @@ it("a client that hangs up in its body is no error of ours", async () => {
   } // the server has answered all, whoever is there to hear it
   assertEquals(errors, []);
 });
+
+it("a redirect leads where its link does now, however many others were asked for", async () => {
+  const urls = new Map<string, string>();
+  for (let i = 0; i < 25_000; i++) urls.set(`k${i}`, `https://example.com/${i}`);
+  const nobody = () => Promise.reject(new Error("not asked"));
+  const answer = handler({
+    base: "http://go.example",
+    store: {
+      get: (key) => urls.get(key) ?? "",
+      put: nobody,
+      update: nobody,
+      delete: nobody,
+      health: () => ({ ready: true }),
+    },
+  });
+  const location = async (key: string) =>
+    (await answer(new Request(`http://go.example/${key}`))).headers.get("location");
+  for (let round = 0; round < 2; round++) {
+    for (const [key, url] of urls) assertEquals(await location(key), url);
+    for (const key of ["k0", "k9999", "k10000", "k24999"]) {
+      urls.set(key, `https://new.example/${key}`);
+    }
+  }
+});
