@@ -101,7 +101,7 @@ async function work(): Promise<void> {
   const client = new Client([new PortTransport(port)]);
   const store = new ProxyStore(client, { cache: flags.cache, thread: true });
   onForget(port, (key) => store.forget(key));
-  store.follow();
+  const following = store.follow();
   const service: Service = {
     call: serveRPC(store, (error) => log("error", "a call failed", { reason: String(error) })),
     log: (offset, check) => store.openLog(offset, check),
@@ -114,6 +114,8 @@ async function work(): Promise<void> {
     await server.shutdown();
     port.postMessage({ kind: "stopped" });
   });
+  // A master has its log at hand, and so shall all its threads; a replica may still look for it.
+  if (flags.master.length === 0) await following;
   port.postMessage({ kind: "started" });
 }
 

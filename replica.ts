@@ -116,6 +116,7 @@ export class ProxyStore implements Store {
   #awaited = new Map<string, () => void>(); // own writes that the mirror has yet to see, by id
   #live = false; // whether the log is being followed just now
   #window?: Window;
+  #opened = Promise.withResolvers<void>();
   #target = { size: 0, time: 0 }; // where the master's log ended, and when that was
   #caughtUp = 0; // of when the mirror is; 0: unknown
   #closed = new AbortController();
@@ -316,9 +317,10 @@ export class ProxyStore implements Store {
     if (mtime) this.#caughtUp = performance.now() - (Date.now() - mtime.getTime());
   }
 
-  /** Follows the master's log until the store is closed. */
-  follow(): void {
+  /** Follows the master's log until the store is closed; resolves when it is open at first. */
+  follow(): Promise<void> {
     this.#following ??= this.#follow(this.options.file);
+    return this.#opened.promise;
   }
 
   async #follow(file: string | undefined): Promise<void> {
@@ -371,6 +373,7 @@ export class ProxyStore implements Store {
     // An answer to what was asked before may be older than the log from here on.
     this.#flights.clear();
     this.#live = true;
+    this.#opened.resolve();
     let at = stream.offset;
     for await (const lines of line.blocks(stream.body)) {
       readLines(lines, (key, url) => this.#changed(key, url), refuseLine);
@@ -440,9 +443,12 @@ export class ProxyStore implements Store {
     if (this.#mirror) return await openLog(this.#mirror.journal, offset, check);
     const window = this.#window;
     if (!this.#live || !window) throw new StoreError("unavailable", "the log is not at hand");
-    const known = offset === undefined ? undefined : await window.check(offset);
-    if (offset === undefined || (known !== undefined && known === check)) {
-      return await openLog(window, offset, check);
+    // The main thread has all of the log at hand, for as slow a follower as may come.
+    if (!this.options.thread) {
+      const known = offset === undefined ? undefined : await window.check(offset);
+      if (offset === undefined || (known !== undefined && known === check)) {
+        return await openLog(window, offset, check);
+      }
     }
     try {
       const stream = await this.client.log(offset, check, this.#closed.signal);

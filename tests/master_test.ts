@@ -219,7 +219,7 @@ it("-http=:0 picks a free port and says what is served", async () => {
     role: "master",
     links: 0,
     file: "store.jsonl",
-    threads: 1,
+    threads: Number(Deno.env.get("GOTO_THREADS") ?? 1),
   });
   assertEquals((await ask(`${url}/healthz`)).text, "ok");
 });

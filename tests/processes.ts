@@ -269,6 +269,11 @@ export function tempDir(): Disposable & { path: string } {
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
+/** The lines of a journal without the ids of writes: those that came through another thread have one. */
+export function withoutIds(lines: string): string {
+  return lines.replace(/,"ID":"[^"]*"(?=\}$)/gm, "");
+}
+
 /** Makes a short link through the form, and gives its key. */
 export async function add(base: string, url: string, key?: string): Promise<string> {
   const response = await fetch(`${base}/add`, {
