@@ -33,6 +33,9 @@ export interface RPC {
 
 const MAX_BODY = 64 << 10;
 const MAX_RPC_BODY = 1 << 20;
+// So much is read of a body that is too large: a connection that is closed while the other end still
+// sends may lose the answer.
+const MAX_DRAIN = 4 << 20;
 const MAX_REDIRECTS = 10_000; // kept answers: about 10 MB
 const MAX_OTHERS = 1_000_000;
 
@@ -424,16 +427,17 @@ function page(status: number, html: string): Response {
 async function readBody(req: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
   const tooLarge = () => new HTTPError(413, `the body is larger than ${limit} bytes`);
   const length = req.headers.get("content-length");
-  if (Number(length) > limit) throw tooLarge();
+  if (Number(length) > MAX_DRAIN) throw tooLarge();
   try {
-    if (length !== null) return await req.bytes();
+    if (length !== null && Number(length) <= limit) return await req.bytes();
     const chunks = [];
     let size = 0;
     for await (const chunk of req.body ?? []) {
       size += chunk.length;
-      if (size > limit) throw tooLarge(); // which also cancels the stream
-      chunks.push(chunk);
+      if (size > MAX_DRAIN) break; // which also cancels the stream
+      if (size <= limit) chunks.push(chunk);
     }
+    if (size > limit) throw tooLarge();
     return await new Blob(chunks).bytes();
   } catch (error) {
     // A client that hangs up is no error of ours, which would be logged.
