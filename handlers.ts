@@ -278,8 +278,7 @@ async function add(req: Request, store: Store, base: string): Promise<Response> 
 /** `POST /api/links` */
 async function apiAdd(req: Request, store: Store, base: string): Promise<Response> {
   allow(req, "POST");
-  const { url, key = null } = await readJSON(req);
-  if (typeof url !== "string") throw new HTTPError(400, `"url" must be a string`);
+  const { url, key = null } = await readLink(req);
   if (key !== null && typeof key !== "string") {
     throw new HTTPError(400, `"key" must be a string`);
   }
@@ -300,8 +299,7 @@ async function apiLink(req: Request, store: Store, base: string, path: string): 
   const key = path.slice("api/links/".length);
   allow(req, "GET", "HEAD", "PUT", "DELETE");
   if (req.method === "PUT") {
-    const { url } = await readJSON(req);
-    if (typeof url !== "string") throw new HTTPError(400, `"url" must be a string`);
+    const { url } = await readLink(req);
     await store.update(key, url);
     return Response.json(link(key, checkURL(url), base));
   }
@@ -326,10 +324,7 @@ async function ready(req: Request, store: Store): Promise<Response> {
 async function call(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "POST");
   await authorize(req, rpc.token);
-  if (mediaType(req) !== "application/json") {
-    throw new HTTPError(415, "use content-type application/json");
-  }
-  const answer = await rpc.call(decodeText(await readBody(req, MAX_RPC_BODY)));
+  const answer = await rpc.call(await readJSONText(req, MAX_RPC_BODY));
   if (answer === undefined) return new Response(null, { status: 204 });
   return new Response(answer, { headers: { "content-type": "application/json" } });
 }
@@ -474,18 +469,27 @@ async function readForm(req: Request): Promise<{ get(name: string): string | nul
   };
 }
 
-async function readJSON(req: Request): Promise<{ [name: string]: unknown }> {
+async function readJSONText(req: Request, limit: number): Promise<string> {
   if (mediaType(req) !== "application/json") {
     throw new HTTPError(415, "use content-type application/json");
   }
-  const text = decodeText(await readBody(req, MAX_BODY));
+  return decodeText(await readBody(req, limit));
+}
+
+/** What is said of a link under /api: its URL, and perhaps more. */
+async function readLink(req: Request): Promise<{ url: string; [name: string]: unknown }> {
+  const text = await readJSONText(req, MAX_BODY);
+  let link: { [name: string]: unknown } | undefined;
   try {
     const value: unknown = JSON.parse(text);
-    if (typeof value === "object" && value !== null) return { ...value };
+    if (typeof value === "object" && value !== null) link = { ...value };
   } catch {
     // Said below.
   }
-  throw new HTTPError(400, "the body is no JSON object");
+  if (!link) throw new HTTPError(400, "the body is no JSON object");
+  const { url } = link;
+  if (typeof url !== "string") throw new HTTPError(400, `"url" must be a string`);
+  return { ...link, url };
 }
 
 function mediaType(req: Request): string {

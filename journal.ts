@@ -616,6 +616,11 @@ export class Journal implements Log {
   }
 }
 
+/** Whether there is something at `path`. */
+export function exists(path: string): Promise<boolean> {
+  return Deno.stat(path).then(() => true, () => false);
+}
+
 /** Says who has the journal at `path`; on a full disk it stays unsaid. */
 async function nameHolder(path: string): Promise<void> {
   await Deno.writeTextFile(`${path}.pid`, `${Deno.pid}\n`).catch(() => {});

@@ -6,7 +6,7 @@
 import config from "./deno.json" with { type: "json" };
 import { type Address, type Flags, help, parseFlags, UsageError } from "./flags.ts";
 import { accessLog, type Handler, handler, starting } from "./handlers.ts";
-import { Journal, JournalError, type Logger } from "./journal.ts";
+import { exists, Journal, JournalError, type Logger } from "./journal.ts";
 import { ProxyStore, refusePart } from "./replica.ts";
 import { Client, HTTPTransport, serveRPC, type Transport } from "./rpc.ts";
 import { type Store, URLStore } from "./store.ts";
@@ -246,9 +246,7 @@ function untilSignal(): Promise<Deno.Signal> {
 
 async function compact(flags: Flags): Promise<number> {
   const path = flags.file || "store.jsonl";
-  if (!await Deno.stat(path).then(() => true, () => false)) {
-    throw new JournalError(`${path}: No such file`);
-  }
+  if (!await exists(path)) throw new JournalError(`${path}: No such file`);
   const journal = await Journal.open(path, { repair: flags.repair, log: logger(flags.log) });
   try {
     const { lines, bytes } = await journal.compact();

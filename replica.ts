@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Journal, JournalError, type Logger, readLines } from "./journal.ts";
+import { exists, Journal, JournalError, type Logger, readLines } from "./journal.ts";
 import { BLANK, HEARTBEAT_MS, type LogStream, openLog, wholeLines, Window } from "./log.ts";
 import { type Client, errDown, pause } from "./rpc.ts";
 import {
@@ -484,7 +484,6 @@ function partOf(file: string): string {
  * @throws {JournalError} if there is no journal at `file`, but a part of one
  */
 export async function refusePart(file: string): Promise<void> {
-  const exists = (path: string) => Deno.stat(path).then(() => true, () => false);
   if (await exists(file) || !await exists(partOf(file))) return;
   throw new JournalError(
     `${file}: No such file, only ${partOf(file)}, a copy of a master's that is not finished: ` +
