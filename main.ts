@@ -3,35 +3,37 @@
  *
  * @module
  */
+import { healthcheck, print, runCompact } from "./cli/commands.ts";
+import { writeEvents } from "./cli/events.ts";
+import { type Flags, help, parseFlags, UsageError } from "./cli/flags.ts";
+import { showProgress } from "./cli/progress.ts";
+import { untilSignal } from "./cli/signals.ts";
 import config from "./deno.json" with { type: "json" };
-import { type Address, type Flags, help, parseFlags, UsageError } from "./flags.ts";
-import { accessLog, type Handler, handler, starting } from "./handlers.ts";
-import { exists, Journal, JournalError, type Logger } from "./journal.ts";
-import { ProxyStore, refusePart } from "./replica.ts";
-import { Client, HTTPTransport, serveRPC, type Transport } from "./rpc.ts";
-import { type Store, URLStore } from "./store.ts";
-import {
-  onForget,
-  PortTransport,
-  type Service,
-  SharedStore,
-  workerPort,
-  Workers,
-} from "./threads.ts";
+import { handler, starting } from "./handlers.ts";
+import { accessLog } from "./http/access.ts";
+import { canShare, type Handler, hostOf, listen, ListenError } from "./http/listen.ts";
+import type { Events } from "./journal/events.ts";
+import { exists, JournalError } from "./journal/file.ts";
+import { Journal, type JournalOptions } from "./journal/journal.ts";
+import { repair } from "./journal/maintenance.ts";
+import type { RPC } from "./http/rpc.ts";
+import { refusePart } from "./replica/part.ts";
+import { causeOf, Replica } from "./replica/replica.ts";
+import { HTTPTransport } from "./replica/transport.ts";
+import { serveRPC } from "./rpc.ts";
+import { type Backend, type Store, URLStore } from "./store.ts";
+import { runThread } from "./threads/thread.ts";
+import { Workers } from "./threads/workers.ts";
 
 const GRACE_MS = 10_000; // for what is in flight at a shutdown
-const SAME_SIGNAL_MS = 100; // a terminal and a parent may pass on one signal twice
-const HEALTHCHECK_MS = 2000;
+const FILE = "store.jsonl";
 
-/** What a worker needs to know. */
-interface WorkerConfig {
+/** What a thread needs to know. */
+interface ThreadConfig {
   flags: Flags;
   base: string;
   port: number;
 }
-
-/** An address that can't be listened on: one line that says why. */
-class ListenError extends Error {}
 
 /** Runs the program and gives its exit code. */
 async function main(): Promise<number> {
@@ -42,118 +44,102 @@ async function main(): Promise<number> {
   }
   if (flags.healthcheck) return await healthcheck(flags.http);
 
-  const log = logger(flags.log);
+  const events = writeEvents(flags.log);
   // A limit on the size of files shall be an error of the write, not the end of the program.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
-  if (flags.compact) return await compact(flags); // which a signal may end at any moment
-  const stop = untilSignal();
+  if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
+  const signal = untilSignal();
 
   const threads = flags.threads || navigator.hardwareConcurrency;
-  const shares = threads > 1 && hasReusePort(log);
+  const shared = threads > 1 && canShare;
+  if (threads > 1 && !shared) {
+    events("warn", "this platform can't share a port between threads: going on with one");
+  }
   // Threads share a port; to every other process it shall be taken, as without them.
-  if (shares && flags.http.port !== 0) await listen(flags.http, false, starting).shutdown();
+  if (shared && flags.http.port !== 0) await listen(flags.http, false, starting).shutdown();
   let answer: Handler = starting;
-  const server = serve(flags.http, shares, (req) => answer(req));
+  const server = listen(flags.http, shared, (req) => answer(req));
   const { port } = server;
   const base = flags.host || `http://localhost:${port}`;
 
   const opening = flags.master.length > 0
-    ? openReplica(flags, base, log)
-    : openMaster(flags, base, log);
-  const store = await Promise.race([opening, stop.then(() => undefined)]);
-  if (store === undefined) return 0; // a signal, before anybody could be promised anything
-  const workers = new Workers(import.meta.url, log);
-  const shared = shares ? new SharedStore(store, workers) : store;
-  const service: Service = {
-    call: serveRPC(shared, (error) => log("error", "a call failed", { reason: String(error) })),
-    log: (offset, check) => store.openLog(offset, check),
-  };
-  answer = handle(shared, service, flags, base, log);
-  if (shares) {
-    await workers.start(threads - 1, { flags, base, port } satisfies WorkerConfig, service);
+    ? openReplica(flags, base, events)
+    : openMaster(flags, base, events);
+  const backend = await Promise.race([opening, signal.then(() => undefined)]);
+  if (backend === undefined) return 0; // a signal, before anybody could be promised anything
+  const call = serveRPC(backend, (error) => {
+    events("error", "a call failed", { reason: String(error) });
+  });
+  answer = handle(backend, { call, feed: backend.feed.bind(backend) }, flags, base, events);
+  const thread: ThreadConfig = { flags, base, port };
+  const workers = new Workers(import.meta.url, thread, { store: backend, call }, events);
+  if (shared) {
+    backend.share((memory) => workers.attach(memory));
+    await Promise.race([workers.start(threads - 1), signal]);
   }
-  log("info", "serving", {
-    role: flags.master.length > 0 ? "replica" : "master",
+  events("info", "serving", {
+    ...backend.about,
     url: `http://${hostOf(flags.http)}:${port}`,
-    links: store.count,
-    ...(flags.master.length > 0 ? { master: flags.master.join(",") } : {}),
-    ...(store.file === undefined ? {} : { file: store.file }),
+    links: backend.count,
     threads: 1 + workers.count,
   });
   if (flags.rpc && !flags["rpc-token"] && !/^(localhost|127\..*|::1)$/.test(flags.http.hostname)) {
-    log("warn", "without -rpc-token, whoever reaches this address may change every link");
+    events("warn", "without -rpc-token, whoever reaches this address may change every link");
   }
 
-  log("info", "shutting down", { signal: await stop });
+  events("info", "shutting down", { signal: await signal });
   const late = new Promise<"late">((resolve) => setTimeout(resolve, GRACE_MS, "late"));
-  const finished = Promise.all([server.shutdown(), workers.stop(2 * GRACE_MS), store.endLogs()]);
-  if (await Promise.race([finished, late]) === "late") log("warn", "gave up on slow requests");
-  await store.close();
-  log("info", "stopped", { links: store.count });
+  const answered = Promise.all([
+    server.shutdown(),
+    workers.stop(2 * GRACE_MS),
+    backend.endFeeds(),
+  ]);
+  if (await Promise.race([answered, late]) === "late") events("warn", "gave up on slow requests");
+  await backend.close();
+  events("info", "stopped", { links: backend.count });
   return 0;
 }
 
-/** Runs a thread beside the main one: a replica of it, on the same port. */
-async function work(): Promise<void> {
-  const { port, config } = await workerPort<WorkerConfig>();
-  const { flags, base } = config;
-  const log = logger(flags.log);
-  const client = new Client([new PortTransport(port)]);
-  const store = new ProxyStore(client, { cache: flags.cache, thread: true });
-  onForget(port, (key) => store.forget(key));
-  const following = store.follow();
-  const service: Service = {
-    call: serveRPC(store, (error) => log("error", "a call failed", { reason: String(error) })),
-    log: (offset, check) => store.openLog(offset, check),
-  };
-  const address = { ...flags.http, port: config.port };
-  const server = serve(address, true, handle(store, service, flags, base, log));
-  port.addEventListener("message", async ({ data }) => {
-    if (data.kind !== "stop") return;
-    store.endLogs();
-    await server.shutdown();
-    port.postMessage({ kind: "stopped" });
+/** Opens the store that owns the links. */
+async function openMaster(flags: Flags, base: string, events: Events): Promise<Backend> {
+  const file = flags.file || FILE;
+  await refusePart(file);
+  const options = optionsOf(flags, file, events);
+  if (flags.repair) await repair(file, options);
+  const store = new URLStore(await Journal.open(file, options), {
+    keys: flags.keys,
+    host: placeOf(base),
   });
-  // A master has its log at hand, and so shall all its threads; a replica may still look for it.
-  if (flags.master.length === 0) await following;
-  port.postMessage({ kind: "started" });
+  return await load(store);
 }
 
-async function openMaster(flags: Flags, base: string, log: Logger): Promise<URLStore> {
-  const { keys, repair } = flags;
-  const sync = flags.sync === "always";
-  const file = flags.file || "store.jsonl";
-  await refusePart(file);
-  const journal = await Journal.open(file, { sync, repair, log });
-  const store = new URLStore(journal, { keys, host: placeOf(base) });
+/** Opens a store whose links a master owns. */
+async function openReplica(flags: Flags, base: string, events: Events): Promise<Backend> {
+  const { file, cache, master } = flags;
+  const token = flags["rpc-token"] || undefined;
+  const options = optionsOf(flags, file, events);
+  if (flags.repair && file && await exists(file)) await repair(file, options);
+  const transports = master.map((url) => new HTTPTransport(url, token));
+  const host = placeOf(base);
+  return await load(Replica.of(transports, { ...options, cache, file: file || undefined, host }));
+}
+
+function optionsOf(flags: Flags, file: string, events: Events): JournalOptions {
+  return {
+    sync: flags.sync === "always",
+    events,
+    progress: showProgress(`loading ${file}`, events),
+  };
+}
+
+async function load(store: Backend): Promise<Backend> {
   try {
     await store.load();
+    return store;
   } catch (error) {
     await store.close();
     throw error;
   }
-  return store;
-}
-
-async function openReplica(flags: Flags, base: string, log: Logger): Promise<ProxyStore> {
-  const token = flags["rpc-token"] || undefined;
-  const transports: Transport[] = flags.master.map((url) => new HTTPTransport(url, token));
-  const client = new Client(transports, (up, master, error) => {
-    if (up) log("info", "the master answers", { master });
-    else log("warn", "lost the master", { master, reason: causeOf(error) });
-  });
-  const file = flags.file || undefined;
-  const store = new ProxyStore(client, {
-    cache: flags.cache,
-    file,
-    sync: flags.sync === "always",
-    repair: flags.repair,
-    host: placeOf(base),
-    log,
-  });
-  await store.load();
-  store.follow();
-  return store;
 }
 
 /** Where short links live: their host, and a path if they have one. */
@@ -161,156 +147,26 @@ function placeOf(base: string): string {
   return base.replace(/^https?:\/\//, "");
 }
 
-function handle(store: Store, service: Service, flags: Flags, base: string, log: Logger): Handler {
+/** What a thread answers requests with, the main one or another. */
+function handle(store: Store, rpc: RPC, flags: Flags, base: string, events: Events): Handler {
   const answer = handler({
     store,
     base,
-    rpc: flags.rpc ? { ...service, token: flags["rpc-token"] || undefined } : undefined,
-    onError: (error) => log("error", "a request failed", { reason: String(error) }),
+    rpc: flags.rpc ? { ...rpc, token: flags["rpc-token"] || undefined } : undefined,
+    onError: (error) => events("error", "a request failed", { reason: String(error) }),
   });
-  return flags.access ? accessLog(answer, log) : answer;
+  return flags.access ? accessLog(answer, events) : answer;
 }
 
-/** Listens, and shuts down when what is in flight has been answered. */
-function serve(address: Address, reusePort: boolean, handler: Handler) {
-  const inFlight = new Set<Promise<Response>>();
-  let stopping = false;
-  const server = listen(address, reusePort, (req) => {
-    if (stopping) {
-      const headers = { "connection": "close", "retry-after": "1" };
-      return new Response("shutting down", { status: 503, headers });
-    }
-    const response = handler(req);
-    if (response instanceof Promise && req.method !== "GET") {
-      const done = () => inFlight.delete(response);
-      inFlight.add(response);
-      response.then(done, done);
-    }
-    return response;
-  });
-  return {
-    port: server.addr.port,
-    async shutdown() {
-      stopping = true;
-      // Deno 2.9 breaks off the bodies that are still coming in when a server shuts down.
-      await Promise.allSettled(inFlight);
-      await server.shutdown();
-    },
-  };
-}
-
-/** Listens; "" for a host means all addresses, IPv6 and IPv4, as in Go. */
-function listen({ hostname, port }: Address, reusePort: boolean, handler: Handler) {
-  const onListen = () => {};
-  const onError = () => new Response("internal error", { status: 500 });
-  const on = (hostname: string) =>
-    Deno.serve({ hostname, port, reusePort, onListen, onError }, handler);
-  try {
-    if (hostname !== "") return on(hostname);
-    if (Deno.build.os === "windows") return on("0.0.0.0"); // "::" would be IPv6 alone
-    try {
-      return on("::");
-    } catch (error) {
-      if (error instanceof Deno.errors.AddrInUse) throw error;
-      return on("0.0.0.0"); // a machine without IPv6
-    }
-  } catch (error) {
-    throw new ListenError(`can't listen on ${hostname}:${port}: ${causeOf(error)}`);
-  }
-}
-
-function hostOf({ hostname }: Address): string {
-  return hostname.includes(":") ? `[${hostname}]` : hostname || "localhost";
-}
-
-function hasReusePort(log: Logger): boolean {
-  if (Deno.build.os === "linux" || Deno.build.os === "darwin") return true;
-  log("warn", "this platform can't share a port between threads: going on with one");
-  return false;
-}
-
-/** Resolves with the first signal to end; another one ends the program at once. */
-function untilSignal(): Promise<Deno.Signal> {
-  const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
-  let first = 0;
-  const windows = Deno.build.os === "windows";
-  for (const signal of ["SIGINT", windows ? "SIGBREAK" : "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => {
-      if (first && performance.now() - first > SAME_SIGNAL_MS) Deno.exit(130);
-      first ||= performance.now();
-      resolve(signal);
-    });
-  }
-  return promise;
-}
-
-async function compact(flags: Flags): Promise<number> {
-  const path = flags.file || "store.jsonl";
-  if (!await exists(path)) throw new JournalError(`${path}: No such file`);
-  const journal = await Journal.open(path, { repair: flags.repair, log: logger(flags.log) });
-  try {
-    const { lines, bytes } = await journal.compact();
-    const count = (n: number) => n.toLocaleString("en-US");
-    return print(
-      `${path}: ${count(lines[0])} lines, ${count(bytes[0])} bytes before; ` +
-        `${count(lines[1])} lines, ${count(bytes[1])} bytes after\n`,
-    );
-  } finally {
-    await journal.close();
-  }
-}
-
-/** Asks the server at `address` whether it is alive: 0 if so, 1 if not. */
-async function healthcheck({ hostname, port }: Address): Promise<number> {
-  // Not localhost, a name that an empty container can't resolve.
-  const any: Record<string, string> = { "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1" };
-  const host = hostOf({ hostname: any[hostname] ?? hostname, port });
-  const signal = AbortSignal.timeout(HEALTHCHECK_MS);
-  try {
-    const response = await fetch(`http://${host}:${port}/healthz`, { signal });
-    if (response.status !== 200) throw new Error(`status ${response.status}`);
-    return print("ok\n");
-  } catch (error) {
-    console.error(`goto: ${host}:${port} is not alive: ${causeOf(error)}`);
-    return 1;
-  }
-}
-
-function print(text: string): number {
-  Deno.stdout.writeSync(new TextEncoder().encode(text));
-  return 0;
-}
-
-/** Writes events to stderr, one a line. */
-function logger(form: Flags["log"]): Logger {
-  const encoder = new TextEncoder();
-  return (level, msg, fields = {}) => {
-    const time = new Date().toISOString();
-    const text = form === "json"
-      ? JSON.stringify({ time, level, msg, ...fields })
-      : [time, level.padEnd(5), msg, ...Object.entries(fields).map(pair)].join(" ");
-    try {
-      Deno.stderr.writeSync(encoder.encode(`${text}\n`));
-    } catch {
-      // Nobody reads it: no reason to stop serving.
-    }
-  };
-}
-
-/** A field as logfmt has it. */
-function pair([name, value]: [string, unknown]): string {
-  const text = String(value);
-  return `${name}=${/^[!#-<>-~]+$/.test(text) ? text : JSON.stringify(text)}`;
-}
-
-/** What went wrong; of a failed fetch, why. */
-function causeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message : error.message;
+/** Serves in a thread beside the main one, on the same port. */
+function serveThread({ flags, base, port }: ThreadConfig, store: Store, rpc: RPC) {
+  const events = writeEvents(flags.log);
+  const server = listen({ ...flags.http, port }, true, handle(store, rpc, flags, base, events));
+  return () => server.shutdown();
 }
 
 if ("WorkerGlobalScope" in globalThis) {
-  await work();
+  await runThread(serveThread);
 } else if (import.meta.main) {
   try {
     Deno.exit(await main());

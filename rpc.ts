@@ -1,528 +1,273 @@
 /**
- * A {@linkcode Store} served to others, and called from afar: JSON-RPC 2.0.
+ * The {@linkcode Store} served to others by JSON-RPC, and the Store called from afar.
  *
  * @module
  */
-import type { LogStream } from "./log.ts";
-import { errNotFound, type Refusal, type Store, StoreError } from "./store.ts";
+import type { Position } from "./journal/position.ts";
+import { type Method, type Param, serve } from "./jsonrpc/server.ts";
+import { checkKey, checkURL, type Link, randomKey } from "./links/link.ts";
+import { Missing } from "./links/missing.ts";
+import { type Backend, errNotFound, type Health } from "./store.ts";
+import { type Refusal, type Store, StoreError } from "./store.ts";
 
-const MAX_BATCH = 10_000; // calls that a server takes at once
-const MAX_SENT = 2_000; // calls that a client sends at once
-const MAX_SENT_CHARS = 256 << 10; // of four bytes at most, so that the server's 1 MiB holds them
-const MAX_QUEUE = 20_000; // calls that wait to be sent
-const MAX_ID = 64; // characters
-const MAX_REPORTS = 100; // of one outage
-const DEADLINE_MS = 2000;
-const MIN_BACKOFF_MS = 50;
-const MAX_BACKOFF_MS = 2000;
+const MAX_KEY = 1024; // no longer key is asked for
 
-const CODES: Record<Refusal, number> = {
-  "not found": -32001,
-  "exists": -32002,
-  "invalid url": -32003,
-  "invalid key": -32004,
-  "unavailable": -32005,
-  "full": -32005, // the kind, which goes along as data, tells it from the one above
-};
-
-/** What a method takes, by name and position, and does. */
-interface Method {
-  params: string[];
-  required: number;
-  call(store: Store, args: Params): unknown;
-}
-type Params = (string | undefined)[];
-
-const METHODS = new Map<string, Method>([
-  ["Store.Get", {
-    params: ["key"],
-    required: 1,
-    call: (store, [key = ""]) => store.get(key),
-  }],
-  ["Store.Put", {
-    params: ["url", "key", "id"],
-    required: 1,
-    call: (store, [url = "", key, id]) => store.put(url, key, id),
-  }],
-  ["Store.Update", {
-    params: ["key", "url", "id"],
-    required: 2,
-    call: (store, [key = "", url = "", id]) => store.update(key, url, id).then(() => true),
-  }],
-  ["Store.Delete", {
-    params: ["key", "id"],
-    required: 1,
-    call: (store, [key = "", id]) => store.delete(key, id).then(() => true),
-  }],
-  ["Store.Health", { params: [], required: 0, call: (store) => store.health() }],
+/** The codes of errors. Where two kinds share one, the kind goes along as data. */
+export const CODES: ReadonlyMap<Refusal, number> = new Map([
+  ["not found", -32001],
+  ["exists", -32002],
+  ["invalid url", -32003],
+  ["invalid key", -32004],
+  ["unavailable", -32005],
+  ["full", -32005],
 ]);
 
-/** An answer to one request; a notification has none. */
-type Answer = string | undefined;
+/** What an answer is sent with: its text, unless it answers notifications alone, and how new it is. */
+export interface Reply {
+  text?: string;
+  position: Position;
+}
+
+/** Answers a JSON-RPC text, no older than at `since`; at once where the store does. */
+export type Call = (text: string, since?: number) => Reply | Promise<Reply>;
 
 /**
- * Serves `store` by JSON-RPC: a text in, a text out, or nothing where the text holds only
- * notifications. The answer is there at once where the store's are.
+ * Serves `store` by JSON-RPC, as Go's `rpc.RegisterName("Store", store)` does by its own protocol.
  *
+ * @param onError told of errors that are nobody's mistake but ours
  * @example
- * ```ts
+ * ```ts ignore
  * serveRPC(store)('{"jsonrpc":"2.0","method":"Store.Get","params":["0"],"id":1}');
- * // {"jsonrpc":"2.0","id":1,"result":"https://example.com/"}
+ * // { text: '{"jsonrpc":"2.0","id":1,"result":"https://example.com/"}', position: { from: 41, to: 41 } }
  * ```
  */
-export function serveRPC(
-  store: Store,
-  onError: (error: unknown) => void = () => {},
-): (text: string) => Answer | Promise<Answer> {
-  return (text) => {
-    let body: unknown;
-    try {
-      body = JSON.parse(text);
-    } catch {
-      return failure(null, -32700, "Parse error");
-    }
-    if (!Array.isArray(body)) return answer(store, body, onError);
-    if (body.length === 0) return failure(null, -32600, "Invalid Request");
-    if (body.length > MAX_BATCH) {
-      return failure(null, -32600, `Invalid Request: a batch holds at most ${MAX_BATCH} calls`);
-    }
-    let waits = false;
-    const answers = body.map((request) => {
-      const one = answer(store, request, onError);
-      waits ||= one instanceof Promise;
-      return one;
-    });
-    return waits ? Promise.all(answers).then(batch) : batch(answers as Answer[]);
+export function serveRPC(store: Backend, onError: (error: unknown) => void = () => {}): Call {
+  const key: Param = { name: "key" };
+  const url: Param = { name: "url" };
+  const id: Param = { name: "id", optional: true, min: 1, max: 64 };
+  const answer = serve(
+    new Map<string, Method>([
+      ["Store.Get", { params: [key], call: ([key = ""], since) => store.get(key, since) }],
+      ["Store.Put", {
+        params: [url, { ...key, optional: true }, id],
+        call: async ([url = "", key, id]) => (await store.put(url, key, id)).key,
+      }],
+      ["Store.Update", {
+        params: [key, url, id],
+        call: async ([key = "", url = "", id]) => (await store.update(key, url, id), true),
+      }],
+      ["Store.Delete", {
+        params: [key, id],
+        call: async ([key = "", id]) => (await store.delete(key, id), true),
+      }],
+      ["Store.Health", { params: [], call: () => store.health() }],
+    ]),
+    (error) => {
+      if (error instanceof StoreError) {
+        return { code: CODES.get(error.kind) ?? -32603, message: error.message, data: error.kind };
+      }
+      onError(error);
+      return { code: -32603, message: "Internal error" };
+    },
+  );
+  return (text, since = 0) => {
+    const { from } = store.position;
+    const reply = (text?: string) => ({ text, position: { from, to: store.position.to } });
+    const answered = answer(text, since);
+    return answered instanceof Promise ? answered.then(reply) : reply(answered);
   };
 }
 
-function batch(answers: Answer[]): Answer {
-  const texts = answers.filter((answer) => answer !== undefined);
-  return texts.length > 0 ? `[${texts.join(",")}]` : undefined;
+/** What a call came to, and how new that is. */
+export interface Answer {
+  result?: unknown;
+  /** What the store refused. */
+  error?: StoreError;
+  position: Position;
 }
 
-function answer(
-  store: Store,
-  request: unknown,
-  onError: (error: unknown) => void,
-): Answer | Promise<Answer> {
-  if (typeof request !== "object" || request === null || Array.isArray(request)) {
-    return failure(null, -32600, "Invalid Request");
-  }
-  const { jsonrpc, method, params, id } = request as { [name: string]: unknown };
-  if (!(typeof id === "string" || typeof id === "number" || id === null || id === undefined)) {
-    return failure(null, -32600, "Invalid Request");
-  }
-  if (jsonrpc !== "2.0" || typeof method !== "string") {
-    return failure(id ?? null, -32600, "Invalid Request");
-  }
-  const refuse = (error: unknown) => {
-    const refusal = error instanceof StoreError ? error : undefined;
-    if (!refusal) onError(error);
-    if (id === undefined) return;
-    return refusal
-      ? failure(id, CODES[refusal.kind], refusal.message, refusal.kind)
-      : failure(id, -32603, "Internal error");
-  };
-  const success = (result: unknown) =>
-    id === undefined
-      ? undefined
-      : `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result)}}`;
-  const known = METHODS.get(method);
-  if (!known) return id === undefined ? undefined : failure(id, -32601, "Method not found");
-  const args = bind(known, params);
-  if (!args) return id === undefined ? undefined : failure(id, -32602, "Invalid params");
-  try {
-    const result = known.call(store, args);
-    return result instanceof Promise ? result.then(success, refuse) : success(result);
-  } catch (error) {
-    return refuse(error);
-  }
+/** Calls the methods of a {@linkcode Store} elsewhere. */
+export interface Client {
+  /** Whether it is known that nobody answers. */
+  readonly down: boolean;
+  /**
+   * Calls a method. The answer is no older than at `since`, if that can be had.
+   *
+   * @throws {StoreError} unavailable
+   */
+  call(method: string, params: (string | undefined)[], since?: number): Promise<Answer>;
 }
 
-/** Params by position or by name, all strings; an optional one may be null. */
-function bind({ params: names, required }: Method, params: unknown = []): Params | undefined {
-  if (typeof params !== "object" || params === null) return;
-  let values: unknown[];
-  if (Array.isArray(params)) {
-    values = params;
-  } else {
-    const named = params as { [name: string]: unknown };
-    if (Object.keys(named).some((name) => !names.includes(name))) return;
-    values = names.map((name) => named[name]);
-  }
-  if (values.length > names.length || values.length < required) return;
-  const args: Params = [];
-  for (const [i, value] of values.entries()) {
-    if (value === null || value === undefined) {
-      if (i < required) return;
-      args.push(undefined);
-      continue;
-    }
-    if (typeof value !== "string") return;
-    if (names[i] === "id" && (value === "" || value.length > MAX_ID)) return;
-    args.push(value);
-  }
-  return args;
+/**
+ * What a replica has of the links: as the feed brought them, up to a position, and some of what was
+ * told beyond it. The feed may be late, or lost: `get` gives only what is as new as it must be.
+ */
+export interface Copy {
+  /** How far the feed has come. */
+  readonly position: number;
+  /** The furthest position that was told of. */
+  readonly told: number;
+  /** Whether the feed is being followed. */
+  readonly live: boolean;
+  /** Whether it has all links. */
+  readonly whole: boolean;
+  /** Called when a change of a key comes, or, without one, when anything may have been changed. */
+  onchange: (key?: string) => void;
+  get(key: string): string | undefined;
+  /** What there is, in want of anything better. */
+  peek(key: string): string | undefined;
+  /** The position up to which somebody has been told of `key`. */
+  toldOf(key: string): number;
+  /** Notes that somebody is told of `key` up to `position`: nothing older must be shown from now on. */
+  tell(key: string, position: number): void;
+  /** Keeps a link, which is that at `position`. */
+  keep(link: Link, position: number): void;
 }
 
-function failure(id: string | number | null, code: number, message: string, data?: string) {
-  return JSON.stringify({ jsonrpc: "2.0", id, error: { code, message, data } });
-}
-
-/** What carries calls and the log to a master: HTTP, or the port to another thread. */
-export interface Transport {
-  readonly address: string;
-  /** Sends a JSON-RPC text and gives the answer's. */
-  call(text: string, signal: AbortSignal): Promise<string>;
-  /** Opens the log at `offset` (none: its end). */
-  log(
-    offset: number | undefined,
-    check: string | undefined,
-    signal: AbortSignal,
-  ): Promise<LogStream>;
-}
-
-/** The way to a master by `fetch`. */
-export class HTTPTransport implements Transport {
-  readonly #headers: Record<string, string>;
-
-  /** @param address such as `http://localhost:8080` */
-  constructor(readonly address: string, token?: string) {
-    // Loopback and backbones are faster than any compressor.
-    this.#headers = { "content-type": "application/json", "accept-encoding": "identity" };
-    if (token !== undefined) this.#headers.authorization = `Bearer ${token}`;
-  }
-
-  async call(text: string, signal: AbortSignal): Promise<string> {
-    const init = { method: "POST", body: text, headers: this.#headers, signal };
-    const response = await fetch(`${this.address}/rpc`, init);
-    const answer = await response.text();
-    if (response.status !== 200) throw new Error(`${response.status} ${answer.slice(0, 200)}`);
-    return answer;
-  }
-
-  async log(
-    offset: number | undefined,
-    check: string | undefined,
-    signal: AbortSignal,
-  ): Promise<LogStream> {
-    const query = `offset=${offset ?? "end"}${check === undefined ? "" : `&check=${check}`}`;
-    const response = await fetch(`${this.address}/rpc/log?${query}`, {
-      headers: this.#headers,
-      signal,
-    });
-    if (response.status !== 200 || response.body === null) {
-      throw new Error(`${response.status} ${(await response.text()).slice(0, 200)}`);
-    }
-    return {
-      offset: Number(response.headers.get("goto-log-offset")),
-      size: Number(response.headers.get("goto-log-size")),
-      check: response.headers.get("goto-log-check") ?? undefined,
-      // The pipe keeps the signal: that of a fetch may go with the garbage once the head is there.
-      body: response.body.pipeThrough(new TransformStream(), { signal }),
-    };
-  }
-}
-
-const WRITES = new Set(["Store.Put", "Store.Update", "Store.Delete"]);
-
-/** A call on its way. */
-interface Call {
-  text: string; // the request, but for its opening `{"jsonrpc":"2.0","id":N`
-  writes: boolean;
-  deadline: number;
-  resolve: (result: unknown) => void;
-  reject: (error: StoreError) => void;
+/** A question that is under way. */
+interface Flight {
+  /** How new its answer will be. */
+  since: number;
+  /** Whether its answer may be older than a change that came meanwhile. */
+  overtaken: boolean;
+  answer: Promise<string>;
 }
 
 /** No master answers. */
 export const errDown = new StoreError("unavailable", "master out of reach");
-const errBusy = new StoreError("unavailable", "too many calls are waiting for the master");
-const errDeadline = new StoreError("unavailable", "master did not answer in time");
-const errNoAnswer = new StoreError("unavailable", "master gave no answer");
 
 /**
- * Calls a master. One request is in flight; calls made meanwhile travel together in the next.
- * When the master fails, the next address is tried; when none answers, calls are refused at once.
+ * The store of a replica: what it doesn't have it asks the master for, and every change is the
+ * master's to make.
  *
- * A request whose connection was lost is repeated: whether the master did the work, nobody knows.
- * Every write has an id, by which it is done once.
- *
- * @example
- * ```ts
- * const client = new Client([new HTTPTransport("http://localhost:8080")]);
- * await client.call("Store.Get", ["0"]);
- * ```
+ * What somebody was told here is never unsaid here: until the feed has come as far as what was told
+ * of a key, the master is asked for it.
  */
-export class Client {
-  #at = 0; // which transport
-  #queue: Call[] = [];
-  #sending = false;
-  #lost = false; // and looked for
-  #down = false; // looked for in vain
-  #up = Promise.withResolvers<void>();
-  #closed = new AbortController();
-  #session = new AbortController(); // ends when the master is left, for another or for none
-  #request = new AbortController(); // the one in flight
-  #backoff = 0; // grows while all fails, also where signs of life alternate with failures
-  #since = 0; // when the master last began to answer
-  #expiry?: ReturnType<typeof setTimeout>;
+export class ProxyStore implements Store {
+  #flights = new Map<string, Flight>();
+  #missing = new Missing();
+  readonly #name = randomKey();
+  #writes = 0;
 
-  /** @param onChange told when the master is lost, and when one answers again */
+  /** @param host where short links live, as {@linkcode checkURL} takes it */
   constructor(
-    private readonly transports: Transport[],
-    private readonly onChange: (up: boolean, address: string, error?: unknown) => void = () => {},
+    protected readonly urls: Copy,
+    protected readonly client: Client,
+    private readonly host?: string,
   ) {
-    this.#up.resolve();
+    urls.onchange = (key) => this.#forget(key);
   }
 
-  /** Whether no master answers. */
-  get down(): boolean {
-    return this.#down;
+  get(key: string, since = 0): string | Promise<string> {
+    return since <= this.urls.position && this.urls.get(key) || this.#ask(key, since);
   }
 
-  /** Where calls go. */
-  get address(): string {
-    return this.transports[this.#at].address;
+  async put(url: string, key?: string, id = this.#id()): Promise<Link> {
+    url = checkURL(url, this.host);
+    if (key !== undefined) checkKey(key);
+    const made = await this.#write("Store.Put", [url, key, id], key);
+    if (typeof made !== "string") throw new StoreError("unavailable", "master gave no key");
+    return { key: made, url };
   }
 
-  /**
-   * Calls a method.
-   *
-   * @throws {StoreError} what the master refused, or unavailable: after 2 s, or at once when the
-   * master is known to be out of reach
-   */
-  call(method: string, params: (string | undefined)[]): Promise<unknown> {
-    if (this.#down || this.#closed.signal.aborted) return Promise.reject(errDown);
-    if (this.#queue.length >= MAX_QUEUE) return Promise.reject(errBusy);
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    const text = `,"method":"${method}","params":${JSON.stringify(params)}}`;
-    const writes = WRITES.has(method);
-    const deadline = performance.now() + DEADLINE_MS;
-    this.#queue.push({ text, writes, deadline, resolve, reject });
-    if (this.#lost) this.#dropLate();
-    else if (!this.#sending) this.#send();
-    return promise;
+  async update(key: string, url: string, id = this.#id()): Promise<Link> {
+    url = checkURL(url, this.host);
+    await this.#write("Store.Update", [key, url, id], key);
+    return { key, url };
   }
 
-  /** Opens the master's log; it ends when the master is left. */
-  async log(offset: number | undefined, check: string | undefined, signal: AbortSignal) {
-    const signals = AbortSignal.any([signal, this.#session.signal]);
-    return await this.transports[this.#at].log(offset, check, signals);
+  async delete(key: string, id = this.#id()): Promise<void> {
+    await this.#write("Store.Delete", [key, id], key);
   }
 
-  /** Resolves while a master answers, as far as is known, and when the client is closed. */
-  up(): Promise<void> {
-    return this.#up.promise;
+  /** How the master is. */
+  async health(): Promise<Health> {
+    const { result, error } = await this.client.call("Store.Health", []);
+    if (isHealth(result)) return result;
+    throw error ?? new StoreError("unavailable", "master gave no health");
   }
 
-  /** Asks the master for a sign of life, and says whether it gave one; if not, it is left. */
-  async probe(): Promise<boolean> {
-    if (this.#lost || this.#closed.signal.aborted) return false;
-    const session = this.#session;
+  /** Asks the master; who asks for the same key meanwhile gets the same answer. */
+  #ask(key: string, since: number): string | Promise<string> {
+    if (key.length > MAX_KEY) throw errNotFound;
+    since = Math.max(since, this.urls.toldOf(key));
+    const other = this.#flights.get(key);
+    if (other !== undefined && other.since >= since) return other.answer;
+    if (this.client.down) return this.#makeDo(key, errDown);
+    if (since <= this.urls.position && this.#missing.has(key)) throw errNotFound;
+    const flight: Flight = { since, overtaken: false, answer: Promise.resolve("") };
+    flight.answer = this.#fetch(key, flight).finally(() => {
+      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    });
+    this.#flights.set(key, flight);
+    return flight.answer;
+  }
+
+  async #fetch(key: string, flight: Flight): Promise<string> {
+    const { position: start } = this.urls;
+    let answer: Answer;
     try {
-      await this.#ask(this.transports[this.#at]);
-      return true;
+      answer = await this.client.call("Store.Get", [key], Math.max(flight.since, start));
     } catch (error) {
-      if (session === this.#session && !this.#lost) this.#leave(error, error === errDeadline);
-      return false;
+      return this.#makeDo(key, error);
     }
-  }
-
-  /** Leaves the master for good. */
-  close(): void {
-    this.#closed.abort();
-    this.#session.abort();
-    this.#request.abort();
-    this.#up.resolve();
-    clearTimeout(this.#expiry);
-    refuse(this.#queue.splice(0), errDown);
-  }
-
-  async #send(): Promise<void> {
-    this.#sending = true;
-    await undefined; // calls made in the same turn travel together
-    while (this.#queue.length > 0 && !this.#lost) {
-      const calls = this.#take();
-      if (calls.length === 0) break;
-      const session = this.#session;
-      const request = this.#request = new AbortController();
-      const timer = setTimeout(
-        () => request.abort(errDeadline),
-        calls[0].deadline - performance.now(),
-      );
-      try {
-        settle(calls, await this.transports[this.#at].call(toBatch(calls), request.signal));
-        this.#backoff = 0;
-      } catch (error) {
-        const late = request.signal.reason === errDeadline;
-        if (late) refuse(calls, errDeadline);
-        else this.#queue.unshift(...calls);
-        if (this.#lost) this.#dropLate();
-        else if (session === this.#session) this.#leave(error, late);
-      } finally {
-        clearTimeout(timer);
-      }
+    const { result, error, position: { from, to } } = answer;
+    // What comes too late, or is older than what was told, helps whoever asked, and nobody else.
+    const good = !flight.overtaken && from >= Math.max(start, this.urls.toldOf(key));
+    if (typeof result === "string") {
+      this.urls.tell(key, to);
+      if (good) this.urls.keep({ key, url: result }, to);
+      return result;
     }
-    this.#sending = false;
-  }
-
-  /** Takes from the queue what the next request can hold. */
-  #take(): Call[] {
-    this.#dropLate();
-    let chars = 0;
-    let count = 0;
-    while (count < this.#queue.length && count < MAX_SENT && chars < MAX_SENT_CHARS) {
-      chars += this.#queue[count++].text.length;
+    if (error !== errNotFound) {
+      return this.#makeDo(key, error ?? new StoreError("unavailable", "master gave no URL"));
     }
-    return this.#queue.splice(0, count);
+    this.urls.tell(key, to);
+    // Where no feed tells of new links, they would come a second late.
+    if (good && this.urls.live) this.#missing.add(key);
+    throw error;
   }
 
-  /** Refuses those who waited too long, now and as long as the master is lost. */
-  #dropLate(): void {
-    clearTimeout(this.#expiry);
-    const now = performance.now();
-    let count = 0; // the queue is in the order of the deadlines
-    while (count < this.#queue.length && this.#queue[count].deadline <= now) count++;
-    if (count > 0) refuse(this.#queue.splice(0, count), errDeadline);
-    if (!this.#lost || this.#queue.length === 0) return;
-    this.#expiry = setTimeout(() => this.#dropLate(), Math.ceil(this.#queue[0].deadline - now));
+  /** With nobody above in reach there is what there is. */
+  #makeDo(key: string, error: unknown): string {
+    const url = this.urls.peek(key);
+    if (url) return url;
+    throw this.urls.whole ? errNotFound : error;
   }
 
-  /** The master failed: it lost the connection, or it hangs. */
-  #leave(error: unknown, hangs: boolean): void {
-    if (this.#closed.signal.aborted) return refuse(this.#queue.splice(0), errDown);
-    this.#lost = true;
-    this.#up = Promise.withResolvers<void>();
-    this.#session.abort();
-    this.#request.abort();
-    this.#dropLate();
-    if (performance.now() - this.#since > MAX_BACKOFF_MS) this.#backoff = 0;
-    this.#recover(error, hangs);
-  }
-
-  /** Asks one address after the other for a sign of life, round by round, more and more slowly. */
-  async #recover(reason: unknown, hangs: boolean): Promise<void> {
-    const count = this.transports.length;
-    let failed = this.#at;
-    const reported = new Set<string>();
-    const report = () => {
-      const { address } = this.transports[failed];
-      const text = `${address} ${reason}`;
-      if (reported.has(text) || reported.size >= MAX_REPORTS) return;
-      reported.add(text); // each says once why it is of no use
-      this.onChange(false, address, reason);
-    };
-    // A lost connection need not be a lost master: it is asked first, unless it was that that hung.
-    for (let tries = hangs ? 1 : 0;; tries++) {
-      // One more cut needn't mean much; a sign of life from where all else fails doesn't either.
-      const inVain = tries >= (hangs ? count : 2 * count) || this.#backoff > 4 * MIN_BACKOFF_MS;
-      if (inVain && !this.#down) {
-        this.#down = true;
-        // A write may have been done: if the master is back in time, it will tell.
-        const waiting = this.#queue.splice(0);
-        if (!hangs) this.#queue = waiting.filter(({ writes }) => writes);
-        refuse(hangs ? waiting : waiting.filter(({ writes }) => !writes), errDown);
-        report();
-      }
-      if (tries % count === 0) {
-        await pause(this.#backoff * (1 + Math.random()) / 2, this.#closed.signal);
-        if (this.#closed.signal.aborted) return;
-        this.#backoff = Math.min(Math.max(2 * this.#backoff, MIN_BACKOFF_MS), MAX_BACKOFF_MS);
-      }
-      const at = (this.#at + tries) % count;
-      try {
-        await this.#ask(this.transports[at]);
-        if (at !== this.#at || this.#down) this.onChange(true, this.transports[at].address);
-        this.#at = at;
-        break;
-      } catch (error) {
-        if (this.#closed.signal.aborted) return;
-        reason = error;
-        failed = at;
-        if (this.#down) report();
-        hangs ||= error === errDeadline;
-      }
+  /** Calls a method that changes `key`, or, without one, makes a key. */
+  async #write(method: string, params: (string | undefined)[], key?: string): Promise<unknown> {
+    if (key !== undefined && key.length > MAX_KEY) throw errNotFound;
+    const { result, error, position } = await this.client.call(method, params);
+    const changed = key ?? result;
+    if (typeof changed === "string") {
+      this.#missing.delete(changed);
+      this.urls.tell(changed, position.to);
     }
-    clearTimeout(this.#expiry);
-    this.#since = performance.now();
-    this.#session = new AbortController();
-    this.#lost = this.#down = false;
-    this.#up.resolve();
-    if (!this.#sending) this.#send();
+    if (error) throw error;
+    return result;
   }
 
-  async #ask(transport: Transport): Promise<void> {
-    const request = new AbortController();
-    const abort = () => request.abort();
-    const timer = setTimeout(() => request.abort(errDeadline), DEADLINE_MS);
-    this.#closed.signal.addEventListener("abort", abort);
-    try {
-      const text = '{"jsonrpc":"2.0","id":0,"method":"Store.Health"}';
-      const answer = await transport.call(text, request.signal);
-      if (!JSON.parse(answer).result) throw new Error(`no health: ${answer.slice(0, 200)}`);
-    } finally {
-      clearTimeout(timer);
-      this.#closed.signal.removeEventListener("abort", abort);
+  /** A mark for one write, by which the master knows it when it comes twice. */
+  #id(): string {
+    return `${this.#name}-${(this.#writes++).toString(36)}`;
+  }
+
+  /** Lets nobody wait any more for an answer that may be older than what has just come. */
+  #forget(key?: string): void {
+    if (key === undefined) {
+      for (const flight of this.#flights.values()) flight.overtaken = true;
+      this.#flights.clear();
+      this.#missing.clear();
+      return;
     }
+    const flight = this.#flights.get(key);
+    if (flight !== undefined) flight.overtaken = true;
+    this.#flights.delete(key);
+    this.#missing.delete(key);
   }
 }
 
-function toBatch(calls: Call[]): string {
-  let text = "";
-  for (let id = 0; id < calls.length; id++) {
-    text += `${id ? "," : "["}{"jsonrpc":"2.0","id":${id}${calls[id].text}`;
-  }
-  return `${text}]`;
-}
-
-function refuse(calls: Call[], error: StoreError): void {
-  for (const call of calls) call.reject(error);
-}
-
-/** Gives every call its answer out of a batch's. */
-function settle(calls: Call[], text: string): void {
-  const answers: { id: number; result?: unknown; error?: RPCError }[] = JSON.parse(text);
-  if (!Array.isArray(answers)) throw new Error(`not a batch: ${text.slice(0, 200)}`);
-  const found: typeof answers = [];
-  for (const answer of answers) found[answer.id] = answer; // they may come in any order
-  for (let id = 0; id < calls.length; id++) {
-    const answer = found[id];
-    if (answer === undefined) calls[id].reject(errNoAnswer);
-    else if (answer.error) calls[id].reject(toStoreError(answer.error));
-    else calls[id].resolve(answer.result);
-  }
-}
-
-/** The error member of an answer. */
-interface RPCError {
-  code: number;
-  message: string;
-  data?: unknown;
-}
-
-function toStoreError({ code, message, data }: RPCError): StoreError {
-  // A flood of unknown keys must not pay for a stack trace apiece.
-  if (code === CODES["not found"]) return errNotFound;
-  for (const [kind, known] of Object.entries(CODES)) {
-    if (known === code && (code !== -32005 || data === undefined || data === kind)) {
-      return new StoreError(kind as Refusal, message);
-    }
-  }
-  return new StoreError("unavailable", `master answered ${code} ${message}`);
-}
-
-/** Waits `ms` milliseconds, or until `signal` says otherwise. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
-  });
+function isHealth(value: unknown): value is Health {
+  return typeof value === "object" && value !== null && "ready" in value;
 }

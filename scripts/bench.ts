@@ -7,7 +7,7 @@
  */
 import { parseArgs } from "node:util";
 import config from "../deno.json" with { type: "json" };
-import { formatLine } from "../journal.ts";
+import { formatLine } from "../journal/lines.ts";
 import { type Goto, start, tempDir, within } from "../tests/processes.ts";
 import { drawBars, type Group } from "./bench/svg.ts";
 
@@ -510,7 +510,7 @@ async function describe(temp: string) {
 /** Writes the journal, the paths to ask for, and nginx's map. */
 function writeLinks(path: string, links: number): void {
   progress(`writing ${links.toLocaleString("en-US")} links`);
-  write(path, links, (i) => formatLine(keyOf(i), linkOf(keyOf(i))));
+  write(path, links, (i) => formatLine({ key: keyOf(i), url: linkOf(keyOf(i)) }));
   if (links !== SMALL && links !== LARGE) return;
   // 7,919,777 is prime: the walk jumps about, and comes to every link before one comes again.
   const walk = (i: number) => `/${keyOf((i * 7_919_777) % links)}\n`;

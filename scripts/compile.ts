@@ -8,7 +8,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { basename, relative, resolve } from "node:path";
+import { basename, dirname, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import config from "../deno.json" with { type: "json" };
 
@@ -104,10 +104,14 @@ async function version(commit?: string): Promise<string> {
 
 /** Copies the program, with `version` in the deno.json that it reads its own from. */
 async function stage(directory: string, version: string): Promise<void> {
-  for await (const { name, isFile } of Deno.readDir(root)) {
-    if (isFile && name.endsWith(".ts")) {
-      await Deno.copyFile(resolve(root, name), resolve(directory, name));
-    }
+  const { success, stdout, stderr } = await run(deno, ["info", "--json", "main.ts"]);
+  if (!success) throw new Problem(stderr);
+  const { modules }: { modules: { local?: string }[] } = JSON.parse(stdout);
+  for (const { local } of modules) {
+    if (local === undefined) continue; // one of the runtime's own
+    const path = resolve(directory, relative(root, local));
+    await Deno.mkdir(dirname(path), { recursive: true });
+    await Deno.copyFile(local, path);
   }
   const text = JSON.stringify({ ...config, version });
   await Deno.writeTextFile(resolve(directory, "deno.json"), text);

@@ -3,10 +3,13 @@
  *
  * @module
  */
-import { handler, keyOf } from "../handlers.ts";
-import { formatLine, Journal, readLines } from "../journal.ts";
+import { handler } from "../handlers.ts";
+import { keyOf } from "../http/request.ts";
+import { Journal } from "../journal/journal.ts";
+import { formatLine, readLines } from "../journal/lines.ts";
+import { checkURL, randomKey } from "../links/link.ts";
 import { serveRPC } from "../rpc.ts";
-import { checkURL, genKey, randomKey, URLStore } from "../store.ts";
+import { genKey, URLStore } from "../store.ts";
 
 const LINKS = 100_000;
 const BATCH = 64;
@@ -15,7 +18,7 @@ const dir = Deno.makeTempDirSync();
 addEventListener("unload", () => Deno.removeSync(dir, { recursive: true }));
 const store = new URLStore(await Journal.open(`${dir}/store.jsonl`, { sync: false }));
 const linkOf = (n: number) => `https://example.com/some/path/page?id=${n}`;
-for (let n = 0; n < LINKS; n++) store.set(genKey(n), linkOf(n));
+for (let n = 0; n < LINKS; n++) store.set({ key: genKey(n), url: linkOf(n) });
 
 // Walked with a stride, so that no key is where the last one was.
 const keys = Array.from({ length: LINKS }, (_, n) => genKey((n * 7919) % LINKS));
@@ -54,11 +57,11 @@ Deno.bench("handler", { group: "redirect" }, () => {
 
 const encoder = new TextEncoder();
 const batch = keys.slice(0, BATCH);
-const lines = batch.map((key, n) => formatLine(key, linkOf(n))).join("");
+const lines = batch.map((key, n) => formatLine({ key, url: linkOf(n) })).join("");
 const bytes = encoder.encode(lines);
 Deno.bench(`journal: ${BATCH} lines encoded`, () => {
   let text = "";
-  for (let n = 0; n < BATCH; n++) text += formatLine(batch[n], linkOf(n));
+  for (let n = 0; n < BATCH; n++) text += formatLine({ key: batch[n], url: linkOf(n) });
   encoder.encode(text);
 });
 Deno.bench(`journal: ${BATCH} lines read`, () => {

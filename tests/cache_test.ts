@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { Cache } from "../replica.ts";
+import { Cache } from "../links/cache.ts";
 import { random } from "./random.ts";
 
 for (const limit of [0, 1, 2, 3, 10, 1000]) {
@@ -14,28 +14,28 @@ for (const limit of [0, 1, 2, 3, 10, 1000]) {
         cache.delete(key);
         urls.delete(key);
       } else if (pick(2) === 0) {
-        cache.set(key, `${step}`);
+        cache.set({ key, url: `${step}` });
         urls.set(key, `${step}`);
       }
       const url = cache.get(key);
       assert(url === undefined || url === urls.get(key), `seed ${seed}, step ${step}`);
-      assertLessOrEqual(cache.size, limit, `seed ${seed}, step ${step}`);
+      assertLessOrEqual(cache.count, limit, `seed ${seed}, step ${step}`);
     }
   });
 }
 
-it("Cache.size counts a link once, also when it is asked for again", () => {
+it("Cache.count counts a link once, also when it is asked for again", () => {
   const cache = new Cache(8);
-  for (const key of ["a", "b", "c", "d"]) cache.set(key, "url");
+  for (const key of ["a", "b", "c", "d"]) cache.set({ key, url: "url" });
   for (const key of ["a", "b", "c"]) cache.get(key);
-  assertEquals(cache.size, 4);
+  assertEquals(cache.count, 4);
 });
 
 it("Cache keeps what is asked for while others come and go", () => {
   const cache = new Cache(100);
-  cache.set("hot", "url");
+  cache.set({ key: "hot", url: "url" });
   for (let i = 0; i < 10_000; i++) {
-    cache.set(`${i}`, "url");
+    cache.set({ key: `${i}`, url: "url" });
     assertEquals(cache.get("hot"), "url", `after ${i} others`);
   }
 });

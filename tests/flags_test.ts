@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import config from "../deno.json" with { type: "json" };
-import { type Flags, help, parseFlags, UsageError } from "../flags.ts";
+import { type Flags, help, parseFlags, UsageError } from "../cli/flags.ts";
 import { run } from "./processes.ts";
 
 function parse(args: string[], env: Record<string, string> = {}): Flags {

@@ -1,6 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { formatLine, Journal, JournalError, readLines } from "../journal.ts";
+import { JournalError } from "../journal/file.ts";
+import { Journal } from "../journal/journal.ts";
+import { formatLine, readLines } from "../journal/lines.ts";
+import { repair } from "../journal/maintenance.ts";
 import { run, start, tempDir } from "./processes.ts";
 import { random } from "./random.ts";
 
@@ -48,11 +51,11 @@ function expect(bytes: Uint8Array): Expected {
 function spoiled(): Uint8Array {
   const lines = Array.from({ length: 1 + pick(8) }, (_, i) => {
     const url = ["https://example.com/", "https://example.com/é?a=1", "", 'https://x.example/"\\'];
-    return formatLine(
-      `k${pick(5)}${"ü".repeat(pick(2))}`,
-      url[pick(4)] + i,
-      pick(4) ? undefined : "m",
-    );
+    return formatLine({
+      key: `k${pick(5)}${"ü".repeat(pick(2))}`,
+      url: url[pick(4)] + i,
+      id: pick(4) ? undefined : "m",
+    });
   });
   let bytes = [...new TextEncoder().encode(lines.join(""))];
   const byte = () => [pick(256), 10, 0, 34, 92, 123, 125, 32][pick(8)];
@@ -67,11 +70,12 @@ function spoiled(): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-async function load(path: string, repair: boolean): Promise<Map<string, string>> {
+async function load(path: string, repairs: boolean): Promise<Map<string, string>> {
   const links = new Map<string, string>();
-  const journal = await Journal.open(path, { repair });
+  if (repairs) await repair(path);
+  const journal = await Journal.open(path);
   try {
-    await journal.load((key, url) => links.set(key, url));
+    await journal.load(({ key, url }) => links.set(key, url));
     return links;
   } finally {
     await journal.close();
@@ -90,7 +94,7 @@ it(`spoiled lines are read or counted as bad, each of them (seed ${seed})`, () =
     const refused: number[] = [];
     const count = readLines(
       lines,
-      (key, url) => found.set(key, url),
+      ({ key, url }) => found.set(key, url),
       (line) => refused.push(line),
     );
     assertEquals(found, links, what);

@@ -3,15 +3,15 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { BLANK } from "../log.ts";
-import { HTTPTransport } from "../rpc.ts";
+import { BLANK } from "../journal/feed.ts";
+import { HTTPTransport } from "../replica/transport.ts";
 import { within } from "./processes.ts";
 
 setFlagsFromString("--expose-gc");
 const gc: (() => void) | undefined = runInNewContext("globalThis.gc");
 if (!gc) console.log("garbage_test.ts is ignored: this Deno does not let a program call gc()");
 
-it("a log that is followed ends with its signal", { ignore: !gc }, async () => {
+it("a feed that is followed ends with its signal", { ignore: !gc }, async () => {
   // A master where nothing happens
   const log = new TransformStream<Uint8Array>();
   const serving = log.writable.getWriter();
@@ -23,7 +23,7 @@ it("a log that is followed ends with its signal", { ignore: !gc }, async () => {
   const closed = new AbortController();
   const follow = async () => {
     const transport = new HTTPTransport(`http://127.0.0.1:${server.addr.port}`);
-    const { body } = await transport.log(0, undefined, AbortSignal.any([closed.signal]));
+    const { body } = await transport.feed(0, undefined, AbortSignal.any([closed.signal]));
     return body.getReader();
   };
   try {
@@ -35,7 +35,7 @@ it("a log that is followed ends with its signal", { ignore: !gc }, async () => {
       gc!();
     }
     closed.abort(new Error("closed"));
-    await assertRejects(() => within(5000, "the end of the log", end), Error, "closed");
+    await assertRejects(() => within(5000, "the end of the feed", end), Error, "closed");
   } finally {
     await serving.close().catch(() => {}); // so that the server ends where the log did not
   }

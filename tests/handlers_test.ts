@@ -6,8 +6,10 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { AddForm, handler, type HandlerOptions, starting, toLocation } from "../handlers.ts";
-import { formatLine, Journal } from "../journal.ts";
+import { AddForm, handler, type HandlerOptions, starting } from "../handlers.ts";
+import { toLocation } from "../http/location.ts";
+import { Journal } from "../journal/journal.ts";
+import { formatLine } from "../journal/lines.ts";
 import { serveRPC } from "../rpc.ts";
 import { URLStore } from "../store.ts";
 import { tempDir, within } from "./processes.ts";
@@ -23,7 +25,7 @@ async function serve(
 ) {
   const dir = tempDir();
   const file = `${dir.path}/store.jsonl`;
-  const lines = Object.entries(entries).map(([key, url]) => formatLine(key, url));
+  const lines = Object.entries(entries).map(([key, url]) => formatLine({ key, url }));
   await Deno.writeTextFile(file, lines.join(""));
   const store = new URLStore(await Journal.open(file), { host: "go.example" });
   await store.load();
@@ -80,7 +82,7 @@ function chunked(text: string): RequestInit {
 
 function withRPC(token?: string) {
   return (store: URLStore): Partial<HandlerOptions> => ({
-    rpc: { call: serveRPC(store), log: (offset, check) => store.openLog(offset, check), token },
+    rpc: { call: serveRPC(store), feed: (offset, check) => store.feed(offset, check), token },
   });
 }
 

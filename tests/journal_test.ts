@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { formatLine, Journal, JournalError, type JournalOptions } from "../journal.ts";
+import type { Events } from "../journal/events.ts";
+import { JournalError } from "../journal/file.ts";
+import { Journal, type JournalOptions } from "../journal/journal.ts";
+import { formatLine } from "../journal/lines.ts";
+import { compact, repair } from "../journal/maintenance.ts";
 import { genKey, URLStore } from "../store.ts";
 import { tempDir } from "./processes.ts";
 
@@ -14,22 +18,26 @@ interface Loaded {
 }
 
 /** Opens a file, reads all of it, and lets go of it. */
-async function load(path: string, options: JournalOptions = {}): Promise<Loaded> {
+async function load(
+  path: string,
+  { repair: repairs = false, ...options }: JournalOptions & { repair?: boolean } = {},
+): Promise<Loaded> {
   const links = new Map<string, string>();
   const warnings: Record<string, unknown>[] = [];
-  const log: JournalOptions["log"] = (_level, msg, fields) => warnings.push({ msg, ...fields });
-  const journal = await Journal.open(path, { log, ...options });
+  const events: Events = (_level, msg, fields) => warnings.push({ msg, ...fields });
+  if (repairs) await repair(path, { events, ...options });
+  const journal = await Journal.open(path, { events, ...options });
   try {
-    await journal.load((key, url) => links.set(key, url));
+    await journal.load(({ key, url }) => links.set(key, url));
     return { links, warnings, size: journal.size };
   } finally {
     await journal.close();
   }
 }
 
-const A = formatLine("a", "https://example.com/a");
-const B = formatLine("b", "https://example.com/b");
-const C = formatLine("c", "https://example.com/c");
+const A = formatLine({ key: "a", url: "https://example.com/a" });
+const B = formatLine({ key: "b", url: "https://example.com/b" });
+const C = formatLine({ key: "c", url: "https://example.com/c" });
 
 describe("Journal.load()", () => {
   it("reads what was appended: later lines win, deleted keys are remembered", async () => {
@@ -38,8 +46,8 @@ describe("Journal.load()", () => {
     const journal = await Journal.open(path, { sync: true });
     await journal.load(() => {});
     await journal.append(A + B);
-    await journal.append(formatLine("a", "https://example.com/2"));
-    await journal.append(formatLine("b", ""));
+    await journal.append(formatLine({ key: "a", url: "https://example.com/2" }));
+    await journal.append(formatLine({ key: "b", url: "" }));
     await journal.close();
     assertEquals(journal.syncs, 3);
     const { links } = await load(path);
@@ -70,7 +78,7 @@ describe("Journal.load()", () => {
     const path = `${dir.path}/store.jsonl`;
     const urls = Array.from({ length: 300 }, (_, i) => `https://example.com/${"é".repeat(i * 37)}`);
     urls.push(`https://example.com/${"x".repeat(3 << 20)}`);
-    await Deno.writeTextFile(path, urls.map((url, i) => formatLine(`${i}`, url)).join(""));
+    await Deno.writeTextFile(path, urls.map((url, i) => formatLine({ key: `${i}`, url })).join(""));
     const { links } = await load(path);
     assertEquals([...links.values()], urls);
   });
@@ -79,9 +87,9 @@ describe("Journal.load()", () => {
     using dir = tempDir();
     const path = `${dir.path}/store.jsonl`;
     const last = [
-      formatLine("é", "https://example.com/ünï"),
-      formatLine("b", "", "a-mark"),
-      formatLine("c", `https://example.com/"\\`),
+      formatLine({ key: "é", url: "https://example.com/ünï" }),
+      formatLine({ key: "b", url: "", id: "a-mark" }),
+      formatLine({ key: "c", url: `https://example.com/"\\` }),
     ];
     const whole = encode(A + B + last.join(""));
     const lines = [A, B, ...last].map((line) => encode(line).length);
@@ -217,25 +225,30 @@ describe("Journal.open()", () => {
     const pid = `process ${Deno.pid}`;
     await assertRejects(() => Journal.open(`${dir.path}/data/store.jsonl`), JournalError, pid);
     await assertRejects(() => Journal.open(path), JournalError, pid);
-    await journal.compact();
     await journal.close();
+    await compact(path);
     assert((await Deno.lstat(path)).isSymlink);
     assertEquals(await Deno.readTextFile(`${dir.path}/data/store.jsonl`), A);
   });
 });
 
-describe("Journal.compact()", () => {
+describe("compact()", () => {
   it("keeps the last line of every key, as it stands, and the file's permissions", async () => {
     using dir = tempDir();
     const path = `${dir.path}/store.jsonl`;
     const extra = `{"Key":"b", "URL":"https://example.com/b", "Expires":17}\n`;
-    const long = formatLine("long", `https://example.com/${"é".repeat(1 << 20)}`, "mark");
-    await Deno.writeTextFile(path, A + B + C + extra + long + formatLine("c", "") + A.trimEnd());
+    const long = formatLine({
+      key: "long",
+      url: `https://example.com/${"é".repeat(1 << 20)}`,
+      id: "mark",
+    });
+    await Deno.writeTextFile(
+      path,
+      A + B + C + extra + long + formatLine({ key: "c", url: "" }) + A.trimEnd(),
+    );
     await Deno.chmod(path, 0o640);
-    const journal = await Journal.open(path);
-    const { lines, bytes } = await journal.compact();
-    await journal.close();
-    const expected = extra + long + formatLine("c", "") + A;
+    const { lines, bytes } = await compact(path);
+    const expected = extra + long + formatLine({ key: "c", url: "" }) + A;
     assertEquals(await Deno.readTextFile(path), expected);
     assertEquals(lines, [7, 4]);
     assertEquals(bytes[1], encode(expected).length);
@@ -252,7 +265,7 @@ describe("Journal.compact()", () => {
     };
     const seen = new Set<string>();
     const put = async (store: URLStore, key?: string) => {
-      const made = await store.put("https://example.com/", key);
+      const { key: made } = await store.put("https://example.com/", key);
       assert(!seen.has(made), `${made} twice`);
       seen.add(made);
       return made;
@@ -267,9 +280,7 @@ describe("Journal.compact()", () => {
         else if (i % 3 === 1) await store.update(key, "https://example.com/2");
       }
       await store.close();
-      const journal = await Journal.open(path);
-      await journal.compact();
-      await journal.close();
+      await compact(path);
     }
     assertEquals(seen.size, 88);
   });
@@ -288,7 +299,7 @@ describe("URLStore", () => {
     assertEquals(store.health().syncs, 1);
     await store.close();
     const { links } = await load(path);
-    assertEquals([...links], keys.map((key, i) => [key, `https://example.com/${i}`]));
+    assertEquals([...links], keys.map(({ key, url }) => [key, url]));
   });
 
   it("lets the next batch gather while one is being written", async () => {

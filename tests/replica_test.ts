@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLess } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { wholeLines } from "../log.ts";
+import { wholeLines } from "../journal/feed.ts";
 import { add, eventually, follow, run, start, tempDir, within } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { random } from "./random.ts";
@@ -15,7 +15,8 @@ interface Call {
 class SlowMaster implements AsyncDisposable {
   /** How often it was asked for a link. */
   gets = 0;
-  #log?: ReadableStreamDefaultController<Uint8Array>;
+  #feed?: ReadableStreamDefaultController<Uint8Array>;
+  #position = 0;
   #opened = Promise.withResolvers<void>();
   #server: Deno.HttpServer<Deno.NetAddr>;
 
@@ -24,8 +25,8 @@ class SlowMaster implements AsyncDisposable {
     this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen }, (req) => {
       if (req.method === "POST") return this.#answer(req);
       const body = new ReadableStream<Uint8Array>({
-        start: (log) => void (this.#log = log),
-        cancel: () => void (this.#log = undefined),
+        start: (feed) => void (this.#feed = feed),
+        cancel: () => void (this.#feed = undefined),
       });
       this.#opened.resolve();
       return new Response(body, { headers: { "goto-log-offset": "0", "goto-log-size": "0" } });
@@ -39,12 +40,17 @@ class SlowMaster implements AsyncDisposable {
   /** Tells of a change, once somebody follows. */
   async tell(key: string, url: string) {
     await within(5000, "a follower", this.#opened.promise);
-    this.#log!.enqueue(new TextEncoder().encode(`{"Key":"${key}","URL":"${url}"}\n`));
+    const line = new TextEncoder().encode(`{"Key":"${key}","URL":"${url}"}\n`);
+    this.#position += line.length;
+    this.#feed!.enqueue(line);
   }
 
   async #answer(req: Request): Promise<Response> {
     const body = await req.json();
-    if (!Array.isArray(body)) return Response.json({ jsonrpc: "2.0", id: 0, result: {} });
+    const headers = { "goto-position": `${this.#position}` };
+    if (!Array.isArray(body)) {
+      return Response.json({ jsonrpc: "2.0", id: 0, result: {} }, { headers });
+    }
     return Response.json(
       await Promise.all(body.map(async ({ id, params: [key] }: Call) => {
         this.gets++;
@@ -54,11 +60,12 @@ class SlowMaster implements AsyncDisposable {
           ? { jsonrpc: "2.0", id, error }
           : { jsonrpc: "2.0", id, result };
       })),
+      { headers },
     );
   }
 
   async [Symbol.asyncDispose]() {
-    this.#log?.close();
+    this.#feed?.close();
     await this.#server.shutdown();
   }
 }

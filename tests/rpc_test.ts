@@ -1,6 +1,6 @@
-import { assertEquals, assertObjectMatch, assertStrictEquals } from "@std/assert";
+import { assertEquals, assertFalse, assertObjectMatch, assertStrictEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { Journal } from "../journal.ts";
+import { Journal } from "../journal/journal.ts";
 import { serveRPC } from "../rpc.ts";
 import { URLStore } from "../store.ts";
 import { tempDir } from "./processes.ts";
@@ -25,8 +25,8 @@ async function serve() {
     rpc,
     /** Sends a text, or else a value as JSON, and gives the answer's value, if there is one. */
     async ask(request: unknown): Promise<unknown> {
-      const answer = await rpc(typeof request === "string" ? request : JSON.stringify(request));
-      return answer === undefined ? undefined : JSON.parse(answer);
+      const { text } = await rpc(typeof request === "string" ? request : JSON.stringify(request));
+      return text === undefined ? undefined : JSON.parse(text);
     },
     /** Calls a method: its result, or the code of its error. */
     async call(method: string, params?: unknown): Promise<unknown> {
@@ -303,13 +303,12 @@ it("an error of ours is an internal error, is reported, and shows nothing of its
   const reported: unknown[] = [];
   const broken = serveRPC(new Broken(rpc.store.journal), (error) => reported.push(error));
   const answer = await broken(`{"jsonrpc":"2.0","method":"Store.Get","params":["a"],"id":1}`);
-  assertEquals(JSON.parse(answer ?? ""), bad(1, -32603, "Internal error"));
+  assertEquals(JSON.parse(answer.text ?? ""), bad(1, -32603, "Internal error"));
   assertEquals(reported.map(String), ["TypeError: secret of the house"]);
 });
 
 it("what is known is answered at once, without a promise", async () => {
   await using rpc = await serve();
   const get = `{"jsonrpc":"2.0","method":"Store.Get","params":["a"],"id":1}`;
-  assertEquals(typeof rpc.rpc(get), "string");
-  assertEquals(typeof rpc.rpc(`[${get},${get}]`), "string");
+  for (const text of [get, `[${get},${get}]`]) assertFalse(rpc.rpc(text) instanceof Promise);
 });

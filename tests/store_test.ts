@@ -1,17 +1,8 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { Journal } from "../journal.ts";
-import {
-  checkKey,
-  checkURL,
-  genKey,
-  randomKey,
-  type Refusal,
-  RESERVED,
-  StoreError,
-  URLStore,
-  type URLStoreOptions,
-} from "../store.ts";
+import { Journal } from "../journal/journal.ts";
+import { checkKey, checkURL, randomKey, RESERVED } from "../links/link.ts";
+import { genKey, type Refusal, StoreError, URLStore, type URLStoreOptions } from "../store.ts";
 import { tempDir } from "./processes.ts";
 
 const URL1 = "https://example.com/1";
@@ -67,7 +58,7 @@ it("randomKey() gives 10 digits of base 62, each as likely as the others", () =>
 it("URLStore.put() counts up", async () => {
   using dir = tempDir();
   await using store = await open(dir);
-  for (const key of ["0", "1", "2"]) assertEquals(await store.put(URL1), key);
+  for (const key of ["0", "1", "2"]) assertEquals(await store.put(URL1), { key, url: URL1 });
 });
 
 it("URLStore.put() skips reserved keys", async () => {
@@ -75,9 +66,9 @@ it("URLStore.put() skips reserved keys", async () => {
   await using store = await open(dir);
   const expected = Array.from({ length: 40_010 }, (_, n) => genKey(n))
     .filter((key) => key !== "add" && key !== "api");
-  const keys = await Promise.all(expected.map(() => store.put(URL1)));
-  assertEquals(keys.length, 40_008);
-  assertEquals(keys.findIndex((key, i) => key !== expected[i]), -1);
+  const links = await Promise.all(expected.map(() => store.put(URL1)));
+  assertEquals(links.length, 40_008);
+  assertEquals(links.findIndex(({ key }, i) => key !== expected[i]), -1);
 });
 
 it("URLStore.put() skips keys that were chosen before the counter got there", async () => {
@@ -90,7 +81,7 @@ it("URLStore.put() skips keys that were chosen before the counter got there", as
     store.put(URL1),
     store.put(URL1),
   ]);
-  assertEquals([zero, two, three], ["0", "3", "4"]);
+  assertEquals([zero.key, two.key, three.key], ["0", "3", "4"]);
 });
 
 it("URLStore.put() hands out no key twice, also after deletes and restarts", async () => {
@@ -99,11 +90,11 @@ it("URLStore.put() hands out no key twice, also after deletes and restarts", asy
   for (let run = 0; run < 3; run++) {
     await using store = await open(dir);
     for (let n = 0; n < 3; n++) {
-      const key = await store.put(URL1);
+      const { key } = await store.put(URL1);
       keys.push(key);
       await store.delete(key);
     }
-    keys.push(await store.put(URL1));
+    keys.push((await store.put(URL1)).key);
     await store.put(URL1, `chosen-${run}`);
     assertEquals(store.count, 2 * (run + 1));
   }
@@ -113,7 +104,7 @@ it("URLStore.put() hands out no key twice, also after deletes and restarts", asy
 it("URLStore.put() makes keys that can't be guessed, if asked to", async () => {
   using dir = tempDir();
   await using store = await open(dir, { keys: "random" });
-  const key = await store.put(URL1);
+  const { key } = await store.put(URL1);
   assertMatch(key, /^[0-9a-zA-Z]{10}$/);
   assertEquals(store.get(key), URL1);
 });
@@ -145,7 +136,7 @@ it("URLStore.put() refuses a key that is taken, reserved or malformed, and uses 
   await assertRefuses("invalid key", () => store.put(URL2, "a b"));
   await assertRefuses("invalid url", () => store.put("nonsense"));
   assertEquals(store.get("taken"), URL1);
-  assertEquals(await store.put(URL1), "0");
+  assertEquals((await store.put(URL1)).key, "0");
 });
 
 it("URLStore.put() gives a key that many ask for at once to exactly one", async () => {
@@ -181,13 +172,13 @@ it("URLStore.put() repeated with its id gives the first answer and adds nothing"
   {
     await using store = await open(dir);
     const first = [store.put(URL1, undefined, "x"), store.put(URL1, undefined, "x")];
-    assertEquals(await Promise.all(first), ["0", "0"]);
-    assertEquals(await store.put(URL2, "other", "x"), "0");
-    assertEquals(await store.put(URL1, undefined, "y"), "1");
+    assertEquals(await Promise.all(first), Array(2).fill({ key: "0", url: URL1 }));
+    assertEquals(await store.put(URL2, "other", "x"), { key: "0", url: URL1 });
+    assertEquals(await store.put(URL1, undefined, "y"), { key: "1", url: URL1 });
   }
   await using store = await open(dir); // after a restart
-  assertEquals(await store.put(URL1, undefined, "x"), "0");
-  assertEquals(await store.put(URL1, "chosen", "y"), "1");
+  assertEquals(await store.put(URL1, undefined, "x"), { key: "0", url: URL1 });
+  assertEquals(await store.put(URL1, "chosen", "y"), { key: "1", url: URL1 });
   assertEquals(lines(dir).length, 2);
 });
 
@@ -197,7 +188,7 @@ it("URLStore.put() that was refused may be tried again with its id", async () =>
   await store.put(URL1, "a");
   await assertRefuses("exists", () => store.put(URL2, "a", "x"));
   await store.delete("a");
-  assertEquals(await store.put(URL2, "a", "x"), "a");
+  assertEquals(await store.put(URL2, "a", "x"), { key: "a", url: URL2 });
   assertEquals(store.get("a"), URL2);
 });
 
@@ -256,7 +247,7 @@ it("URLStore.update() repeated with its id does not undo what came after", async
   assertEquals(store.get("a"), URL1);
 });
 
-it("URLStore.update() and delete() wait for the key that is on its way to the disk", async () => {
+it("URLStore changes a key again that is on its way to the disk, in order", async () => {
   using dir = tempDir();
   await using store = await open(dir);
   const results = await Promise.all([
@@ -265,7 +256,12 @@ it("URLStore.update() and delete() wait for the key that is on its way to the di
     store.delete("a"),
     store.put(URL2, "a"),
   ]);
-  assertEquals(results, ["a", undefined, undefined, "a"]);
+  assertEquals(results, [
+    { key: "a", url: URL1 },
+    { key: "a", url: URL2 },
+    undefined,
+    { key: "a", url: URL2 },
+  ]);
   assertEquals(lines(dir).map((line) => JSON.parse(line).URL), [URL1, URL2, "", URL2]);
 });
 
@@ -318,8 +314,8 @@ it("URLStore.close() saves what waits and refuses what comes after, but reads go
   using dir = tempDir();
   const store = await open(dir);
   const put = store.put(URL1, "a");
-  const [key] = await Promise.all([put, store.close()]);
-  assertEquals(key, "a");
+  const [link] = await Promise.all([put, store.close()]);
+  assertEquals(link, { key: "a", url: URL1 });
   assertEquals(lines(dir).length, 1);
   assertEquals(store.get("a"), URL1);
   await assertRefuses("unavailable", () => store.put(URL1));

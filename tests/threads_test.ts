@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import type { Logger } from "../journal.ts";
-import { SharedStore, Workers } from "../threads.ts";
-import type { Store } from "../store.ts";
-import type { State } from "./testdata/mortal.ts";
-import { add, eventually, follow, run, start, within } from "./processes.ts";
+import type { Events } from "../journal/events.ts";
+import { Journal } from "../journal/journal.ts";
+import { URLStore } from "../store.ts";
+import { Workers } from "../threads/workers.ts";
+import type { Config } from "./testdata/mortal.ts";
+import { add, eventually, follow, run, start, tempDir, within } from "./processes.ts";
 
 const CONNECTIONS = 16; // all to one of two threads: once in 32,768 times
 
@@ -257,71 +258,119 @@ it("-threads=2: at SIGTERM under load, what was asked is answered and nothing is
   for (const key of made) assertEquals((await follow(master.url, key)).status, 302, key);
 });
 
-/** Workers of the module that dies when asked to, on one port, and what they logged. */
-async function mortals(count: number, config: Record<string, unknown> = {}) {
-  const logged: { msg: string; fields?: Record<string, unknown> }[] = [];
-  const log: Logger = (_level, msg, fields) => logged.push({ msg, fields });
-  const workers = new Workers(import.meta.resolve("./testdata/mortal.ts"), log);
-  // Held open, so that nobody else is given the port meanwhile.
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0, reusePort: true });
-  const { port } = listener.addr;
-  listener.close();
-  const service = { call: () => undefined, log: () => Promise.reject(new Error("no log")) };
-  await workers.start(count, { port, ...config }, service);
-  const ask = async () => {
+/** Workers of the module that dies when asked to, on one port, and what was told of them. */
+async function mortals(count: number, config: Partial<Config> = {}) {
+  const told: { msg: string; fields?: Record<string, unknown> }[] = [];
+  const events: Events = (_level, msg, fields) => told.push({ msg, fields });
+  const dir = tempDir();
+  const store = new URLStore(await Journal.open(`${dir.path}/store.jsonl`));
+  await store.load();
+  // Held open, so that nobody else is given the port meanwhile; nothing is accepted there.
+  const holder = Deno.listen({ hostname: "127.0.0.1", port: 0, reusePort: true });
+  const { port } = holder.addr;
+  const url = import.meta.resolve("./testdata/mortal.ts");
+  const call = () => ({ position: store.position });
+  const workers = new Workers(url, { port, ...config }, { store, call }, events);
+  store.share((memory) => workers.attach(memory));
+  const started = workers.start(count);
+  holder.close();
+  if (!config.slow) await started;
+  const ask = async (path: string) => {
     using connection = await Connection.open(`http://127.0.0.1:${port}`);
-    return JSON.parse((await connection.ask("GET", "/")).body) as State;
+    return JSON.parse((await connection.ask("GET", path)).body);
   };
   const kill = async () => {
     using connection = await Connection.open(`http://127.0.0.1:${port}`);
     assertEquals((await connection.ask("GET", "/die")).status, 204);
   };
-  return { workers, logged, ask, kill, [Symbol.asyncDispose]: () => workers.stop(0) };
+  return {
+    workers,
+    store,
+    told,
+    ask,
+    kill,
+    started,
+    async [Symbol.asyncDispose]() {
+      await workers.stop(5000);
+      await store.close();
+      dir[Symbol.dispose]();
+    },
+  };
 }
 
 it("a thread that dies is replaced, and counted", async () => {
   await using threads = await mortals(1);
-  const { workers, logged, ask, kill } = threads;
-  const first = await ask();
+  const { workers, told, ask, kill } = threads;
+  const first = await ask("/me");
   await kill();
   await eventually(() => workers.deaths === 1);
-  const second = await eventually(ask);
+  const second = await eventually(() => ask("/me"));
   assert(second.me !== first.me);
   assertEquals([workers.count, workers.deaths], [1, 1]);
-  assertEquals(logged.length, 1);
-  assertMatch(logged[0].msg, /a thread died/);
-  assertMatch(String(logged[0].fields?.reason), /on purpose/);
-  assertEquals(logged[0].fields?.deaths, 1);
+  assertEquals(told.length, 1);
+  assertMatch(told[0].msg, /a thread died/);
+  assertMatch(String(told[0].fields?.reason), /on purpose/);
+  assertEquals(told[0].fields?.deaths, 1);
 });
 
 it("a thread that dies at its start is replaced more and more slowly", async () => {
   await using threads = await mortals(1, { stillborn: true });
-  const { workers, logged } = threads;
+  const { workers, told } = threads;
   await eventually(() => workers.deaths === 3);
-  assertEquals(logged.map(({ fields }) => fields?.deaths), [1, 2, 3]);
+  assertEquals(told.map(({ fields }) => fields?.deaths), [1, 2, 3]);
 });
 
-it("SharedStore answers a change once every thread has taken it in", async () => {
+it("a thread that dies while it stops is waited for no longer, and not replaced", async () => {
+  const threads = await mortals(2, { fragile: true });
+  await within(3000, "the end", threads[Symbol.asyncDispose]());
+  assertEquals([threads.workers.count, threads.workers.deaths, threads.told], [0, 0, []]);
+});
+
+it("threads that are still starting are not waited for when all shall stop", async () => {
+  const threads = await mortals(8, { slow: true });
+  await within(3000, "the end", threads[Symbol.asyncDispose]());
+  await within(1000, "the start", threads.started);
+  assertEquals([threads.workers.count, threads.workers.deaths, threads.told], [0, 0, []]);
+});
+
+it("a thread sees each change as soon as it is made, without asking", async () => {
   await using threads = await mortals(2);
-  const store = new SharedStore(
-    { put: (_url: string, key: string) => Promise.resolve(key) } as unknown as Store,
-    threads.workers,
-  );
-  await Promise.all(["a", "b", "c"].map((key) => store.put("https://example.com/", key)));
-  const seen = new Map<string, string[]>();
-  for (let i = 0; i < 100 && seen.size < 2; i++) {
-    const { me, forgotten } = await threads.ask();
-    seen.set(me, forgotten);
+  const { store, ask } = threads;
+  for (let i = 0; i < 300; i++) {
+    const key = `k${i % 7}`;
+    const url = `https://example.com/${i}`;
+    await (i < 7 ? store.put(url, key) : store.update(key, url));
+    const answer = await ask(`/${key}`);
+    assertEquals([answer.url, answer.asked], [url, false], `${i}`);
   }
-  assertEquals([...seen.values()], [["a", "b", "c"], ["a", "b", "c"]]);
 });
 
-it("SharedStore doesn't wait for a thread that dies, nor long for one that hangs", async () => {
+it("a thread asks for what it can't know, and is told why there is none", async () => {
+  await using threads = await mortals(1);
+  const { store, ask } = threads;
+  await store.put("https://example.com/", "deleted");
+  await store.delete("deleted");
+  for (const key of ["unknown", "deleted"]) {
+    const answer = await ask(`/${key}`);
+    assertEquals([answer.asked, answer.error], [true, "StoreError: key not found"], key);
+  }
+});
+
+it("a thread goes on reading while the table grows and is replaced", async () => {
   await using threads = await mortals(2);
-  await threads.kill();
-  await within(1000, "a change", threads.workers.forget("a"));
-  await eventually(() => threads.workers.count === 2);
-  const before = performance.now();
-  await within(5000, "a change", threads.workers.forget("hang"));
-  assert(performance.now() - before > 1000);
+  const { store, ask } = threads;
+  let asked = 0;
+  for (let round = 0; round < 40; round++) {
+    await Promise.all(
+      Array.from({ length: 500 }, (_, i) => store.put("https://example.com/", `${round}-${i}`)),
+    );
+    for (const i of [0, 250, 499]) {
+      const answer = await ask(`/${round}-${i}`);
+      assertEquals(answer.url, "https://example.com/", `${round}-${i}`);
+      if (answer.asked) asked++;
+    }
+  }
+  // It asks only while the table is growing, or is being taken over.
+  assert(asked < 60, `it asked ${asked} of 120 times`);
+  assertEquals((await ask("/0-0")).asked, false);
 });

@@ -1,25 +1,42 @@
-/** A worker for tests/threads_test.ts: it says who it is, and dies when it is asked to. */
-import { onForget, workerPort } from "../../threads.ts";
+/** A worker for tests/threads_test.ts: it says who it is, looks links up, and dies when it is asked to. */
+import { runThread } from "../../threads/thread.ts";
 
-/** What it answers. */
-export interface State {
-  me: string;
-  forgotten: string[];
+/** What it is started with. */
+export interface Config {
+  port: number;
+  /** It dies before it serves. */
+  stillborn?: boolean;
+  /** It never comes to serving. */
+  slow?: boolean;
+  /** It dies when it shall stop. */
+  fragile?: boolean;
 }
 
-const { port, config } = await workerPort<{ port: number; stillborn?: boolean }>();
-if (config.stillborn) throw new Error("stillborn");
-const state: State = { me: crypto.randomUUID(), forgotten: [] };
-onForget(port, (key) => {
-  if (key === "hang") { for (;;); }
-  state.forgotten.push(key);
-});
+const me = crypto.randomUUID();
 
-Deno.serve({ port: config.port, hostname: "127.0.0.1", reusePort: true, onListen() {} }, (req) => {
-  if (!req.url.endsWith("/die")) return Response.json(state);
-  setTimeout(() => {
-    throw new Error("on purpose");
+await runThread<Config>((config, store) => {
+  if (config.stillborn) throw new Error("stillborn");
+  if (config.slow) { for (;;); }
+  const address = { port: config.port, hostname: "127.0.0.1", reusePort: true, onListen() {} };
+  const server = Deno.serve(address, async (req) => {
+    const { pathname } = new URL(req.url);
+    if (pathname === "/die") {
+      setTimeout(() => {
+        throw new Error("on purpose");
+      });
+      return new Response(null, { status: 204 });
+    }
+    if (pathname === "/me") return Response.json({ me });
+    // Whether it had to ask shows in whether there is a promise.
+    try {
+      const url = store.get(pathname.slice(1));
+      return Response.json({ me, asked: url instanceof Promise, url: await url });
+    } catch (error) {
+      return Response.json({ me, asked: true, error: String(error) });
+    }
   });
-  return new Response(null, { status: 204 });
+  return async () => {
+    if (config.fragile) throw new Error("on purpose, while stopping");
+    await server.shutdown();
+  };
 });
-port.postMessage({ kind: "started" });

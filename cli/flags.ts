@@ -4,6 +4,7 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import type { Address } from "../http/listen.ts";
 
 /** A flag: what it may be, and what it means. `parse` throws what is allowed. */
 interface Flag<T> {
@@ -14,13 +15,6 @@ interface Flag<T> {
   parse: (text: string) => T;
   /** Whether nobody shall read its value, in an error either. */
   secret?: boolean;
-}
-
-/** Where to listen. */
-export interface Address {
-  /** "" for all addresses. */
-  hostname: string;
-  port: number;
 }
 
 const FLAGS = {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { fingerprint, type Log } from "../journal.ts";
-import { openLog, wholeLines, Window } from "../log.ts";
+import { type Feed, fingerprint, openFeed, wholeLines } from "../journal/feed.ts";
+import { Window } from "../journal/window.ts";
 import { within } from "./processes.ts";
 import { random } from "./random.ts";
 
@@ -12,7 +12,7 @@ function concat(chunks: Uint8Array[]): Uint8Array {
   return Uint8Array.from(chunks.flatMap((chunk) => [...chunk]));
 }
 
-it("openLog() starts over where the log doesn't reach, or a fingerprint differs", async () => {
+it("openFeed() starts over where the log doesn't reach, or a fingerprint differs", async () => {
   const window = new Window(0);
   window.append(encoder.encode("one\ntwo\n"));
   const cases: [offset?: number, check?: string, at?: number][] = [
@@ -24,7 +24,7 @@ it("openLog() starts over where the log doesn't reach, or a fingerprint differs"
     [99, "", 0],
   ];
   for (const [offset, check, at] of cases) {
-    const stream = await openLog(window, offset, check);
+    const stream = await openFeed(window, offset, check);
     assertEquals([stream.offset, stream.size], [at, 8], `${offset} ${check}`);
     await stream.body.cancel();
   }
@@ -100,14 +100,14 @@ it("Window lets a follower go that is too slow for it, and all when it ends", as
   assertEquals(await within(1000, "the end", waiting), undefined);
 });
 
-it("openLog() reads no further than its follower, and cuts off one that takes nothing", async () => {
+it("openFeed() reads no further than its follower, and cuts off one that takes nothing", async () => {
   let reads = 0;
-  const log: Log = {
+  const feed: Feed = {
     size: 1 << 30,
     read: () => Promise.resolve(new Uint8Array(++reads)),
     check: () => Promise.resolve("check"),
   };
-  const { body } = await openLog(log, undefined, undefined, 20);
+  const { body } = await openFeed(feed, undefined, undefined, 20);
   const reader = body.getReader();
   assertEquals(reads, 0);
   assertEquals((await reader.read()).value?.length, 1);

@@ -1,0 +1,50 @@
+/**
+ * What the program does instead of serving.
+ *
+ * @module
+ */
+import { type Address, hostOf } from "../http/listen.ts";
+import type { Events } from "../journal/events.ts";
+import { exists, JournalError } from "../journal/file.ts";
+import { compact, repair } from "../journal/maintenance.ts";
+import { causeOf } from "../replica/replica.ts";
+
+const HEALTHCHECK_MS = 2000;
+
+/** Compacts the journal at `path`, and gives the exit code. */
+export async function runCompact(
+  path: string,
+  repairs: boolean,
+  events: Events,
+): Promise<number> {
+  if (!await exists(path)) throw new JournalError(`${path}: No such file`);
+  if (repairs) await repair(path, { events });
+  const { lines, bytes } = await compact(path, { events });
+  const count = (n: number) => n.toLocaleString("en-US");
+  return print(
+    `${path}: ${count(lines[0])} lines, ${count(bytes[0])} bytes before; ` +
+      `${count(lines[1])} lines, ${count(bytes[1])} bytes after\n`,
+  );
+}
+
+/** Asks the server at `address` whether it is alive: 0 if so, 1 if not. */
+export async function healthcheck({ hostname, port }: Address): Promise<number> {
+  // Not localhost, a name that an empty container can't resolve.
+  const any: Record<string, string> = { "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1" };
+  const host = hostOf({ hostname: any[hostname] ?? hostname, port });
+  const signal = AbortSignal.timeout(HEALTHCHECK_MS);
+  try {
+    const response = await fetch(`http://${host}:${port}/healthz`, { signal });
+    if (response.status !== 200) throw new Error(`status ${response.status}`);
+    return print("ok\n");
+  } catch (error) {
+    console.error(`goto: ${host}:${port} is not alive: ${causeOf(error)}`);
+    return 1;
+  }
+}
+
+/** Writes to stdout, and gives the exit code of a success. */
+export function print(text: string): number {
+  Deno.stdout.writeSync(new TextEncoder().encode(text));
+  return 0;
+}

@@ -1,0 +1,70 @@
+/**
+ * `/rpc` and `/rpc/log`: what replicas use.
+ *
+ * @module
+ */
+import type { FeedStream } from "../journal/feed.ts";
+import { formatPosition, parsePosition } from "../journal/position.ts";
+import type { Call } from "../rpc.ts";
+import { readJSONText } from "./body.ts";
+import { HTTPError } from "./problem.ts";
+import { allow, query } from "./request.ts";
+
+const MAX_RPC_BODY = 1 << 20;
+
+/** The calls and the feed that are served. */
+export interface RPC {
+  call: Call;
+  /** Opens the feed: from `offset`, or at its end, if there is none. */
+  feed(offset?: number, check?: string): Promise<FeedStream>;
+  /** The bearer token that is asked for. */
+  token?: string;
+}
+
+/** `POST /rpc` */
+export async function call(req: Request, rpc: RPC): Promise<Response> {
+  allow(req, "POST");
+  await authorize(req, rpc.token);
+  const since = parsePosition(req.headers.get("goto-position")).to;
+  const { text, position } = await rpc.call(await readJSONText(req, MAX_RPC_BODY), since);
+  const headers = { "goto-position": formatPosition(position) };
+  if (text === undefined) return new Response(null, { status: 204, headers });
+  return new Response(text, { headers: { ...headers, "content-type": "application/json" } });
+}
+
+/** `GET /rpc/log` */
+export async function feed(req: Request, rpc: RPC): Promise<Response> {
+  allow(req, "GET");
+  await authorize(req, rpc.token);
+  const params = query(req);
+  const at = params.get("offset") ?? "0";
+  if (at !== "end" && !/^\d{1,15}$/.test(at)) {
+    throw new HTTPError(400, `"offset" must be a number of bytes or "end"`);
+  }
+  const { offset, size, check, body } = await rpc.feed(
+    at === "end" ? undefined : Number(at),
+    params.get("check") ?? undefined,
+  );
+  const headers = new Headers({
+    "content-type": "application/jsonl",
+    "cache-control": "no-store",
+    "goto-log-offset": String(offset),
+    "goto-log-size": String(size),
+  });
+  if (check !== undefined) headers.set("goto-log-check", check);
+  return new Response(body, { headers });
+}
+
+/** Refuses whoever doesn't bear the token. Digests have one length and tell nothing of it. */
+async function authorize(req: Request, token?: string): Promise<void> {
+  if (token === undefined) return;
+  const given = req.headers.get("authorization")?.replace(/^bearer +/i, "") ?? "";
+  const [a, b] = await Promise.all(
+    [given, token].map(async (text) =>
+      new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))
+    ),
+  );
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i] ^ b[i];
+  if (difference) throw new HTTPError(401, "a token is needed", { "www-authenticate": "Bearer" });
+}

@@ -1,0 +1,130 @@
+/**
+ * Writing to a journal's file.
+ *
+ * @module
+ */
+import type { Events } from "./events.ts";
+import { type Locked, reasonOf, writeAll } from "./file.ts";
+
+const PROBE_MS = 1000;
+const PROBE_BYTES = 4096;
+
+/** How an {@linkcode Appender} goes about it. */
+export interface AppenderOptions {
+  /** Whether to wait for the disk. */
+  sync?: boolean;
+  events?: Events;
+}
+
+/**
+ * Appends to a file: all of what it is given, or nothing. While the disk refuses, it looks once a
+ * second whether it still does.
+ */
+export class Appender {
+  /** Why the last write failed, until one succeeds. */
+  failure?: string;
+  /** How often the disk was waited for. */
+  syncs = 0;
+  #torn = false; // whether there may be something behind the last whole line
+  #writing: Promise<unknown> = Promise.resolve();
+  #closed = false;
+  #probe?: ReturnType<typeof setTimeout>;
+
+  /** @param size where whole lines end */
+  constructor(
+    private readonly locked: Locked,
+    public size: number,
+    private readonly options: AppenderOptions,
+  ) {}
+
+  /**
+   * Appends whole lines, and syncs.
+   *
+   * @throws what the file system said; the file is then as it was before
+   */
+  append(lines: Uint8Array): Promise<void> {
+    const done = this.#writing.then(() => this.#append(lines));
+    this.#writing = done.catch(() => {});
+    return done;
+  }
+
+  async #append(lines: Uint8Array): Promise<void> {
+    const { file } = this.locked;
+    try {
+      await this.#cutOff();
+      this.#torn = true;
+      await writeAll(file, lines);
+      if (this.options.sync) {
+        await file.syncData();
+        this.syncs++;
+      }
+      this.#torn = false;
+    } catch (error) {
+      // A failed sync may have dropped any of the pages: none of it counts.
+      await this.#cutOff().catch(() => {});
+      this.#fail(reasonOf(error));
+      throw error;
+    }
+    this.size += lines.length;
+    this.#resume();
+  }
+
+  /** Takes back what a failed write left behind the last whole line. */
+  async #cutOff(): Promise<void> {
+    if (!this.#torn) return;
+    await this.locked.file.truncate(this.size);
+    await this.locked.file.sync();
+    this.#torn = false;
+  }
+
+  #fail(reason: string): void {
+    if (this.failure === undefined) {
+      this.options.events?.("error", "cannot write", { file: this.locked.path, reason });
+      this.#probeLater();
+    }
+    this.failure = reason;
+  }
+
+  /** Without new links nothing would show that there is room again: so it is tried. */
+  #probeLater(): void {
+    clearTimeout(this.#probe);
+    if (this.#closed) return;
+    this.#probe = setTimeout(() => {
+      this.#writing = this.#writing.then(() => this.#tryRoom()).catch(() => this.#probeLater());
+    }, PROBE_MS);
+    Deno.unrefTimer(this.#probe);
+  }
+
+  async #tryRoom(): Promise<void> {
+    if (this.failure === undefined) return;
+    await this.#cutOff();
+    this.#torn = true;
+    try {
+      await writeAll(this.locked.file, new Uint8Array(PROBE_BYTES).fill(0x20));
+      await this.locked.file.syncData();
+    } finally {
+      await this.#cutOff();
+    }
+    this.#resume();
+  }
+
+  #resume(): void {
+    if (this.failure === undefined) return;
+    this.failure = undefined;
+    clearTimeout(this.#probe);
+    this.options.events?.("info", "writing again", { file: this.locked.path });
+  }
+
+  /**
+   * Syncs, whether or not it always did.
+   *
+   * @throws what the file system said
+   */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#probe);
+    await this.#writing;
+    await this.#cutOff();
+    await this.locked.file.syncData();
+  }
+}

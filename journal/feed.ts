@@ -1,0 +1,155 @@
+/**
+ * The feed: a journal's bytes on their way to those who follow it.
+ *
+ * @module
+ */
+import { NEWLINE } from "./lines.ts";
+
+/** How often a feed with nothing to tell shows that it is alive, with a blank line, in milliseconds. */
+export const HEARTBEAT_MS = 2000;
+/** A fingerprint covers so many bytes before a position. */
+export const CHECK_BYTES = 4096;
+/** No line of a journal is longer, in bytes. */
+export const MAX_LINE = 64 << 20;
+const STALLED_MS = 30_000;
+
+/** Shows that a feed is alive. */
+export const BLANK = new Uint8Array([NEWLINE]);
+
+/** Changes that can be followed: bytes that will never be taken back. */
+export interface Feed {
+  /** The position where they end. */
+  readonly size: number;
+  /**
+   * Reads whole changes from `position`, at most about 1 MiB. At the end it waits for the next ones,
+   * `wait` milliseconds at most; what it then gives is empty. Nothing, once the feed has ended.
+   */
+  read(position: number, wait: number): Promise<Uint8Array | undefined>;
+  /** The fingerprint of the bytes before `position`; nothing where they aren't known. */
+  check(position: number): Promise<string | undefined>;
+}
+
+/** A feed as one follows it. */
+export interface FeedStream {
+  /** Where it begins. */
+  offset: number;
+  /** How far it reached when it was opened. */
+  size: number;
+  /** The fingerprint of the bytes before `offset`. */
+  check?: string;
+  body: ReadableStream<Uint8Array>;
+}
+
+/**
+ * Opens a feed at `offset` (none: its end). Where the caller's `check` shows that its copy differs
+ * before `offset`, the stream starts over at 0. A follower that takes nothing for `patience`
+ * milliseconds, though there is something, is cut off.
+ */
+export async function openFeed(
+  feed: Feed,
+  offset?: number,
+  check?: string,
+  patience = STALLED_MS,
+): Promise<FeedStream> {
+  let at = offset ?? feed.size;
+  let known = await feed.check(at);
+  // A copy that is longer than the feed, or that a given fingerprint shows to differ, is another one's.
+  if (at > feed.size || (check !== undefined && known !== check)) {
+    at = 0;
+    known = await feed.check(0);
+  }
+  const size = feed.size;
+  let next = at;
+  let stalled: ReturnType<typeof setTimeout> | undefined;
+  const body = new ReadableStream<Uint8Array>({
+    // Called when the follower has taken what was there: nothing piles up for a slow one.
+    async pull(controller) {
+      clearTimeout(stalled);
+      try {
+        const bytes = await feed.read(next, HEARTBEAT_MS);
+        if (!bytes) return controller.close();
+        next += bytes.length;
+        controller.enqueue(bytes.length > 0 ? bytes : BLANK);
+        stalled = setTimeout(() => controller.error(new Error("stalled")), patience);
+      } catch (error) {
+        controller.error(error);
+      }
+    },
+    cancel: () => clearTimeout(stalled),
+  }, { highWaterMark: 0 });
+  return { offset: at, size, check: known, body };
+}
+
+/**
+ * Cuts a feed into blocks of whole lines. A blank line, which only shows that the feed is alive, gives
+ * an empty block: nothing was left to send just then.
+ */
+export async function* wholeLines(
+  body: ReadableStream<Uint8Array>,
+): AsyncGenerator<Uint8Array, void, void> {
+  let rest: Uint8Array[] = []; // of a line whose end is still to come
+  let size = 0;
+  for await (const chunk of body) {
+    const end = chunk.lastIndexOf(NEWLINE) + 1;
+    if (end > 0) {
+      yield* withoutBlanks(join([...rest, chunk.subarray(0, end)]));
+      rest = [];
+      size = 0;
+    }
+    if (end === chunk.length) continue;
+    rest.push(chunk.subarray(end));
+    size += chunk.length - end;
+    if (size > MAX_LINE) throw new Error(`a line of over ${MAX_LINE} bytes`);
+  }
+}
+
+/** Gives whole lines on, but an empty block for each blank one. */
+function* withoutBlanks(lines: Uint8Array): Generator<Uint8Array, void, void> {
+  let start = 0;
+  for (let at = 0, next; at < lines.length; at = next) {
+    next = lines.indexOf(NEWLINE, at) + 1;
+    if (next > at + 1) continue;
+    if (at > start) yield lines.subarray(start, at);
+    yield lines.subarray(at, at);
+    start = next;
+  }
+  if (start < lines.length) yield lines.subarray(start);
+}
+
+function join(chunks: Uint8Array[]): Uint8Array {
+  if (chunks.length === 1) return chunks[0];
+  const all = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    all.set(chunk, at);
+    at += chunk.length;
+  }
+  return all;
+}
+
+/** The SHA-256 of `bytes`, in hexadecimal. */
+export async function fingerprint(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}
+
+/** A condition variable: some wait, for a time at most, until another says that things changed. */
+export class Condition {
+  #waiters = new Set<() => void>();
+
+  /** Resolves with the next {@linkcode notifyAll}, or after `ms` milliseconds. */
+  wait(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#waiters.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, ms);
+      this.#waiters.add(wake);
+    });
+  }
+
+  notifyAll(): void {
+    for (const wake of this.#waiters) wake();
+  }
+}

@@ -1,0 +1,146 @@
+/**
+ * A journal's file: locked for one process, replaced as a whole or not at all.
+ *
+ * @module
+ */
+
+/** What the operator must settle before the journal can be used: one line, no stack. */
+export class JournalError extends Error {
+  override name = "JournalError";
+}
+
+/** A file that is locked for this process. */
+export interface Locked {
+  /** The file itself, also where it was named by a link. */
+  path: string;
+  file: Deno.FsFile;
+}
+
+/** Takes the next bytes of a file. */
+export type Write = (bytes: Uint8Array) => Promise<void>;
+
+/**
+ * Opens the file at `path` to be appended to, makes it where it is missing, and locks it.
+ *
+ * @throws {JournalError} it can't be written, or another process has it
+ */
+export async function lock(path: string): Promise<Locked> {
+  for (let tries = 0; tries < 10; tries++) {
+    let file;
+    try {
+      file = await Deno.open(path, { read: true, append: true, create: true });
+      // Behind a link stands the file that others lock, and that a compaction must replace.
+      if ((await Deno.lstat(path)).isSymlink) path = await Deno.realPath(path);
+      const { isFile, size, ino } = await file.stat();
+      if (!isFile) throw new Error("Not a regular file");
+      if (!await file.tryLock(true)) throw new Error(`Already in use by ${await holder(path)}`);
+      // A compaction may have put another file in this one's place before we had the lock.
+      if (ino === (await Deno.stat(path)).ino) {
+        // Also where it isn't new: whoever made it may have been killed before coming here.
+        if (size === 0) await syncFolder(path);
+        await nameHolder(path);
+        await Deno.remove(`${path}.tmp`).catch(() => {}); // of a replacement that was killed
+        return { path, file };
+      }
+      file.close();
+    } catch (error) {
+      file?.close();
+      throw explain(path, error);
+    }
+  }
+  throw new JournalError(`${path}: Replaced again and again while it was opened`);
+}
+
+/** Lets others have the file. */
+export async function unlock({ path, file }: Locked): Promise<void> {
+  await Deno.remove(`${path}.pid`).catch(() => {});
+  // Closing doesn't unlock while a child that was forked just now still has a copy of the handle.
+  await file.unlock();
+  file.close();
+}
+
+/** Gives a locked file another name; the lock goes with it. */
+export async function rename({ path, file }: Locked, to: string): Promise<void> {
+  await file.sync();
+  await Deno.rename(path, to);
+  await syncFolder(to);
+  await Deno.remove(`${path}.pid`).catch(() => {});
+  await nameHolder(to);
+}
+
+/**
+ * Puts new content in the place of a locked file, so that a crash leaves either the old or the new.
+ * It belongs to whom the old one did: root may maintain a service's file. The lock goes over to it.
+ *
+ * @throws {JournalError} that failed, before or after the rename
+ */
+export async function replace(
+  locked: Locked,
+  fill: (write: Write) => Promise<void>,
+): Promise<void> {
+  const { path, file: old } = locked;
+  const temp = `${path}.tmp`;
+  let file;
+  try {
+    const { mode, uid, gid } = await old.stat();
+    file = await Deno.open(temp, { read: true, append: true, createNew: true, mode: 0o600 });
+    const made = await file.stat();
+    if (made.uid !== uid || made.gid !== gid) await Deno.chown(temp, uid, gid);
+    if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(temp, mode & 0o7777);
+    await file.lock(true); // so that the name never points at a file that others may lock
+    const output = file;
+    await fill((bytes) => writeAll(output, bytes));
+    await file.sync();
+    await Deno.rename(temp, path);
+    await syncFolder(path);
+    locked.file = file;
+    old.close();
+  } catch (error) {
+    if (file) await Deno.remove(temp).catch(() => {});
+    file?.close();
+    throw explain(path, error);
+  }
+}
+
+/** Makes the names in the folder of `path` durable: a synced file is lost if its name is. */
+export async function syncFolder(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return; // there a folder can't be opened, nor need it be
+  using folder = await Deno.open(path.replace(/[^/]*$/, "") || ".");
+  await folder.sync();
+}
+
+/** Whether there is something at `path`. */
+export function exists(path: string): Promise<boolean> {
+  return Deno.stat(path).then(() => true, () => false);
+}
+
+/** A write may be short; what is left of it follows. */
+export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    const n = await file.write(bytes.subarray(at));
+    if (n === 0) throw new Error("Nothing was written");
+    at += n;
+  }
+}
+
+/** An error as one line that names the file. */
+export function explain(path: string, error: unknown): JournalError {
+  if (error instanceof JournalError) return error;
+  return new JournalError(`${path}: ${reasonOf(error)}`);
+}
+
+/** What an error of the file system says, without our calls' names around it. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/ \(os error \d+\).*$/, "") : String(error);
+}
+
+/** Says who has the file at `path`; on a full disk it stays unsaid. */
+async function nameHolder(path: string): Promise<void> {
+  await Deno.writeTextFile(`${path}.pid`, `${Deno.pid}\n`).catch(() => {});
+}
+
+/** Who has locked the file at `path`, as far as its pid file tells. */
+async function holder(path: string): Promise<string> {
+  const pid = await Deno.readTextFile(`${path}.pid`).catch(() => "");
+  return /^\d+\n$/.test(pid) ? `process ${pid.trim()}` : "another process";
+}

@@ -1,0 +1,208 @@
+/**
+ * The journal: a file of JSON lines, one line a change. It is only ever appended to, by one process
+ * at a time, so that its bytes up to {@linkcode Journal.size} never change: that is what a follower
+ * may copy, and what a crash cannot take away.
+ *
+ * @module
+ */
+import { Appender } from "./appender.ts";
+import { type Events, silent } from "./events.ts";
+import { CHECK_BYTES, Condition, type Feed, fingerprint } from "./feed.ts";
+import { explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
+import { type Apply, type Bad, NEWLINE } from "./lines.ts";
+import { loadLines } from "./load.ts";
+
+const CHUNK = 1 << 20;
+
+const encoder = new TextEncoder();
+
+/** How {@linkcode Journal.open} treats its file. */
+export interface JournalOptions {
+  /** Whether {@linkcode Journal.append} waits for the disk. */
+  sync?: boolean;
+  events?: Events;
+  /** Told now and then how many bytes of how many are loaded. */
+  progress?: (done: number, total: number) => void;
+}
+
+/**
+ * An open journal, locked for this process until it is closed.
+ *
+ * @example
+ * ```ts ignore
+ * const journal = await Journal.open("store.jsonl");
+ * await journal.load(({ key, url }) => console.log(key, url));
+ * await journal.append('{"Key":"0","URL":"https://example.com/"}\n'); // now it is on disk
+ * journal.publish(); // now followers have it
+ * await journal.close();
+ * ```
+ */
+export class Journal implements Feed {
+  #locked: Locked;
+  #appender: Appender;
+  #reader?: Deno.FsFile;
+  #reading: Promise<unknown> = Promise.resolve();
+  #size = 0;
+  #last: { offset: number; bytes: Uint8Array } = { offset: -1, bytes: new Uint8Array() }; // what most followers want next
+  #grown = new Condition();
+  #ended = false;
+  #closing?: Promise<void>;
+
+  private constructor(locked: Locked, private readonly options: JournalOptions) {
+    this.#locked = locked;
+    this.#appender = new Appender(locked, 0, options);
+  }
+
+  /**
+   * Opens `path`, makes it where it is missing, and locks it.
+   *
+   * @throws {JournalError} it can't be written, or another process has it
+   */
+  static async open(path: string, options: JournalOptions = {}): Promise<Journal> {
+    return new Journal(await lock(path), options);
+  }
+
+  get path(): string {
+    return this.#locked.path;
+  }
+
+  /** The file, for those who put another in its place. */
+  get locked(): Locked {
+    return this.#locked;
+  }
+
+  /** Where what is published ends. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Why the last write failed, until one succeeds. */
+  get failure(): string | undefined {
+    return this.#appender.failure;
+  }
+
+  /** How often the disk was waited for. */
+  get syncs(): number {
+    return this.#appender.syncs;
+  }
+
+  /**
+   * Reads the whole file. A torn last line, which nobody was told of, is cut off.
+   *
+   * @param bad told of lines that are no changes; without it the first one is an error
+   * @throws {JournalError} what is wrong with the file, and where
+   */
+  async load(apply: Apply, bad: Bad = refuse(this.path)): Promise<void> {
+    const { path, file } = this.#locked;
+    const { sync, events = silent, progress } = this.options;
+    try {
+      const { size: total } = await file.stat();
+      const tell = (done: number) => progress?.(done, total);
+      const { size, torn, unended } = await loadLines(file, apply, bad, tell);
+      if (torn.length > 0) {
+        const text = new TextDecoder().decode(torn.subarray(0, 200));
+        events("warn", "cut off a torn last line", { file: path, bytes: torn.length, text });
+        await file.truncate(size);
+      }
+      this.#appender = new Appender(this.#locked, size, this.options);
+      if (unended) await this.#appender.append(Uint8Array.of(NEWLINE));
+      // What a killed process left unsynced must not be shown as durable.
+      if (sync) await file.syncData();
+      this.#size = this.#appender.size;
+      this.#reader?.close();
+      this.#reader = await Deno.open(path);
+    } catch (error) {
+      throw explain(path, error);
+    }
+  }
+
+  /**
+   * Writes whole lines at the end, all or none, and syncs.
+   *
+   * @throws what the file system said; the file is then as it was before
+   */
+  async append(lines: string | Uint8Array): Promise<void> {
+    const bytes = typeof lines === "string" ? encoder.encode(lines) : lines;
+    const offset = this.#appender.size;
+    await this.#appender.append(bytes);
+    if (bytes.length <= CHUNK) this.#last = { offset, bytes };
+  }
+
+  /** Lets followers have what was appended. */
+  publish(): void {
+    this.#size = this.#appender.size;
+    this.#grown.notifyAll();
+  }
+
+  async read(position: number, wait: number): Promise<Uint8Array | undefined> {
+    if (position === this.#size && !this.#ended) await this.#grown.wait(wait);
+    if (position === this.#size && this.#ended) return;
+    const length = Math.min(CHUNK, this.#size - position);
+    if (length <= 0) return new Uint8Array();
+    if (position === this.#last.offset) return this.#last.bytes;
+    return await this.#readAt(position, length);
+  }
+
+  async check(position: number): Promise<string | undefined> {
+    if (position > this.#size) return;
+    const length = Math.min(position, CHECK_BYTES);
+    return await fingerprint(await this.#readAt(position - length, length));
+  }
+
+  /** One reader serves all followers, each in its turn. */
+  #readAt(position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = this.#reading.then(async () => {
+      const bytes = new Uint8Array(length);
+      if (!this.#reader) throw new Error("The journal is not loaded");
+      await this.#reader.seek(position, Deno.SeekMode.Start);
+      for (let have = 0, n; have < length; have += n) {
+        n = await this.#reader.read(bytes.subarray(have)) ?? 0;
+        if (n === 0) throw new JournalError(`${this.path}: Shorter than it was`);
+      }
+      return bytes;
+    });
+    this.#reading = bytes.catch(() => {});
+    return bytes;
+  }
+
+  /** Gives the file another name; the lock goes with it. */
+  async rename(path: string): Promise<void> {
+    await rename(this.#locked, path);
+    this.#locked.path = path;
+  }
+
+  /** Lets followers go, once they have read what there is. */
+  end(): void {
+    this.#ended = true;
+    this.#grown.notifyAll();
+  }
+
+  /**
+   * Syncs, whatever the options say, and lets go of the file.
+   *
+   * @throws what the file system said
+   */
+  close(): Promise<void> {
+    return this.#closing ??= this.#close();
+  }
+
+  async #close(): Promise<void> {
+    this.end();
+    await this.#reading;
+    try {
+      await this.#appender.close();
+    } finally {
+      this.#reader?.close();
+      await unlock(this.#locked);
+    }
+  }
+}
+
+/** Refuses a file with a bad line. */
+function refuse(path: string): Bad {
+  return (line, reason) => {
+    throw new JournalError(
+      `${path}:${line}: ${reason}; -repair moves bad lines to ${path}.bad`,
+    );
+  };
+}

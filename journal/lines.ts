@@ -1,0 +1,116 @@
+/**
+ * The journal's lines: JSON, one a change, in the format of the Go program.
+ *
+ *     {"Key":"1c","URL":"https://example.com/"}
+ *
+ * A later line for a key replaces the earlier one; an empty URL deletes.
+ *
+ * @module
+ */
+import type { Change } from "../links/link.ts";
+
+/** Takes one change from a journal. */
+export type Apply = (change: Change) => void;
+
+/** Told of a line that is no change: its number, from 1, and what is wrong with it. */
+export type Bad = (line: number, reason: string) => void;
+
+export const NEWLINE = 10;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/**
+ * One line of the journal.
+ *
+ * @example
+ * ```ts
+ * formatLine({ key: "1c", url: "https://example.com/" }); // {"Key":"1c","URL":"https://example.com/"}\n
+ * ```
+ */
+export function formatLine({ key, url, id }: Change): string {
+  // Keys and URLs are checked before they get here; only quoting is left to do.
+  const mark = id === undefined ? "" : `,"ID":${JSON.stringify(id)}`;
+  return `{"Key":${JSON.stringify(key)},"URL":${JSON.stringify(url)}${mark}}\n`;
+}
+
+/**
+ * Gives every line of `bytes`, which must end with a newline, to `apply`, and those that are no
+ * changes to `bad`.
+ *
+ * @returns how many lines there are
+ */
+export function readLines(bytes: Uint8Array, apply: Apply, bad: Bad): number {
+  let text;
+  try {
+    text = utf8.decode(bytes);
+  } catch {
+    return readLinesOneByOne(bytes, apply, bad);
+  }
+  // JSON allows no control character inside a string: where there is one, JSON.parse decides.
+  // deno-lint-ignore no-control-regex
+  const odd = /[\0-\x09\x0b-\x1f]/.test(text);
+  let escape = odd ? 0 : text.indexOf("\\");
+  let line = 0;
+  for (let start = 0, end; start < text.length; start = end + 1) {
+    line++;
+    end = text.indexOf("\n", start);
+    if (!odd && escape !== -1 && escape < start) escape = text.indexOf("\\", start);
+    // A line as we write it is cut apart in place, which is three times as fast as JSON.parse.
+    if ((escape === -1 || escape > end) && text.startsWith('{"Key":"', start)) {
+      const keyEnd = text.indexOf('"', start + 8);
+      if (text.startsWith('","URL":"', keyEnd)) {
+        const urlEnd = text.indexOf('"', keyEnd + 9);
+        if (urlEnd === end - 2 && text.charCodeAt(end - 1) === 0x7d) {
+          apply({ key: text.slice(start + 8, keyEnd), url: text.slice(keyEnd + 9, urlEnd) });
+          continue;
+        }
+      }
+    }
+    const reason = readLine(text.slice(start, end), apply);
+    if (reason) bad(line, reason);
+  }
+  return line;
+}
+
+/** {@linkcode readLines} where a line isn't UTF-8: which one is it? */
+function readLinesOneByOne(bytes: Uint8Array, apply: Apply, bad: Bad): number {
+  let line = 0;
+  for (let start = 0, end; start < bytes.length; start = end) {
+    line++;
+    end = bytes.indexOf(NEWLINE, start) + 1;
+    let reason: string | undefined = "invalid UTF-8";
+    try {
+      reason = readLine(utf8.decode(bytes.subarray(start, end - 1)), apply);
+    } catch {
+      // The reason stands.
+    }
+    if (reason) bad(line, reason);
+  }
+  return line;
+}
+
+/** Whether `bytes` are whole JSON: what was torn off a line isn't, as it lacks its "}". */
+export function isJSON(bytes: Uint8Array): boolean {
+  try {
+    JSON.parse(utf8.decode(bytes));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Applies one line, or says why it can't. */
+function readLine(line: string, apply: Apply): string | undefined {
+  let record: unknown;
+  try {
+    record = JSON.parse(line);
+  } catch {
+    if (line.startsWith("\ufeff")) return "a byte order mark";
+    return line.includes("\0") ? "NUL bytes" : line.trim() ? "bad JSON" : "a blank line";
+  }
+  if (typeof record !== "object" || record === null) return "not a JSON object";
+  const { Key, URL, ID }: { Key?: unknown; URL?: unknown; ID?: unknown } = record;
+  if (typeof Key !== "string") return `"Key" is ${Key === undefined ? "missing" : "no string"}`;
+  if (typeof URL !== "string") return `"URL" is ${URL === undefined ? "missing" : "no string"}`;
+  apply({ key: Key, url: URL, id: typeof ID === "string" ? ID : undefined });
+}

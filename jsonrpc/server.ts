@@ -1,0 +1,141 @@
+/**
+ * JSON-RPC 2.0, served: what Go's `net/rpc` is to the Go program.
+ *
+ * @module
+ */
+
+const MAX_BATCH = 10_000; // calls that are taken at once
+
+/** A parameter, which is a text. */
+export interface Param {
+  name: string;
+  optional?: boolean;
+  /** Least and most characters. */
+  min?: number;
+  max?: number;
+}
+
+/** What a method takes, in this order or by name, and does. A promise is waited for. */
+export interface Method {
+  params: Param[];
+  call(args: (string | undefined)[], since: number): unknown;
+}
+
+/** The error member of an answer. */
+export interface RPCError {
+  code: number;
+  message: string;
+  data?: unknown;
+}
+
+/** A request, as it may come. */
+interface Request {
+  jsonrpc?: unknown;
+  method?: unknown;
+  params?: unknown;
+  id?: unknown;
+}
+
+/** An answer to one request; a notification has none. */
+type Answer = string | undefined;
+type Id = string | number | null;
+
+/**
+ * Serves methods: a text in, a text out, or nothing where the text holds only notifications. The
+ * answer is there at once where the methods' are.
+ *
+ * @param explain what is said of an error that a method threw
+ * @example
+ * ```ts
+ * const echo: Method = { params: [{ name: "text" }], call: ([text]) => text };
+ * const answer = serve(new Map([["Echo", echo]]), () => ({ code: 1, message: "failed" }));
+ * answer('{"jsonrpc":"2.0","method":"Echo","params":["hello"],"id":1}', 0);
+ * // {"jsonrpc":"2.0","id":1,"result":"hello"}
+ * ```
+ */
+export function serve(
+  methods: ReadonlyMap<string, Method>,
+  explain: (error: unknown) => RPCError,
+): (text: string, since: number) => Answer | Promise<Answer> {
+  return (text, since) => {
+    let body: unknown;
+    try {
+      body = JSON.parse(text);
+    } catch {
+      return failure(null, { code: -32700, message: "Parse error" });
+    }
+    if (!Array.isArray(body)) return answer(body, since);
+    if (body.length === 0) return invalid();
+    if (body.length > MAX_BATCH) return invalid(`: a batch holds at most ${MAX_BATCH} calls`);
+    const answers = body.map((request) => answer(request, since));
+    return answers.every(isSettled) ? batch(answers) : Promise.all(answers).then(batch);
+  };
+
+  function answer(request: unknown, since: number): Answer | Promise<Answer> {
+    if (typeof request !== "object" || request === null || Array.isArray(request)) return invalid();
+    const { jsonrpc, method, params, id }: Request = request;
+    if (!isId(id)) return invalid();
+    if (jsonrpc !== "2.0" || typeof method !== "string") return invalid("", id);
+    const succeed = (result: unknown) =>
+      id === undefined
+        ? undefined
+        : `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result)}}`;
+    const fail = (error: RPCError) => id === undefined ? undefined : failure(id, error);
+    const known = methods.get(method);
+    if (!known) return fail({ code: -32601, message: "Method not found" });
+    const args = bind(known.params, params);
+    if (!args) return fail({ code: -32602, message: "Invalid params" });
+    try {
+      const result = known.call(args, since);
+      if (!(result instanceof Promise)) return succeed(result);
+      return result.then(succeed, (error) => fail(explain(error)));
+    } catch (error) {
+      return fail(explain(error));
+    }
+  }
+}
+
+function isSettled(answer: Answer | Promise<Answer>): answer is Answer {
+  return !(answer instanceof Promise);
+}
+
+function isId(id: unknown): id is Id | undefined {
+  return typeof id === "string" || typeof id === "number" || id === null || id === undefined;
+}
+
+function batch(answers: Answer[]): Answer {
+  const texts = answers.filter((answer) => answer !== undefined);
+  return texts.length > 0 ? `[${texts.join(",")}]` : undefined;
+}
+
+function failure(id: Id, { code, message, data }: RPCError): string {
+  return JSON.stringify({ jsonrpc: "2.0", id, error: { code, message, data } });
+}
+
+function invalid(why = "", id: Id = null): string {
+  return failure(id, { code: -32600, message: `Invalid Request${why}` });
+}
+
+/** Params by position or by name; an optional one may be null. */
+function bind(params: Param[], given: unknown = []): (string | undefined)[] | undefined {
+  if (typeof given !== "object" || given === null) return;
+  let values: unknown[] = [];
+  if (Array.isArray(given)) {
+    values = given;
+  } else {
+    for (const [name, value] of Object.entries(given)) {
+      const at = params.findIndex((param) => param.name === name);
+      if (at === -1) return;
+      values[at] = value;
+    }
+  }
+  if (values.length > params.length) return;
+  const args: (string | undefined)[] = [];
+  for (const [i, { optional = false, min = 0, max = Infinity }] of params.entries()) {
+    const value = values[i] ?? undefined;
+    if (typeof value === "string" && value.length >= min && value.length <= max) args.push(value);
+    else if (value === undefined && optional) args.push(undefined);
+    else return;
+  }
+  return args;
+}

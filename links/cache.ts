@@ -1,0 +1,100 @@
+/**
+ * The links that a replica was asked for.
+ *
+ * @module
+ */
+import type { Link } from "./link.ts";
+import { Table, type TableMemory } from "./table.ts";
+
+const SEGMENT_BITS = 24; // 16 MiB
+
+/**
+ * At most `limit` links: those not asked for lately are dropped.
+ *
+ * @example
+ * ```ts
+ * const cache = new Cache(1_000_000);
+ * cache.set({ key: "docs", url: "https://example.com/" });
+ * cache.get("docs"); // "https://example.com/"
+ * ```
+ */
+export class Cache {
+  // Two generations. A hit in the younger costs one look-up and moves nothing; when it is full, it
+  // becomes the older, and what the older still held was asked for by nobody since.
+  #young = new Table(SEGMENT_BITS);
+  #old = new Table(SEGMENT_BITS);
+  #readable = true;
+  readonly #half: number;
+  readonly #listeners: (() => void)[] = [];
+
+  constructor(limit: number) {
+    this.#half = limit > 0 ? Math.max(1, Math.floor(limit / 2)) : 0;
+  }
+
+  /** How many links there are. */
+  get count(): number {
+    return this.#young.count + this.#old.count;
+  }
+
+  get(key: string): string | undefined {
+    const url = this.#young.get(key);
+    if (url !== undefined) return url;
+    const old = this.#old.get(key);
+    if (old !== undefined) this.set({ key, url: old });
+    return old;
+  }
+
+  /** Takes a link in, if it can be held. */
+  set(link: Link): void {
+    if (this.#half === 0) return;
+    try {
+      this.#young.set(link);
+    } catch (error) {
+      // One that is too large is asked for each time.
+      if (error instanceof RangeError) return this.delete(link.key);
+      throw error;
+    }
+    this.#old.hide(link.key);
+    if (this.#young.count < this.#half) return;
+    this.#turn();
+  }
+
+  delete(key: string): void {
+    this.#young.hide(key);
+    this.#old.hide(key);
+  }
+
+  clear(): void {
+    this.#turn();
+    this.#turn();
+  }
+
+  /** Whether other threads may read what is here; if not, they must ask. */
+  set readable(readable: boolean) {
+    this.#readable = readable;
+    this.#young.readable = readable;
+  }
+
+  /** What other threads read; they ask for the rest, which then counts as asked for. */
+  get memory(): TableMemory {
+    return this.#young.memory;
+  }
+
+  /** Calls `listener` whenever {@linkcode memory} has become another. */
+  watch(listener: () => void): void {
+    this.#listeners.push(listener);
+    this.#young.watch(listener);
+  }
+
+  #turn(): void {
+    // Nobody is told any more of what changes in there.
+    this.#old.readable = this.#young.readable = false;
+    this.#old = this.#young;
+    this.#young = new Table(SEGMENT_BITS);
+    this.#young.readable = this.#readable;
+    for (const listener of this.#listeners) {
+      this.#young.watch(listener);
+      listener();
+    }
+  }
+}

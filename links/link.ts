@@ -1,0 +1,102 @@
+/**
+ * A link, and what its key and its URL must be.
+ *
+ * @module
+ */
+import { StoreError } from "./errors.ts";
+
+/** A short link: `key` leads to `url`. */
+export interface Link {
+  key: string;
+  url: string;
+}
+
+/** A change of a link: its new URL, or "" where it was deleted. */
+export interface Change extends Link {
+  /** The writer's own mark, by which a repeated write is known. */
+  id?: string;
+}
+
+/** The digits of a key, from 0 to 61. */
+export const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const RANDOM_KEY_LENGTH = 10; // 59 bits: among a million links, one guess in 10^12 hits
+const MAX_URL = 8192;
+
+/** The first segments of the paths that mean something else than a link. */
+export const RESERVED: ReadonlySet<string> = new Set(
+  ["add", "api", "rpc", "healthz", "readyz", "metrics"],
+);
+
+/**
+ * A key that can't be guessed from others.
+ *
+ * @example
+ * ```ts
+ * randomKey(); // "pZ8vD0bQ3e"
+ * ```
+ */
+export function randomKey(): string {
+  let key = "";
+  while (key.length < RANDOM_KEY_LENGTH) {
+    for (const byte of crypto.getRandomValues(new Uint8Array(2 * RANDOM_KEY_LENGTH))) {
+      // 248 is the last multiple of 62 in a byte: beyond it some digits would come more often.
+      if (byte < 248 && key.length < RANDOM_KEY_LENGTH) key += DIGITS[byte % 62];
+    }
+  }
+  return key;
+}
+
+/**
+ * Refuses a key that nobody may choose.
+ *
+ * @throws {StoreError} invalid key
+ */
+export function checkKey(key: string): void {
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(key)) {
+    throw new StoreError("invalid key", "invalid key: use 1 to 64 of A-Z a-z 0-9 _ -");
+  }
+  if (RESERVED.has(key)) throw new StoreError("invalid key", `invalid key: "${key}" is reserved`);
+}
+
+/**
+ * The form in which a URL is stored: absolute, http or https. `host` is where short links live;
+ * a link to there would be a loop.
+ *
+ * @throws {StoreError} invalid url
+ * @example
+ * ```ts
+ * checkURL("example.com/x", "localhost:8080"); // "https://example.com/x"
+ * ```
+ */
+export function checkURL(text: string, host?: string): string {
+  text = text.trim();
+  if (text === "") throw invalidURL("it is empty");
+  if (text.length > MAX_URL) throw invalidURL(`it is longer than ${MAX_URL} characters`);
+  // deno-lint-ignore no-control-regex
+  if (/[\0-\x1f\x7f-\x9f]/.test(text)) throw invalidURL("it has control characters");
+  const url = URL.parse(hasScheme(text) ? text : `https://${text}`);
+  if (url === null) throw invalidURL("it can't be parsed");
+  if (url.protocol !== "https:" && url.protocol !== "http:") {
+    throw invalidURL("it must start with http:// or https://");
+  }
+  if (url.username || url.password) throw invalidURL("it has credentials");
+  if (host && isBelow(url, host)) throw invalidURL("it points back at this server");
+  if (url.href.length > MAX_URL) throw invalidURL(`it is longer than ${MAX_URL} characters`);
+  return url.href;
+}
+
+/** Whether `url` is at `host`, which may have a path; a name may end with a dot. */
+function isBelow(url: URL, host: string): boolean {
+  const place = url.host.replace(/\.(?=:|$)/, "") + url.pathname;
+  return `${place}/`.startsWith(`${host}/`);
+}
+
+/** Whether a URL is to be taken as it is; `example.com/x` and `localhost:80` lack a scheme. */
+function hasScheme(text: string): boolean {
+  const host = /^(?:localhost|[^/?#:@\\]*\.[^/?#:@\\]*|\[[\da-f:.]+\])(?::\d+)?(?:[/?#]|$)/i;
+  return !host.test(text) || text.startsWith(".");
+}
+
+function invalidURL(why: string): StoreError {
+  return new StoreError("invalid url", `invalid URL: ${why}`);
+}

@@ -1,0 +1,172 @@
+/**
+ * What a replica without a file has: the links that it was asked for.
+ *
+ * @module
+ */
+import { type Events, silent } from "../journal/events.ts";
+import { BLANK, type FeedStream, HEARTBEAT_MS, openFeed, wholeLines } from "../journal/feed.ts";
+import { readLines } from "../journal/lines.ts";
+import { Window } from "../journal/window.ts";
+import { Ahead } from "../links/ahead.ts";
+import { Cache } from "../links/cache.ts";
+import type { Link } from "../links/link.ts";
+import type { TableMemory } from "../links/table.ts";
+import type { Copy } from "../rpc.ts";
+import { errNoFeed, type Followed, type Line, refuseLine } from "./follower.ts";
+import type { Masters } from "./masters.ts";
+
+/** Links that were asked for, which the feed tells the changes of. */
+export class CachedCopy implements Copy, Followed {
+  onchange: (key?: string) => void = () => {};
+  readonly whole = false;
+  readonly #cache: Cache;
+  readonly #ahead = new Ahead();
+  readonly #closed = new AbortController();
+  #window?: Window;
+  #live = false;
+
+  /** @param limit most links */
+  constructor(
+    private readonly masters: Masters,
+    limit: number,
+    private readonly events: Events = silent,
+  ) {
+    this.#cache = new Cache(limit);
+    this.#cache.readable = false;
+  }
+
+  get position(): number {
+    return this.#window?.size ?? 0;
+  }
+
+  get told(): number {
+    return Math.max(this.position, this.#ahead.furthest);
+  }
+
+  get count(): number {
+    return this.#cache.count;
+  }
+
+  get live(): boolean {
+    return this.#live;
+  }
+
+  set live(live: boolean) {
+    this.#live = this.#cache.readable = live;
+  }
+
+  get(key: string): string | undefined {
+    return this.#live ? this.#cache.get(key) : undefined;
+  }
+
+  peek(key: string): string | undefined {
+    return this.#cache.get(key);
+  }
+
+  toldOf(key: string): number {
+    return this.#ahead.of(key);
+  }
+
+  tell(key: string, position: number): void {
+    if (this.#ahead.note(key, position, this.position)) this.#cache.delete(key);
+  }
+
+  keep(link: Link, position: number): void {
+    // What is ahead of the feed must be found again, should the feed come back from another history.
+    if (position <= this.position || this.#ahead.has(link.key)) this.#cache.set(link);
+  }
+
+  async follow(line: Line): Promise<void> {
+    const anchor = this.#window?.anchor;
+    const check = anchor === undefined ? undefined : await this.#window?.check(anchor);
+    let stream = await line.open(check === undefined ? undefined : anchor, check);
+    if (anchor !== undefined && (check === undefined || stream.offset !== anchor)) {
+      // Nobody can say what was changed meanwhile.
+      this.events("info", "dropping the cache: the master's journal is another one");
+      await stream.body.cancel();
+      this.#window?.end();
+      this.#window = undefined;
+      this.#cache.clear();
+      this.#ahead.clear();
+      stream = await line.open();
+    }
+    const window = this.#window ??= new Window(stream.offset, stream.check);
+    // The one who told what is ahead may have been another than the one who is followed now.
+    for (const key of this.#ahead.keys()) this.#cache.delete(key);
+    this.#ahead.cut(Math.max(stream.size, window.size));
+    this.#ahead.reach(window.size);
+    this.onchange();
+    this.live = true;
+    let at = stream.offset;
+    for await (const lines of line.blocks(stream.body)) {
+      readLines(lines, ({ key, url }) => {
+        // An own change may have come back before.
+        if (this.#cache.get(key) !== url) this.#cache.delete(key);
+        this.onchange(key);
+      }, refuseLine);
+      at += lines.length;
+      // After a reconnect some of it may be known already.
+      if (at > window.size) window.append(lines.subarray(lines.length - (at - window.size)));
+      this.#ahead.reach(window.size);
+    }
+  }
+
+  lost(): void {
+    this.live = false;
+    this.onchange();
+  }
+
+  /** Nothing is on disk. */
+  async load(): Promise<void> {}
+
+  health() {
+    return { bytes: this.#window?.size };
+  }
+
+  share(take: (memory: TableMemory) => void): void {
+    take(this.#cache.memory);
+    this.#cache.watch(() => take(this.#cache.memory));
+  }
+
+  /**
+   * Opens the feed for a replica of this one: never ahead of what this one has taken in, so that
+   * what the other asks for after a change is not an old answer from here.
+   *
+   * @throws {StoreError} unavailable: the feed was lost
+   */
+  async feed(offset?: number, check?: string): Promise<FeedStream> {
+    const window = this.#window;
+    if (!this.#live || !window) throw errNoFeed;
+    const known = offset === undefined ? undefined : await window.check(offset);
+    if (offset === undefined || (known !== undefined && known === check)) {
+      return await openFeed(window, offset, check);
+    }
+    // Further back it is the master's to tell.
+    const { transport, session } = this.masters;
+    const signal = AbortSignal.any([this.#closed.signal, session]);
+    try {
+      const stream = await transport.feed(offset, check, signal);
+      return { ...stream, body: ReadableStream.from(behind(window, stream)) };
+    } catch {
+      throw errNoFeed;
+    }
+  }
+
+  endFeeds(): void {
+    this.#window?.end();
+    this.#closed.abort();
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** Gives the rest of a feed to someone else no sooner than `window` has it. */
+async function* behind(window: Window, { offset, body }: FeedStream) {
+  let at = offset;
+  for await (const lines of wholeLines(body)) {
+    at += lines.length;
+    while (window.size < at && !window.ended) await window.grown(HEARTBEAT_MS);
+    if (window.ended) return;
+    yield lines.length > 0 ? lines : BLANK;
+  }
+}

@@ -1,0 +1,37 @@
+/**
+ * The methods of a store, called from afar.
+ *
+ * @module
+ */
+import type { Answer, Client } from "../rpc.ts";
+import { Lane } from "./lane.ts";
+import type { Masters } from "./masters.ts";
+
+const WRITES = new Set(["Store.Put", "Store.Update", "Store.Delete"]);
+
+/**
+ * Calls a master. Reads and writes travel apart, so that a read never waits for a disk.
+ *
+ * @example
+ * ```ts ignore
+ * const client = new BatchClient(new Masters([new HTTPTransport("http://localhost:8080")]));
+ * const { result } = await client.call("Store.Get", ["0"]);
+ * ```
+ */
+export class BatchClient implements Client {
+  readonly #reads: Lane;
+  readonly #writes: Lane;
+
+  constructor(readonly masters: Masters) {
+    this.#reads = new Lane(masters, false);
+    this.#writes = new Lane(masters, true);
+  }
+
+  get down(): boolean {
+    return this.masters.state === "down";
+  }
+
+  call(method: string, params: (string | undefined)[], since = 0): Promise<Answer> {
+    return (WRITES.has(method) ? this.#writes : this.#reads).call(method, params, since);
+  }
+}

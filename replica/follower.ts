@@ -1,0 +1,124 @@
+/**
+ * Following a master's feed.
+ *
+ * @module
+ */
+import { type Events, silent } from "../journal/events.ts";
+import { type FeedStream, HEARTBEAT_MS, wholeLines } from "../journal/feed.ts";
+import { StoreError } from "../links/errors.ts";
+import { type Masters, MAX_BACKOFF_MS, MIN_BACKOFF_MS } from "./masters.ts";
+import { pause } from "./wait.ts";
+
+const SILENT_MS = 3 * HEARTBEAT_MS; // a feed that is silent for longer is dead
+
+export const errNoFeed = new StoreError("unavailable", "the feed is not at hand");
+
+/** Refuses a feed with a line that is no change. */
+export function refuseLine(_line: number, reason: string): never {
+  throw new Error(`the feed has a bad line: ${reason}`);
+}
+
+/** What takes a feed in. */
+export interface Followed {
+  /** Opens the feed by `line` and takes it in until it ends. */
+  follow(line: Line): Promise<void>;
+  /** The feed was lost: what comes from now on is not heard of. */
+  lost(): void;
+}
+
+/** Follows the feed of whichever master answers, until it is closed. */
+export class Follower {
+  readonly #closed = new AbortController();
+  readonly #ended: Promise<void>;
+
+  constructor(
+    private readonly masters: Masters,
+    private readonly copy: Followed,
+    private readonly events: Events = silent,
+  ) {
+    this.#ended = this.#run();
+  }
+
+  async close(): Promise<void> {
+    this.#closed.abort();
+    await this.#ended;
+  }
+
+  async #run(): Promise<void> {
+    const closed = this.#closed.signal;
+    let backoff = MIN_BACKOFF_MS;
+    let reported = "";
+    for (;;) {
+      await this.masters.up();
+      if (closed.aborted) return;
+      const line = new Line(this.masters, closed);
+      const { session } = this.masters;
+      let reason = "it ended";
+      try {
+        await this.copy.follow(line);
+      } catch (error) {
+        reason = error instanceof Error ? error.message : String(error);
+      }
+      line.end();
+      this.copy.lost();
+      if (closed.aborted) return;
+      if (line.worked) {
+        backoff = MIN_BACKOFF_MS;
+        reported = "";
+      }
+      // Of a master that is lost others speak.
+      if (await this.masters.probe(session) && reason !== reported) {
+        this.events("warn", "lost the master's feed", { reason });
+        reported = reason;
+      }
+      await pause(backoff * (1 + Math.random()) / 2, closed);
+      backoff = Math.min(2 * backoff, MAX_BACKOFF_MS);
+    }
+  }
+}
+
+/** A connection for the feed, which is given up when nothing comes over it for too long. */
+export class Line {
+  /** Whether something came. */
+  worked = false;
+  readonly #silent = new AbortController();
+  readonly #signal: AbortSignal;
+  #timer?: ReturnType<typeof setTimeout>;
+
+  constructor(private readonly masters: Masters, closed: AbortSignal) {
+    this.#signal = AbortSignal.any([closed, masters.session, this.#silent.signal]);
+  }
+
+  async open(offset?: number, check?: string): Promise<FeedStream> {
+    this.#listen();
+    const stream = await this.masters.transport.feed(offset, check, this.#signal);
+    clearTimeout(this.#timer);
+    return stream;
+  }
+
+  /** Asks the master how far its journal reaches. */
+  async position(): Promise<number> {
+    return (await this.masters.ask()).position.to;
+  }
+
+  /** Gives what comes, in whole lines. While they are worked on, nobody listens for silence. */
+  async *blocks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+    this.#listen();
+    for await (const lines of wholeLines(body)) {
+      clearTimeout(this.#timer);
+      this.worked = true;
+      yield lines;
+      this.#listen();
+    }
+  }
+
+  /** Closes what is open. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#silent.abort();
+  }
+
+  #listen(): void {
+    this.#timer = setTimeout(() => this.#silent.abort(new Error("it is silent")), SILENT_MS);
+  }
+}

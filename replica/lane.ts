@@ -1,0 +1,153 @@
+/**
+ * Calls on their way to a master, many in one request.
+ *
+ * @module
+ */
+import { fromBatch, type Outcome, toBatch, toCall } from "../jsonrpc/batch.ts";
+import type { RPCError } from "../jsonrpc/server.ts";
+import type { Position } from "../journal/position.ts";
+import { StoreError } from "../links/errors.ts";
+import { type Answer, CODES, errDown } from "../rpc.ts";
+import { errNotFound } from "../store.ts";
+import { DEADLINE_MS, errDeadline, type Masters } from "./masters.ts";
+import { limit } from "./wait.ts";
+
+const MAX_SENT = 2_000; // calls that are sent at once
+const MAX_SENT_CHARS = 256 << 10; // of four bytes at most, so that the server's 1 MiB holds them
+const MAX_QUEUE = 20_000; // calls that wait to be sent
+
+const errBusy = new StoreError("unavailable", "too many calls are waiting for the master");
+const errNoAnswer = new StoreError("unavailable", "master gave no answer");
+
+/** A call on its way. */
+interface Call {
+  text: string;
+  since: number;
+  deadline: number;
+  resolve: (answer: Answer) => void;
+  reject: (error: StoreError) => void;
+}
+
+/**
+ * One request at a time; calls made meanwhile travel together in the next. A request whose connection
+ * was lost is repeated: whether the master did the work, nobody knows. So every write has an id, by
+ * which it is done once.
+ */
+export class Lane {
+  #queue: Call[] = []; // in the order of the deadlines
+  #sending = false;
+  #expiry?: ReturnType<typeof setTimeout>;
+
+  /** @param patient whether calls wait for a lost master until their deadline: it may have done the work */
+  constructor(private readonly masters: Masters, private readonly patient: boolean) {
+    masters.watch(() => this.#changed());
+  }
+
+  /**
+   * Calls a method.
+   *
+   * @throws {StoreError} unavailable: after 2 s, or at once when no master is known to answer
+   */
+  call(method: string, params: (string | undefined)[], since: number): Promise<Answer> {
+    if (this.masters.state === "down") return Promise.reject(errDown);
+    if (this.#queue.length >= MAX_QUEUE) return Promise.reject(errBusy);
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const deadline = performance.now() + DEADLINE_MS;
+    this.#queue.push({ text: toCall(method, params), since, deadline, resolve, reject });
+    if (this.masters.state === "looking") this.#dropLate();
+    else if (!this.#sending) this.#send();
+    return promise;
+  }
+
+  async #send(): Promise<void> {
+    this.#sending = true;
+    await undefined; // calls made in the same turn travel together
+    while (this.#queue.length > 0 && this.masters.state === "up") {
+      const calls = this.#take();
+      if (calls.length > 0) await this.#request(calls);
+    }
+    this.#sending = false;
+  }
+
+  async #request(calls: Call[]): Promise<void> {
+    const { masters } = this;
+    const { session, transport } = masters;
+    const text = toBatch(calls.map(({ text }) => text));
+    const since = Math.max(...calls.map(({ since }) => since));
+    const left = calls[0].deadline - performance.now();
+    // A master that is slow is no master that is lost.
+    const doubt = setTimeout(() => masters.probe(session), DEADLINE_MS / 2);
+    try {
+      const reply = await limit(
+        left,
+        errDeadline,
+        session,
+        (signal) => transport.call(text, since, signal),
+      );
+      settle(calls, fromBatch(reply.text, calls.length), reply.position);
+      masters.worked();
+    } catch (error) {
+      if (error === errDeadline) return refuse(calls, errDeadline);
+      this.#queue.unshift(...calls);
+      masters.leave(session, error, false);
+      this.#changed(); // which may have been so while these were on their way
+    } finally {
+      clearTimeout(doubt);
+    }
+  }
+
+  /** Takes from the queue what the next request can hold. */
+  #take(): Call[] {
+    this.#dropLate();
+    let chars = 0;
+    let count = 0;
+    while (count < this.#queue.length && count < MAX_SENT && chars < MAX_SENT_CHARS) {
+      chars += this.#queue[count++].text.length;
+    }
+    return this.#queue.splice(0, count);
+  }
+
+  /** Refuses those who waited too long, now and as long as the master is lost. */
+  #dropLate(): void {
+    clearTimeout(this.#expiry);
+    const now = performance.now();
+    const first = this.#queue.findIndex(({ deadline }) => deadline > now);
+    refuse(this.#queue.splice(0, first === -1 ? this.#queue.length : first), errDeadline);
+    if (this.masters.state === "up" || this.#queue.length === 0) return;
+    this.#expiry = setTimeout(() => this.#dropLate(), Math.ceil(this.#queue[0].deadline - now));
+  }
+
+  /** Does what the state of the masters asks for. */
+  #changed(): void {
+    const { state, hangs } = this.masters;
+    if (state === "down" && (hangs || !this.patient)) refuse(this.#queue.splice(0), errDown);
+    this.#dropLate();
+    if (state === "up" && !this.#sending) this.#send();
+  }
+}
+
+/** Gives every call what it came to. */
+function settle(calls: Call[], outcomes: (Outcome | undefined)[], position: Position): void {
+  for (const [i, { resolve, reject }] of calls.entries()) {
+    const outcome = outcomes[i];
+    if (outcome === undefined) reject(errNoAnswer);
+    else if (outcome.error === undefined) resolve({ result: outcome.result, position });
+    else resolve({ error: toStoreError(outcome.error), position });
+  }
+}
+
+function refuse(calls: Call[], error: StoreError): void {
+  for (const { reject } of calls) reject(error);
+}
+
+/** The refusal that an error stands for. */
+function toStoreError({ code, message, data }: RPCError): StoreError {
+  // A flood of unknown keys must not pay for a stack trace apiece.
+  if (code === CODES.get("not found")) return errNotFound;
+  for (const [kind, known] of CODES) {
+    if (known === code && (data === undefined || data === kind)) {
+      return new StoreError(kind, message);
+    }
+  }
+  return new StoreError("unavailable", `master answered ${code} ${message}`);
+}

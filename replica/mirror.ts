@@ -1,0 +1,224 @@
+/**
+ * What a replica with a file has: all links.
+ *
+ * @module
+ */
+import { type Events, silent } from "../journal/events.ts";
+import type { FeedStream } from "../journal/feed.ts";
+import { Journal, type JournalOptions } from "../journal/journal.ts";
+import { Ahead } from "../links/ahead.ts";
+import { Table, type TableMemory } from "../links/table.ts";
+import type { Copy } from "../rpc.ts";
+import { URLStore } from "../store.ts";
+import { errNoFeed, type Followed, type Line } from "./follower.ts";
+import { Lag } from "./lag.ts";
+import { copyFeed, keep, partOf } from "./part.ts";
+
+/**
+ * A copy of the master's journal, byte for byte: with it this replica can take the master's place.
+ * `FILE` is always a whole one, `FILE.part` one that is not finished, and `FILE.old` the one before.
+ */
+export class Mirror implements Copy, Followed {
+  onchange: (key?: string) => void = () => {};
+  #store?: URLStore; // the owner of FILE, once that is there
+  #links = new Table(); // its links, or, while it is made anew, those of the one before
+  #whole = false; // whether they are all
+  #live = false;
+  #share: (memory: TableMemory) => void = () => {};
+  readonly #ahead = new Ahead();
+  readonly #lag = new Lag();
+  readonly #events: Events;
+
+  constructor(private readonly file: string, private readonly options: JournalOptions = {}) {
+    this.#links.readable = false;
+    this.#events = options.events ?? silent;
+  }
+
+  get position(): number {
+    return this.#store?.journal.size ?? 0;
+  }
+
+  get told(): number {
+    return Math.max(this.position, this.#ahead.furthest);
+  }
+
+  get count(): number {
+    return this.#links.count;
+  }
+
+  get whole(): boolean {
+    return this.#whole;
+  }
+
+  get live(): boolean {
+    return this.#live;
+  }
+
+  get(key: string): string | undefined {
+    return this.#live && this.#ahead.others <= this.position ? this.#links.get(key) : undefined;
+  }
+
+  peek(key: string): string | undefined {
+    return this.#links.peek(key);
+  }
+
+  toldOf(key: string): number {
+    return this.#ahead.of(key);
+  }
+
+  tell(key: string, position: number): void {
+    if (!this.#ahead.note(key, position, this.position)) return;
+    this.#links.hide(key);
+    this.#expose();
+  }
+
+  /** What a mirror is told, the feed will bring. */
+  keep(): void {}
+
+  /**
+   * Opens the file, as far as there is one.
+   *
+   * @throws {JournalError} it can't be used
+   */
+  async load(): Promise<void> {
+    const { mtime } = await Deno.stat(this.file).catch(() => ({ mtime: undefined }));
+    if (mtime === undefined) return;
+    await this.#open(await Journal.open(this.file, this.options));
+    if (mtime) this.#lag.caughtUp(performance.now() - (Date.now() - mtime.getTime()));
+  }
+
+  async #open(journal: Journal): Promise<void> {
+    const store = new URLStore(journal);
+    try {
+      await store.load();
+    } catch (error) {
+      await store.close();
+      throw error;
+    }
+    this.#links.readable = store.urls.readable = false;
+    this.#store = store;
+    this.#links = store.urls;
+    this.#whole = true;
+    this.#reach();
+    for (const key of this.#ahead.keys()) this.#links.hide(key);
+    store.share(this.#share);
+  }
+
+  async follow(line: Line): Promise<void> {
+    if (!this.#store) await this.load();
+    if (this.#store) {
+      const { journal } = this.#store;
+      const stream = await line.open(journal.size, await journal.check(journal.size));
+      if (stream.offset === journal.size) return await this.#takeIn(this.#store, line, stream);
+      await stream.body.cancel();
+      this.#events("warn", "the master's journal is another one: copying it anew", {
+        file: this.file,
+        old: `${this.file}.old`,
+      });
+      this.#ahead.clear();
+      this.onchange();
+    }
+    await this.#copy(line);
+    await this.follow(line);
+  }
+
+  /** Copies the feed as far as it reaches, beside the copy before: FILE is always a whole one. */
+  async #copy(line: Line): Promise<void> {
+    const began = performance.now();
+    const part = await copyFeed(partOf(this.file), line, this.options);
+    try {
+      // A master that was started on a wrong file shall not cost us the right one.
+      if (this.#store) await keep(this.file, `${this.file}.old`);
+      await part.rename(this.file);
+    } catch (error) {
+      await part.close();
+      throw error;
+    }
+    await this.#store?.close();
+    this.#store = undefined;
+    await this.#open(part);
+    this.#lag.caughtUp(began);
+    this.#events("info", "the mirror is complete", { file: this.file, links: this.count });
+  }
+
+  async #takeIn(store: URLStore, line: Line, { size, body }: FeedStream): Promise<void> {
+    this.#ahead.cut(Math.max(size, this.position));
+    this.#reach();
+    this.#lag.aim(size, performance.now());
+    this.#live = this.position >= size;
+    this.#expose();
+    for await (const lines of line.blocks(body)) {
+      if (lines.length > 0) {
+        await store.replicate(lines, ({ key }) => {
+          if (this.#ahead.has(key)) store.urls.hide(key);
+          this.onchange(key);
+        });
+        this.#reach();
+      } else {
+        this.#lag.caughtUp();
+      }
+      this.#live ||= this.position >= size;
+      this.#expose();
+      if (this.#lag.reached(this.position)) this.#aim(line);
+    }
+  }
+
+  /** Shows what the feed has come to. */
+  #reach(): void {
+    for (const key of this.#ahead.reach(this.position)) this.#links.hide(key, false);
+  }
+
+  /** Lets other threads read as much as this one would show. */
+  #expose(): void {
+    this.#links.readable = this.#live && this.#ahead.others <= this.position;
+  }
+
+  /** Asks where the master is: a mirror that comes there is as of now. */
+  #aim(line: Line): void {
+    const time = performance.now();
+    this.#lag.aim(Infinity, time);
+    line.position().then((position) => this.#lag.aim(position, time), () => {});
+  }
+
+  lost(): void {
+    this.#live = false;
+    this.#expose();
+    this.onchange();
+  }
+
+  /** What there is to tell of it, where the master has `bytes` of the journal. */
+  health(bytes?: number) {
+    const lag = bytes === undefined ? undefined : Math.max(0, bytes - this.position);
+    return {
+      reason: this.#store?.journal.failure,
+      bytes: this.#store?.journal.size,
+      complete: this.whole,
+      lagBytes: lag,
+      lagSeconds: this.#store && lag === 0 ? 0 : this.#lag.seconds,
+    };
+  }
+
+  share(take: (memory: TableMemory) => void): void {
+    this.#share = take;
+    if (this.#store) this.#store.share(take);
+    else take(this.#links.memory);
+  }
+
+  /**
+   * Opens the feed for a replica of this one.
+   *
+   * @throws {StoreError} unavailable: the copy is not complete
+   */
+  async feed(offset?: number, check?: string): Promise<FeedStream> {
+    if (!this.#store) throw errNoFeed;
+    return await this.#store.feed(offset, check);
+  }
+
+  endFeeds(): void {
+    this.#store?.journal.end();
+  }
+
+  async close(): Promise<void> {
+    await this.#store?.close();
+  }
+}

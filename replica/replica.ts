@@ -1,0 +1,156 @@
+/**
+ * A replica: a {@linkcode Store} whose links another one owns.
+ *
+ * @module
+ */
+import { type Events, silent } from "../journal/events.ts";
+import type { FeedStream } from "../journal/feed.ts";
+import type { JournalOptions } from "../journal/journal.ts";
+import type { Position } from "../journal/position.ts";
+import type { TableMemory } from "../links/table.ts";
+import { type Copy, errDown, ProxyStore } from "../rpc.ts";
+import type { Backend, Health } from "../store.ts";
+import { CachedCopy } from "./cached.ts";
+import { BatchClient } from "./client.ts";
+import { errNoFeed, type Followed, Follower } from "./follower.ts";
+import { Masters } from "./masters.ts";
+import { Mirror } from "./mirror.ts";
+import type { Transport } from "./transport.ts";
+
+const HEALTH_MS = 500; // a master that takes longer to say how it is has nothing good to say
+
+/** How a {@linkcode Replica} keeps what it learns. */
+export interface ReplicaOptions extends JournalOptions {
+  /** Most links to keep in memory; a mirror keeps all. */
+  cache?: number;
+  /** The file of a mirror. */
+  file?: string;
+  /** Where short links live, as {@linkcode checkURL} takes it. */
+  host?: string;
+}
+
+/** What a replica has of the links, and what it can do with that. */
+interface FedCopy extends Copy, Followed {
+  readonly count: number;
+  load(): Promise<void>;
+  feed(offset?: number, check?: string): Promise<FeedStream>;
+  share(take: (memory: TableMemory) => void): void;
+  /** What there is to tell of it, where the master has `bytes` of the journal. */
+  health(bytes?: number): Partial<Health>;
+  endFeeds(): void;
+  close(): Promise<void>;
+}
+
+/**
+ * What it was asked for it keeps, or, as a mirror, everything; it follows the owner's feed to learn
+ * what changes.
+ *
+ * @example
+ * ```ts ignore
+ * const replica = Replica.of([new HTTPTransport("http://localhost:8080")]);
+ * await replica.load();
+ * await replica.get("0");
+ * ```
+ */
+export class Replica extends ProxyStore implements Backend {
+  #follower?: Follower;
+  readonly #masters: Masters;
+  readonly #copy: FedCopy;
+  readonly #options: ReplicaOptions;
+  readonly #events: Events;
+
+  /** Makes a replica of whichever of several masters answers. */
+  static of(transports: Transport[], options: ReplicaOptions = {}): Replica {
+    const { cache = 1_000_000, file, events = silent } = options;
+    const masters = new Masters(transports, (up, master, error) => {
+      if (up) events("info", "the master answers", { master });
+      else events("warn", "lost the master", { master, reason: causeOf(error) });
+    });
+    const copy = file === undefined
+      ? new CachedCopy(masters, cache, events)
+      : new Mirror(file, options);
+    return new Replica(masters, copy, options);
+  }
+
+  private constructor(masters: Masters, copy: FedCopy, options: ReplicaOptions) {
+    super(copy, new BatchClient(masters), options.host);
+    this.#masters = masters;
+    this.#copy = copy;
+    this.#options = options;
+    this.#events = options.events ?? silent;
+  }
+
+  get about() {
+    const { file } = this.#options;
+    const masters = this.#masters.addresses.join(",");
+    return { role: "replica" as const, master: masters, ...(file === undefined ? {} : { file }) };
+  }
+
+  get count(): number {
+    return this.#copy.count;
+  }
+
+  get position(): Position {
+    return { from: this.#copy.position, to: this.#copy.told };
+  }
+
+  override async health(): Promise<Health> {
+    const master = await this.#askHealth();
+    const bytes = typeof master?.bytes === "number" ? master.bytes : undefined;
+    const { reason, ...details } = this.#copy.health(bytes);
+    // It may be a replica itself, with a master that is out of reach.
+    const reached = master !== undefined && (master.ready || master.reason !== errDown.message);
+    const trouble = !reached ? errDown.message : this.#copy.live ? undefined : errNoFeed.message;
+    return {
+      ready: this.#copy.whole || reached,
+      reason: reason ?? trouble,
+      master: this.#masters.transport.address,
+      links: this.count,
+      ...details,
+    };
+  }
+
+  /** How the master is, if it says so soon: those below wait for the answer, and those below them. */
+  async #askHealth(): Promise<Health | undefined> {
+    const { promise: late, resolve } = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => resolve(undefined), HEALTH_MS);
+    try {
+      return await Promise.race([super.health(), late]);
+    } catch {
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Reads what there is on disk, and follows the feed from there. */
+  async load(): Promise<void> {
+    await this.#copy.load();
+    this.#follower = new Follower(this.#masters, this.#copy, this.#events);
+  }
+
+  feed(offset?: number, check?: string): Promise<FeedStream> {
+    return this.#copy.feed(offset, check);
+  }
+
+  share(take: (memory: TableMemory) => void): void {
+    this.#copy.share(take);
+  }
+
+  // deno-lint-ignore require-await
+  async endFeeds(): Promise<void> {
+    this.#copy.endFeeds();
+  }
+
+  async close(): Promise<void> {
+    this.#masters.close();
+    await this.#follower?.close();
+    await this.#copy.close();
+  }
+}
+
+/** What went wrong; of a failed fetch, why. */
+export function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}

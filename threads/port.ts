@@ -1,0 +1,111 @@
+/**
+ * Questions between threads.
+ *
+ * @module
+ */
+import { type Refusal, StoreError } from "../links/errors.ts";
+import type { Call } from "../rpc.ts";
+import { type Backend, errNotFound } from "../store.ts";
+
+/** What the main thread does for the others: its store's work, and RPC. */
+export interface Service {
+  store: Backend;
+  call: Call;
+}
+
+type Methods =
+  & Pick<Backend, "get" | "put" | "update" | "delete" | "health" | "feed">
+  & Pick<Service, "call">;
+
+/** A question: which method, and with what. */
+type Question = {
+  [Name in keyof Methods]: { id: number; method: Name; args: Parameters<Methods[Name]> };
+}[keyof Methods];
+
+/** What is said to a question: a value, or why there is none. */
+type Answer =
+  & { id: number }
+  & (
+    | { value: unknown }
+    | { refusal: Refusal; message: string }
+    | { failure: string }
+  );
+
+/** Answers the questions that come over `port`. */
+export function answerQuestions(port: MessagePort, service: Service): void {
+  port.addEventListener("message", async ({ data }: MessageEvent<Question>) => {
+    if (!("method" in data)) return;
+    const { id } = data;
+    const say = (answer: Answer, transfer: Transferable[] = []) =>
+      port.postMessage(answer, transfer);
+    try {
+      const value = await ask(service, data);
+      // The platform carries a stream across.
+      say({ id, value }, isStreaming(value) ? [value.body] : []);
+    } catch (error) {
+      if (error instanceof StoreError) say({ id, refusal: error.kind, message: error.message });
+      else say({ id, failure: String(error) });
+    }
+  });
+}
+
+function ask({ store, call }: Service, question: Question): unknown {
+  switch (question.method) {
+    case "get":
+      return store.get(...question.args);
+    case "put":
+      return store.put(...question.args);
+    case "update":
+      return store.update(...question.args);
+    case "delete":
+      return store.delete(...question.args);
+    case "health":
+      return store.health();
+    case "feed":
+      return store.feed(...question.args);
+    case "call":
+      return call(...question.args);
+  }
+}
+
+function isStreaming(value: unknown): value is { body: ReadableStream } {
+  return typeof value === "object" && value !== null && "body" in value;
+}
+
+/** Asks the thread at the other end of `port`. */
+export class Asker {
+  #next = 0;
+  readonly #waiting = new Map<number, (event: MessageEvent) => void>();
+
+  constructor(private readonly port: MessagePort) {
+    port.addEventListener("message", (event) => {
+      const { id } = event.data;
+      this.#waiting.get(id)?.(event);
+      this.#waiting.delete(id);
+    });
+  }
+
+  /**
+   * Calls a method of the service over there.
+   *
+   * @throws {StoreError} what it refused
+   */
+  ask<Name extends keyof Methods>(
+    method: Name,
+    ...args: Parameters<Methods[Name]>
+  ): Promise<Awaited<ReturnType<Methods[Name]>>> {
+    const { promise, resolve, reject } = Promise.withResolvers<
+      Awaited<ReturnType<Methods[Name]>>
+    >();
+    const id = this.#next++;
+    this.#waiting.set(id, ({ data }) => {
+      if ("value" in data) resolve(data.value);
+      else if ("failure" in data) reject(new Error(data.failure));
+      // A flood of unknown keys must not pay for a stack trace apiece.
+      else if (data.refusal === errNotFound.kind) reject(errNotFound);
+      else reject(new StoreError(data.refusal, data.message));
+    });
+    this.port.postMessage({ id, method, args });
+    return promise;
+  }
+}

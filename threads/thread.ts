@@ -1,0 +1,91 @@
+/**
+ * A thread beside the main one.
+ *
+ * @module
+ */
+import type { Link } from "../links/link.ts";
+import { type TableMemory, TableReader } from "../links/table.ts";
+import type { Health, Store } from "../store.ts";
+import type { RPC } from "../http/rpc.ts";
+import { Asker } from "./port.ts";
+
+/** What a thread is started with. */
+export interface Start<Config> {
+  config: Config;
+  memory: TableMemory;
+  port: MessagePort;
+}
+
+/** What the main thread says of itself. */
+export type Order = { kind: "memory"; memory: TableMemory } | { kind: "stop" };
+
+/** What a thread says of itself. */
+export type Report = { kind: "serving" } | { kind: "stopped" };
+
+/** The store of a thread: it looks into the memory that all threads share, else it asks the main one. */
+export class ThreadStore implements Store {
+  #links: TableReader;
+
+  constructor(memory: TableMemory, private readonly main: Asker) {
+    this.#links = new TableReader(memory);
+  }
+
+  /** Takes over the memory that took the place of the one before. */
+  attach(memory: TableMemory): void {
+    this.#links = new TableReader(memory);
+  }
+
+  get(key: string): string | Promise<string> {
+    return this.#links.get(key) || this.main.ask("get", key);
+  }
+
+  put(url: string, key?: string, id?: string): Promise<Link> {
+    return this.main.ask("put", url, key, id);
+  }
+
+  update(key: string, url: string, id?: string): Promise<Link> {
+    return this.main.ask("update", key, url, id);
+  }
+
+  delete(key: string, id?: string): Promise<void> {
+    return this.main.ask("delete", key, id);
+  }
+
+  health(): Promise<Health> {
+    return this.main.ask("health");
+  }
+}
+
+/**
+ * In a thread: waits for what it is started with, runs it, and says so. `run` gives what ends it.
+ */
+export async function runThread<Config>(
+  run: (
+    config: Config,
+    store: Store,
+    rpc: RPC,
+  ) => () => Promise<void>,
+): Promise<void> {
+  const { config, memory, port } = await new Promise<Start<Config>>((resolve) => {
+    globalThis.addEventListener(
+      "message",
+      (event) => event instanceof MessageEvent && resolve(event.data),
+      { once: true },
+    );
+  });
+  const say = (report: Report) => port.postMessage(report);
+  const main = new Asker(port);
+  const store = new ThreadStore(memory, main);
+  const stop = run(config, store, {
+    call: (text, since) => main.ask("call", text, since),
+    feed: (offset, check) => main.ask("feed", offset, check),
+  });
+  port.addEventListener("message", async ({ data }: MessageEvent<Order>) => {
+    if (!("kind" in data)) return;
+    if (data.kind === "memory") return store.attach(data.memory);
+    await stop();
+    say({ kind: "stopped" });
+  });
+  port.start(); // no sooner than everybody listens
+  say({ kind: "serving" });
+}
