@@ -10,7 +10,8 @@ import { Redirects } from "./http/location.ts";
 import { fail, HTTPError, type OnError, RETRY, toHTTPError } from "./http/problem.ts";
 import { allow, checkHost, keyOf, prefersHTML, query } from "./http/request.ts";
 import { call, feed, type RPC } from "./http/rpc.ts";
-import { type Store, StoreError } from "./store.ts";
+import { StoreError } from "./links/errors.ts";
+import type { Store } from "./store.ts";
 import { escapeHTML, page } from "./web/page.ts";
 
 /** What the handlers work on. */

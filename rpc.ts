@@ -4,11 +4,12 @@
  * @module
  */
 import type { Position } from "./journal/position.ts";
-import { type Method, type Param, serve } from "./jsonrpc/server.ts";
+import { type Args, type Method, type Param, serve } from "./jsonrpc/server.ts";
+import type { Copy } from "./links/copy.ts";
+import { errNotFound, type Refusal, StoreError } from "./links/errors.ts";
 import { checkKey, checkURL, type Link, randomKey } from "./links/link.ts";
 import { Missing } from "./links/missing.ts";
-import { type Backend, errNotFound, type Health } from "./store.ts";
-import { type Refusal, type Store, StoreError } from "./store.ts";
+import type { Backend, Health, Store } from "./store.ts";
 
 const MAX_KEY = 1024; // no longer key is asked for
 
@@ -22,7 +23,7 @@ export const CODES: ReadonlyMap<Refusal, number> = new Map([
   ["full", -32005],
 ]);
 
-/** What an answer is sent with: its text, unless it answers notifications alone, and how new it is. */
+/** What is sent back: a text, unless there were only notifications, and how new it is. */
 export interface Reply {
   text?: string;
   position: Position;
@@ -45,21 +46,15 @@ export function serveRPC(store: Backend, onError: (error: unknown) => void = () 
   const key: Param = { name: "key" };
   const url: Param = { name: "url" };
   const id: Param = { name: "id", optional: true, min: 1, max: 64 };
+  const put = async ([url = "", key, id]: Args) => (await store.put(url, key, id)).key;
+  const update = async ([key = "", url = "", id]: Args) => (await store.update(key, url, id), true);
+  const remove = async ([key = "", id]: Args) => (await store.delete(key, id), true);
   const answer = serve(
     new Map<string, Method>([
       ["Store.Get", { params: [key], call: ([key = ""], since) => store.get(key, since) }],
-      ["Store.Put", {
-        params: [url, { ...key, optional: true }, id],
-        call: async ([url = "", key, id]) => (await store.put(url, key, id)).key,
-      }],
-      ["Store.Update", {
-        params: [key, url, id],
-        call: async ([key = "", url = "", id]) => (await store.update(key, url, id), true),
-      }],
-      ["Store.Delete", {
-        params: [key, id],
-        call: async ([key = "", id]) => (await store.delete(key, id), true),
-      }],
+      ["Store.Put", { params: [url, { ...key, optional: true }, id], call: put }],
+      ["Store.Update", { params: [key, url, id], call: update }],
+      ["Store.Delete", { params: [key, id], call: remove }],
       ["Store.Health", { params: [], call: () => store.health() }],
     ]),
     (error) => {
@@ -90,45 +85,13 @@ export interface Answer {
 export interface Client {
   /** Whether it is known that nobody answers. */
   readonly down: boolean;
-  /**
-   * Calls a method. The answer is no older than at `since`, if that can be had.
-   *
-   * @throws {StoreError} unavailable
-   */
+  /** Calls a method, to be answered no older than at `since`. Throws where there is no answer. */
   call(method: string, params: (string | undefined)[], since?: number): Promise<Answer>;
 }
 
-/**
- * What a replica has of the links: as the feed brought them, up to a position, and some of what was
- * told beyond it. The feed may be late, or lost: `get` gives only what is as new as it must be.
- */
-export interface Copy {
-  /** How far the feed has come. */
-  readonly position: number;
-  /** The furthest position that was told of. */
-  readonly told: number;
-  /** Whether the feed is being followed. */
-  readonly live: boolean;
-  /** Whether it has all links. */
-  readonly whole: boolean;
-  /** Called when a change of a key comes, or, without one, when anything may have been changed. */
-  onchange: (key?: string) => void;
-  get(key: string): string | undefined;
-  /** What there is, in want of anything better. */
-  peek(key: string): string | undefined;
-  /** The position up to which somebody has been told of `key`. */
-  toldOf(key: string): number;
-  /** Notes that somebody is told of `key` up to `position`: nothing older must be shown from now on. */
-  tell(key: string, position: number): void;
-  /** Keeps a link, which is that at `position`. */
-  keep(link: Link, position: number): void;
-}
-
-/** A question that is under way. */
+/** A question under way: how new its answer will be, and whether a change came meanwhile. */
 interface Flight {
-  /** How new its answer will be. */
   since: number;
-  /** Whether its answer may be older than a change that came meanwhile. */
   overtaken: boolean;
   answer: Promise<string>;
 }

@@ -3,55 +3,40 @@
  *
  * @module
  */
+import { Batch, type Save } from "./journal/batch.ts";
 import { type FeedStream, openFeed } from "./journal/feed.ts";
 import type { Journal } from "./journal/journal.ts";
-import { formatLine, readLines } from "./journal/lines.ts";
 import type { Position } from "./journal/position.ts";
 import { Answers } from "./links/answers.ts";
-import { type Refusal, StoreError } from "./links/errors.ts";
-import { type Change, checkKey, checkURL, DIGITS, type Link } from "./links/link.ts";
-import { randomKey, RESERVED } from "./links/link.ts";
+import { errNotFound, StoreError } from "./links/errors.ts";
+import * as rules from "./links/link.ts";
+import type { Change, Link } from "./links/link.ts";
 import { Table, type TableMemory } from "./links/table.ts";
 
-export { type Link, type Refusal, StoreError };
+const MAX_QUEUE = 65_536; // changes
+const MAX_QUEUE_CHARS = 64 << 20;
 
 /**
  * Where links are kept. `get` answers at once where it can, so that a redirect need not wait for
- * a promise; all else is answered once it is durable.
+ * a promise; all else is answered once it is durable. What is refused is a {@linkcode StoreError}.
  *
  * An `id` marks one write: repeating it with the same `id` gives the first answer again, so that
  * whoever lost an answer may ask once more.
  */
 export interface Store {
-  /**
-   * The URL of `key`, no older than at the position `since`, if that can be had.
-   *
-   * @throws {StoreError} not found, unavailable
-   */
+  /** The URL of `key`, no older than at the position `since`, if that can be had. */
   get(key: string, since?: number): string | Promise<string>;
-  /**
-   * Adds a link with the key asked for, or a new one.
-   *
-   * @throws {StoreError} exists, invalid url, invalid key, unavailable, full
-   */
+  /** Adds a link with the key asked for, or a new one. */
   put(url: string, key?: string, id?: string): Promise<Link>;
-  /**
-   * Changes a link.
-   *
-   * @throws {StoreError} not found, invalid url, unavailable, full
-   */
+  /** Changes a link. */
   update(key: string, url: string, id?: string): Promise<Link>;
-  /**
-   * Deletes a link.
-   *
-   * @throws {StoreError} not found, unavailable, full
-   */
+  /** Deletes a link. */
   delete(key: string, id?: string): Promise<void>;
-  /** How the store is: whether it can do its work, why not, and what else there is to tell. */
+  /** How the store is. */
   health(): Health | Promise<Health>;
 }
 
-/** See {@linkcode Store.health}. */
+/** Whether a store can do its work, why not, and what else there is to tell. */
 export interface Health {
   ready: boolean;
   reason?: string;
@@ -60,37 +45,23 @@ export interface Health {
 
 /** What a process serves: the store that owns the links, or one that follows it. */
 export interface Backend extends Store {
-  /** What the operator is told of it at the start. */
+  /** What the operator is told of it. */
   readonly about: { role: "master" | "replica"; [detail: string]: string };
   /** How many links are at hand. */
   readonly count: number;
   /** How new its answers are. */
   readonly position: Position;
-  /**
-   * Reads what there is on disk.
-   *
-   * @throws {JournalError} it can't be used
-   */
+  /** Reads what there is on disk. Throws {@linkcode JournalError} where it can't be used. */
   load(): Promise<void>;
   /** Opens the feed of changes; see {@linkcode openFeed}. */
   feed(offset?: number, check?: string): Promise<FeedStream>;
-  /** Lets other threads read the links: `take` is given the memory, now and whenever it is another. */
+  /** Lets other threads read the links: `take` gets the memory, now and whenever it is another. */
   share(take: (memory: TableMemory) => void): void;
   /** Finishes what is on its way, and lets those go who follow the feed. */
   endFeeds(): Promise<void>;
   /** Lets go of everything; afterwards only reads are answered. */
   close(): Promise<void>;
 }
-
-// One instance each, as in Go: a flood of unknown keys must not pay for a stack trace apiece.
-/** There is no such link. */
-export const errNotFound = new StoreError("not found", "key not found");
-/** The key asked for is taken. */
-export const errExists = new StoreError("exists", "key already exists");
-
-const MAX_QUEUE = 65_536; // changes
-const MAX_QUEUE_CHARS = 64 << 20;
-const MAX_IDS = 65_536; // that are remembered at least
 
 /**
  * The key of the `n`th link: `n` in base 62.
@@ -104,7 +75,7 @@ const MAX_IDS = 65_536; // that are remembered at least
 export function genKey(n: number): string {
   let key = "";
   do {
-    key = DIGITS[n % 62] + key;
+    key = rules.DIGITS[n % 62] + key;
     n = Math.floor(n / 62);
   } while (n > 0);
   return key;
@@ -116,17 +87,6 @@ export interface URLStoreOptions {
   keys?: "counter" | "random";
   /** The host of short links, which no link may point at. */
   host?: string;
-}
-
-/** A change on its way to the disk. */
-interface Save {
-  key?: string; // none: a new one
-  url: string; // "" deletes
-  id?: string;
-  /** Whether the key must lead nowhere yet, or somewhere already. */
-  isNew: boolean;
-  resolve: (link: Link) => void;
-  reject: (error: unknown) => void;
 }
 
 /**
@@ -149,7 +109,7 @@ export class URLStore implements Backend {
   #queueChars = 0;
   #saving?: Promise<void>;
   #closed = false;
-  #answers = new Answers(MAX_IDS);
+  readonly #answers = new Answers();
 
   constructor(readonly journal: Journal, private readonly options: URLStoreOptions = {}) {}
 
@@ -160,23 +120,22 @@ export class URLStore implements Backend {
   }
 
   /** Takes over a change that is durable. */
-  set(change: Change, entry = this.urls.add(change)): void {
+  set({ key, url, id }: Change, entry = this.urls.add({ key, url })): void {
     this.urls.show(entry);
-    const { key, url, id } = change;
     if (id !== undefined) this.#answers.remember(id, { key, url });
   }
 
   async put(url: string, key?: string, id?: string): Promise<Link> {
     return await this.#answers.once(id, async () => {
-      url = checkURL(url, this.options.host);
-      if (key !== undefined) checkKey(key);
+      url = rules.checkURL(url, this.options.host);
+      if (key !== undefined) rules.checkKey(key);
       return await this.#save({ key, url, id, isNew: true });
     });
   }
 
   async update(key: string, url: string, id?: string): Promise<Link> {
     return await this.#answers.once(id, async () => {
-      url = checkURL(url, this.options.host);
+      url = rules.checkURL(url, this.options.host);
       return await this.#save({ key, url, id, isNew: false });
     });
   }
@@ -206,91 +165,34 @@ export class URLStore implements Backend {
   async saveLoop(): Promise<void> {
     await undefined; // the calls that came in the same turn shall share the batch
     while (this.#queue.length > 0) {
-      const batch = this.#queue;
+      const batch = new Batch(this.urls, this.#queue, (taken) => this.#newKey(taken));
       this.#queue = [];
       this.#queueChars = 0;
-      const urls = new Map<string, string>(); // what the batch makes of its keys
-      const changes: [change: Change, entry: number, save: Save][] = [];
-      const refused: [save: Save, error: unknown][] = [];
-      let lines = "";
-      for (const save of batch) {
-        try {
-          const change = this.#decide(save, urls);
-          changes.push([change, this.#add(change), save]);
-          urls.set(change.key, change.url);
-          lines += formatLine(change);
-        } catch (error) {
-          refused.push([save, error]);
-        }
-      }
       try {
-        if (lines !== "") await this.journal.append(lines);
+        if (batch.lines !== "") await this.journal.append(batch.lines);
       } catch {
-        const error = new StoreError("full", `cannot save: ${this.journal.failure}`);
-        for (const [, entry] of changes) this.urls.drop(entry);
-        for (const save of batch) save.reject(error);
+        batch.fail(new StoreError("full", `cannot save: ${this.journal.failure}`));
         continue;
       }
-      for (const [change, entry] of changes) this.set(change, entry);
+      batch.show((change, entry) => this.set(change, entry));
       this.journal.publish();
-      for (const [{ key, url }, , save] of changes) save.resolve({ key, url });
-      for (const [save, error] of refused) save.reject(error);
+      batch.answer();
     }
     this.#saving = undefined;
   }
 
-  /** What a save comes to, after those before it in its batch. */
-  #decide({ key, url, id, isNew }: Save, urls: ReadonlyMap<string, string>): Change {
-    if (key === undefined) return { key: this.#newKey(urls), url, id };
-    const leads = urls.get(key) ?? this.urls.get(key);
-    if (isNew && leads) throw errExists;
-    if (!isNew && !leads) throw errNotFound;
-    return { key, url, id };
-  }
-
   /** A key that never was a link, and names no route. */
-  #newKey(urls: ReadonlyMap<string, string>): string {
+  #newKey(taken: ReadonlyMap<string, string>): string {
     for (;;) {
-      const key = this.options.keys === "random" ? randomKey() : genKey(this.#next++);
-      if (!this.urls.has(key) && !urls.has(key) && !RESERVED.has(key)) return key;
+      const key = this.options.keys === "random" ? rules.randomKey() : genKey(this.#next++);
+      if (!this.urls.has(key) && !taken.has(key) && !rules.RESERVED.has(key)) return key;
     }
   }
 
-  /** Makes room for a change before it is written: what memory can't hold would never load again. */
-  #add(change: Change): number {
-    try {
-      return this.urls.add(change);
-    } catch (error) {
-      throw new StoreError("full", `cannot keep one more link: ${(error as Error).message}`);
-    }
-  }
-
-  /** Reads the journal. The counter goes on behind the links that are there. */
+  /** The counter goes on behind the links that are there. */
   async load(): Promise<void> {
     await this.journal.load((change) => this.set(change));
     this.#next = this.urls.size;
-  }
-
-  /**
-   * Takes over whole lines of another store's journal: each change is given to `seen` once it is
-   * durable and visible, before followers have it.
-   */
-  async replicate(lines: Uint8Array, seen: (change: Change) => void): Promise<void> {
-    const changes: [change: Change, entry: number][] = [];
-    readLines(lines, (change) => changes.push([change, this.urls.add(change)]), (_line, reason) => {
-      throw new Error(`the feed has a bad line: ${reason}`);
-    });
-    try {
-      await this.journal.append(lines);
-    } catch (error) {
-      for (const [, entry] of changes) this.urls.drop(entry);
-      throw error;
-    }
-    for (const [change, entry] of changes) {
-      this.set(change, entry);
-      seen(change);
-    }
-    this.journal.publish();
   }
 
   get about() {
@@ -315,8 +217,7 @@ export class URLStore implements Backend {
   }
 
   share(take: (memory: TableMemory) => void): void {
-    take(this.urls.memory);
-    this.urls.watch(() => take(this.urls.memory));
+    this.urls.share(take);
   }
 
   async endFeeds(): Promise<void> {

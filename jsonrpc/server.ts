@@ -15,10 +15,13 @@ export interface Param {
   max?: number;
 }
 
+/** What was given for the parameters, in their order. */
+export type Args = (string | undefined)[];
+
 /** What a method takes, in this order or by name, and does. A promise is waited for. */
 export interface Method {
   params: Param[];
-  call(args: (string | undefined)[], since: number): unknown;
+  call(args: Args, since: number): unknown;
 }
 
 /** The error member of an answer. */
@@ -117,7 +120,7 @@ function invalid(why = "", id: Id = null): string {
 }
 
 /** Params by position or by name; an optional one may be null. */
-function bind(params: Param[], given: unknown = []): (string | undefined)[] | undefined {
+function bind(params: Param[], given: unknown = []): Args | undefined {
   if (typeof given !== "object" || given === null) return;
   let values: unknown[] = [];
   if (Array.isArray(given)) {
@@ -130,7 +133,7 @@ function bind(params: Param[], given: unknown = []): (string | undefined)[] | un
     }
   }
   if (values.length > params.length) return;
-  const args: (string | undefined)[] = [];
+  const args: Args = [];
   for (const [i, { optional = false, min = 0, max = Infinity }] of params.entries()) {
     const value = values[i] ?? undefined;
     if (typeof value === "string" && value.length >= min && value.length <= max) args.push(value);

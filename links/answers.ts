@@ -10,7 +10,7 @@ import type { Link } from "./link.ts";
  *
  * @example
  * ```ts
- * const answers = new Answers(65_536);
+ * const answers = new Answers();
  * const write = () => Promise.resolve({ key: "0", url: "https://example.com/" });
  * await answers.once("an id", write);
  * await answers.once("an id", write); // the same answer, and nothing was written
@@ -20,7 +20,7 @@ export class Answers {
   #recent = new Map<string, Link | Promise<Link>>();
   #older = new Map<string, Link | Promise<Link>>();
 
-  constructor(private readonly limit: number) {}
+  constructor(private readonly limit = 65_536) {}
 
   /** Gives a repeated `id` its first answer; a write that failed may be tried again. */
   once(id: string | undefined, write: () => Promise<Link>): Promise<Link> {

@@ -25,7 +25,7 @@ export class Cache {
   #old = new Table(SEGMENT_BITS);
   #readable = true;
   readonly #half: number;
-  readonly #listeners: (() => void)[] = [];
+  readonly #listeners: ((memory: TableMemory) => void)[] = [];
 
   constructor(limit: number) {
     this.#half = limit > 0 ? Math.max(1, Math.floor(limit / 2)) : 0;
@@ -75,15 +75,13 @@ export class Cache {
     this.#young.readable = readable;
   }
 
-  /** What other threads read; they ask for the rest, which then counts as asked for. */
-  get memory(): TableMemory {
-    return this.#young.memory;
-  }
-
-  /** Calls `listener` whenever {@linkcode memory} has become another. */
-  watch(listener: () => void): void {
-    this.#listeners.push(listener);
-    this.#young.watch(listener);
+  /**
+   * Gives `take` what other threads read, now and whenever it is another. They ask for the rest, which
+   * then counts as asked for.
+   */
+  share(take: (memory: TableMemory) => void): void {
+    this.#listeners.push(take);
+    this.#young.share(take);
   }
 
   #turn(): void {
@@ -92,9 +90,6 @@ export class Cache {
     this.#old = this.#young;
     this.#young = new Table(SEGMENT_BITS);
     this.#young.readable = this.#readable;
-    for (const listener of this.#listeners) {
-      this.#young.watch(listener);
-      listener();
-    }
+    for (const take of this.#listeners) this.#young.share(take);
   }
 }

@@ -28,3 +28,9 @@ export class StoreError extends Error {
     super(message);
   }
 }
+
+// One instance each, as in Go: a flood of unknown keys must not pay for a stack trace apiece.
+/** There is no such link. */
+export const errNotFound = new StoreError("not found", "key not found");
+/** The key asked for is taken. */
+export const errExists = new StoreError("exists", "key already exists");

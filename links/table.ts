@@ -84,7 +84,7 @@ export class Table {
   #old?: Uint32Array<SharedArrayBuffer>; // the slots before, from which the table is moving
   #moved = 0; // how many of them are done
   #added = 0; // entries that are not shown yet
-  #listeners: (() => void)[] = [];
+  #listeners: ((memory: TableMemory) => void)[] = [];
 
   /** @param segmentBits see {@linkcode EntryWriter} */
   constructor(segmentBits?: number) {
@@ -133,9 +133,10 @@ export class Table {
     return ref;
   }
 
-  /** Shows what was added, in place of what its key led to. */
-  show(ref: number): void {
+  /** Shows what was added, in place of what its key led to, or, if `hidden`, hides that key. */
+  show(ref: number, hidden = false): void {
     this.#added--;
+    if (hidden) this.#entries.hide(ref);
     const key = this.#entries.keyOf(ref);
     const code = hash(key, SEED, FACTOR);
     const before = this.#find(key);
@@ -186,9 +187,10 @@ export class Table {
     };
   }
 
-  /** Calls `listener` whenever {@linkcode memory} has become another. */
-  watch(listener: () => void): void {
-    this.#listeners.push(listener);
+  /** Gives {@linkcode memory} to `take`, now and whenever it has become another. */
+  share(take: (memory: TableMemory) => void): void {
+    this.#listeners.push(take);
+    take(this.memory);
   }
 
   /** All links that are not deleted, those first that were set first. */
@@ -241,7 +243,7 @@ export class Table {
   }
 
   #tell(): void {
-    for (const listener of this.#listeners) listener();
+    for (const take of this.#listeners) take(this.memory);
   }
 }
 

@@ -9,9 +9,9 @@ import { readLines } from "../journal/lines.ts";
 import { Window } from "../journal/window.ts";
 import { Ahead } from "../links/ahead.ts";
 import { Cache } from "../links/cache.ts";
+import type { Copy } from "../links/copy.ts";
 import type { Link } from "../links/link.ts";
 import type { TableMemory } from "../links/table.ts";
-import type { Copy } from "../rpc.ts";
 import { errNoFeed, type Followed, type Line, refuseLine } from "./follower.ts";
 import type { Masters } from "./masters.ts";
 
@@ -124,8 +124,7 @@ export class CachedCopy implements Copy, Followed {
   }
 
   share(take: (memory: TableMemory) => void): void {
-    take(this.#cache.memory);
-    this.#cache.watch(() => take(this.#cache.memory));
+    this.#cache.share(take);
   }
 
   /**

@@ -6,9 +6,8 @@
 import { fromBatch, type Outcome, toBatch, toCall } from "../jsonrpc/batch.ts";
 import type { RPCError } from "../jsonrpc/server.ts";
 import type { Position } from "../journal/position.ts";
-import { StoreError } from "../links/errors.ts";
+import { errNotFound, StoreError } from "../links/errors.ts";
 import { type Answer, CODES, errDown } from "../rpc.ts";
-import { errNotFound } from "../store.ts";
 import { DEADLINE_MS, errDeadline, type Masters } from "./masters.ts";
 import { limit } from "./wait.ts";
 

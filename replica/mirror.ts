@@ -6,11 +6,12 @@
 import { type Events, silent } from "../journal/events.ts";
 import type { FeedStream } from "../journal/feed.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
+import { type Apply, readLines } from "../journal/lines.ts";
 import { Ahead } from "../links/ahead.ts";
+import type { Copy } from "../links/copy.ts";
 import { Table, type TableMemory } from "../links/table.ts";
-import type { Copy } from "../rpc.ts";
 import { URLStore } from "../store.ts";
-import { errNoFeed, type Followed, type Line } from "./follower.ts";
+import { errNoFeed, type Followed, type Line, refuseLine } from "./follower.ts";
 import { Lag } from "./lag.ts";
 import { copyFeed, keep, partOf } from "./part.ts";
 
@@ -23,6 +24,7 @@ export class Mirror implements Copy, Followed {
   #store?: URLStore; // the owner of FILE, once that is there
   #links = new Table(); // its links, or, while it is made anew, those of the one before
   #whole = false; // whether they are all
+  #foreign = false; // whether they are of another history than the master's
   #live = false;
   #share: (memory: TableMemory) => void = () => {};
   readonly #ahead = new Ahead();
@@ -35,7 +37,7 @@ export class Mirror implements Copy, Followed {
   }
 
   get position(): number {
-    return this.#store?.journal.size ?? 0;
+    return this.#store && !this.#foreign ? this.#store.journal.size : 0;
   }
 
   get told(): number {
@@ -99,9 +101,10 @@ export class Mirror implements Copy, Followed {
     this.#store = store;
     this.#links = store.urls;
     this.#whole = true;
+    this.#foreign = false;
     this.#reach();
     for (const key of this.#ahead.keys()) this.#links.hide(key);
-    store.share(this.#share);
+    this.#links.share(this.#share);
   }
 
   async follow(line: Line): Promise<void> {
@@ -115,6 +118,7 @@ export class Mirror implements Copy, Followed {
         file: this.file,
         old: `${this.file}.old`,
       });
+      this.#foreign = true;
       this.#ahead.clear();
       this.onchange();
     }
@@ -148,19 +152,31 @@ export class Mirror implements Copy, Followed {
     this.#live = this.position >= size;
     this.#expose();
     for await (const lines of line.blocks(body)) {
-      if (lines.length > 0) {
-        await store.replicate(lines, ({ key }) => {
-          if (this.#ahead.has(key)) store.urls.hide(key);
-          this.onchange(key);
-        });
-        this.#reach();
-      } else {
-        this.#lag.caughtUp();
-      }
+      if (lines.length > 0) await this.#replicate(store, lines);
+      else this.#lag.caughtUp();
       this.#live ||= this.position >= size;
       this.#expose();
       if (this.#lag.reached(this.position)) this.#aim(line);
     }
+  }
+
+  /** Takes whole lines over: to the disk, into memory, then to followers, as their owner did. */
+  async #replicate({ urls, journal }: URLStore, lines: Uint8Array): Promise<void> {
+    const changes: { key: string; entry: number }[] = [];
+    try {
+      const add: Apply = (change) => changes.push({ key: change.key, entry: urls.add(change) });
+      readLines(lines, add, refuseLine);
+      await journal.append(lines);
+    } catch (error) {
+      for (const { entry } of changes) urls.drop(entry);
+      throw error;
+    }
+    for (const { key, entry } of changes) {
+      urls.show(entry, this.#ahead.has(key));
+      this.onchange(key);
+    }
+    journal.publish();
+    this.#reach();
   }
 
   /** Shows what the feed has come to. */
@@ -200,8 +216,7 @@ export class Mirror implements Copy, Followed {
 
   share(take: (memory: TableMemory) => void): void {
     this.#share = take;
-    if (this.#store) this.#store.share(take);
-    else take(this.#links.memory);
+    this.#links.share(take);
   }
 
   /**

@@ -3,7 +3,7 @@ import { it } from "@std/testing/bdd";
 import { BatchClient } from "../replica/client.ts";
 import { Masters } from "../replica/masters.ts";
 import { HTTPTransport } from "../replica/transport.ts";
-import { StoreError } from "../store.ts";
+import { StoreError } from "../links/errors.ts";
 import { within } from "./processes.ts";
 
 interface Request {

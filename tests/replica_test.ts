@@ -4,7 +4,17 @@ import { wholeLines } from "../journal/feed.ts";
 import { add, eventually, follow, run, start, tempDir, within } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { random } from "./random.ts";
-import { agree, change, freePort, journal, keep, memory, ready, where } from "./replicas.ts";
+import {
+  agree,
+  change,
+  following,
+  freePort,
+  journal,
+  keep,
+  memory,
+  ready,
+  where,
+} from "./replicas.ts";
 
 interface Call {
   id: number;
@@ -275,6 +285,7 @@ it("a replica finds its master again: on its file, compacted, or on another file
     assertEquals(await change(master.url, key, changed), 200);
     link.refuses = false;
     await agree([replica], key, changed);
+    await following(replica);
     assertEquals(logged("dropping the cache") - dropped, file === "the same" ? 0 : 1, file);
   }
   await master.stop();

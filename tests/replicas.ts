@@ -41,6 +41,11 @@ export async function keep(replica: Goto, key: string) {
   });
 }
 
+/** Waits until `replica` follows the feed, and knows of nothing that is amiss. */
+export async function following(replica: Goto) {
+  await eventually(async () => assertEquals((await ready(replica.url)).reason, undefined));
+}
+
 /** What `/readyz` says. */
 export async function ready(base: string) {
   const response = await fetch(`${base}/readyz`, { signal: AbortSignal.timeout(10_000) });

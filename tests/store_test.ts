@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Journal } from "../journal/journal.ts";
+import { type Refusal, StoreError } from "../links/errors.ts";
 import { checkKey, checkURL, randomKey, RESERVED } from "../links/link.ts";
-import { genKey, type Refusal, StoreError, URLStore, type URLStoreOptions } from "../store.ts";
+import { genKey, URLStore, type URLStoreOptions } from "../store.ts";
 import { tempDir } from "./processes.ts";
 
 const URL1 = "https://example.com/1";

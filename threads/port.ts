@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { type Refusal, StoreError } from "../links/errors.ts";
+import { errNotFound, type Refusal, StoreError } from "../links/errors.ts";
 import type { Call } from "../rpc.ts";
-import { type Backend, errNotFound } from "../store.ts";
+import type { Backend } from "../store.ts";
 
 /** What the main thread does for the others: its store's work, and RPC. */
 export interface Service {
