@@ -6,7 +6,9 @@
 import type { Link } from "./link.ts";
 import { Table, type TableMemory } from "./table.ts";
 
-const SEGMENT_BITS = 24; // 16 MiB
+const LINK_BYTES = 128; // that a link takes, more or less
+const MIN_BITS = 16; // 64 KiB, which any link fits in that can be made
+const MAX_BITS = 24;
 
 /**
  * At most `limit` links: those not asked for lately are dropped.
@@ -21,14 +23,19 @@ const SEGMENT_BITS = 24; // 16 MiB
 export class Cache {
   // Two generations. A hit in the younger costs one look-up and moves nothing; when it is full, it
   // becomes the older, and what the older still held was asked for by nobody since.
-  #young = new Table(SEGMENT_BITS);
-  #old = new Table(SEGMENT_BITS);
+  #young: Table;
+  #old: Table;
   #readable = true;
   readonly #half: number;
+  readonly #segmentBits: number;
   readonly #listeners: ((memory: TableMemory) => void)[] = [];
 
   constructor(limit: number) {
     this.#half = limit > 0 ? Math.max(1, Math.floor(limit / 2)) : 0;
+    const bits = Math.ceil(Math.log2(this.#half * LINK_BYTES));
+    this.#segmentBits = Math.max(MIN_BITS, Math.min(bits, MAX_BITS));
+    this.#young = this.#newTable();
+    this.#old = this.#newTable();
   }
 
   /** How many links there are. */
@@ -55,8 +62,9 @@ export class Cache {
       throw error;
     }
     this.#old.hide(link.key);
-    if (this.#young.count < this.#half) return;
-    this.#turn();
+    // One that is changed again and again takes no more memory than many.
+    const superseded = this.#young.superseded >> this.#segmentBits;
+    if (this.#young.count >= this.#half || superseded > 0) this.#turn();
   }
 
   delete(key: string): void {
@@ -84,11 +92,15 @@ export class Cache {
     this.#young.share(take);
   }
 
+  #newTable(): Table {
+    return new Table({ segmentBits: this.#segmentBits });
+  }
+
   #turn(): void {
     // Nobody is told any more of what changes in there.
     this.#old.readable = this.#young.readable = false;
     this.#old = this.#young;
-    this.#young = new Table(SEGMENT_BITS);
+    this.#young = this.#newTable();
     this.#young.readable = this.#readable;
     for (const take of this.#listeners) this.#young.share(take);
   }

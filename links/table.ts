@@ -18,6 +18,15 @@ const STEP = 16; // slots that each new entry moves while the table grows
 // Nobody outside can tell which keys will collide.
 const [SEED, FACTOR] = crypto.getRandomValues(new Uint32Array(2));
 
+/** How a {@linkcode Table} is made. */
+export interface TableOptions {
+  /** See {@linkcode EntryWriter}. */
+  segmentBits?: number;
+  /** Constants of the hash; by default, random ones of this process. */
+  seed?: number;
+  factor?: number;
+}
+
 /** What another thread reads a table by. The memory itself is shared, not copied. */
 export interface TableMemory {
   /** Holds `generation` as long as all this is right, and 0 while only the owner may read. */
@@ -77,6 +86,8 @@ export class Table {
   /** How many bytes the entries take that others have replaced. */
   superseded = 0;
   readonly #entries: EntryWriter;
+  readonly #seed: number;
+  readonly #factor: number;
   readonly #control = new Int32Array(new SharedArrayBuffer(4));
   #generation = 1;
   #readable = true;
@@ -86,9 +97,10 @@ export class Table {
   #added = 0; // entries that are not shown yet
   #listeners: ((memory: TableMemory) => void)[] = [];
 
-  /** @param segmentBits see {@linkcode EntryWriter} */
-  constructor(segmentBits?: number) {
+  constructor({ segmentBits, seed = SEED, factor = FACTOR }: TableOptions = {}) {
     this.#entries = new EntryWriter(segmentBits);
+    this.#seed = seed;
+    this.#factor = factor;
     this.#control[0] = this.#generation;
   }
 
@@ -138,7 +150,7 @@ export class Table {
     this.#added--;
     if (hidden) this.#entries.hide(ref);
     const key = this.#entries.keyOf(ref);
-    const code = hash(key, SEED, FACTOR);
+    const code = hash(key, this.#seed, this.#factor);
     const before = this.#find(key);
     if (before === 0) {
       insert(this.#slots, code, ref);
@@ -182,8 +194,8 @@ export class Table {
       slots: this.#old ?? this.#slots,
       segments: this.#entries.memory,
       segmentBits: this.#entries.bits,
-      seed: SEED,
-      factor: FACTOR,
+      seed: this.#seed,
+      factor: this.#factor,
     };
   }
 
@@ -206,7 +218,7 @@ export class Table {
   }
 
   #find(key: string): number {
-    const code = hash(key, SEED, FACTOR);
+    const code = hash(key, this.#seed, this.#factor);
     const ref = find(this.#slots, this.#entries, key, code);
     return ref === 0 && this.#old ? find(this.#old, this.#entries, key, code) : ref;
   }

@@ -39,3 +39,16 @@ it("Cache keeps what is asked for while others come and go", () => {
     assertEquals(cache.get("hot"), "url", `after ${i} others`);
   }
 });
+
+it("Cache bounds the memory of links that are changed again and again", () => {
+  const cache = new Cache(1000);
+  let segments = 0;
+  cache.share((memory) => segments = Math.max(segments, memory.segments.length));
+  for (let i = 0; i < 100_000; i++) {
+    cache.set({ key: `${i % 10}`, url: `https://example.com/${i}` });
+  }
+  for (let i = 99_990; i < 100_000; i++) {
+    assertEquals(cache.get(`${i % 10}`), `https://example.com/${i}`);
+  }
+  assertLessOrEqual(segments, 3);
+});

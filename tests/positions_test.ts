@@ -1,0 +1,378 @@
+/**
+ * What a replica, a mirror and those below them promise, with the order of events forced: who was told
+ * of a change sees it, who has seen a version never sees an older one, and no old one stays.
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import type { Events } from "../journal/events.ts";
+import { StoreError } from "../links/errors.ts";
+import { eventually, within } from "./processes.ts";
+import { caughtUp, House, Wire } from "./wire.ts";
+
+const OLD = "https://example.com/old";
+const NEW = "https://example.com/new";
+const NEWER = "https://example.com/newer";
+
+it("a change that overtakes the answer to a question is not forgotten", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const wire = new Wire(master);
+  const replica = await house.replica(wire);
+  await caughtUp(replica, master);
+
+  wire.answers.close();
+  const early = replica.get("k");
+  await eventually(() => wire.count("Store.Get") === 1);
+  await master.update("k", NEW);
+  await eventually(() => replica.position.from === master.position.from);
+  const late = replica.get("k"); // must not be given the answer that is under way
+  wire.answers.open();
+  assertEquals(await early, OLD);
+  assertEquals(await late, NEW);
+  assertEquals(wire.count("Store.Get"), 2);
+  assertEquals(replica.get("k"), NEW, "and now it is kept");
+});
+
+it("a deletion that overtakes the answer to a question is not forgotten", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const wire = new Wire(master);
+  const replica = await house.replica(wire);
+  await caughtUp(replica, master);
+  wire.answers.close();
+  const early = replica.get("k");
+  await eventually(() => wire.count("Store.Get") === 1);
+  await master.delete("k");
+  await eventually(() => replica.position.from === master.position.from);
+  wire.answers.open();
+  assertEquals(await early, OLD);
+  await assertRejects(async () => await replica.get("k"), StoreError, "key not found");
+});
+
+it("an unknown key that comes to be while it is asked for is not taken for unknown", async () => {
+  await using house = new House();
+  const master = await house.master();
+  const wire = new Wire(master);
+  const replica = await house.replica(wire);
+  await caughtUp(replica, master);
+  wire.answers.close();
+  const early = assertRejects(async () => await replica.get("k"), StoreError, "key not found");
+  await eventually(() => wire.count("Store.Get") === 1);
+  await master.put(NEW, "k");
+  await eventually(() => replica.position.from === master.position.from);
+  wire.answers.open();
+  await early;
+  assertEquals(await replica.get("k"), NEW);
+});
+
+it("an answer that is older than the feed is not kept, whoever gave it", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  // Calls go to a mirror that is behind and cut off, the feed comes from the master.
+  const toMaster = new Wire(master);
+  const behind = await house.replica(toMaster, { file: house.file() });
+  await caughtUp(behind, master);
+  toMaster.cut = true;
+  toMaster.cutFeeds();
+  await master.update("k", NEW);
+  const wire = new Wire(master);
+  const feed = wire.feed.bind(wire);
+  wire.feed = (
+    ...args
+  ) => (wire.target = master, feed(...args).finally(() => wire.target = behind));
+  const replica = await house.replica(wire);
+  await eventually(() => replica.position.from === master.position.from);
+  assertEquals(await replica.get("k"), OLD, "it is all that is to be had");
+  assertEquals(replica.count, 0, "but it is not kept");
+  toMaster.cut = false;
+  await eventually(async () => assertEquals(await replica.get("k"), NEW));
+});
+
+it("a mirror shows its own writes, however late the feed is", async () => {
+  await using house = new House();
+  const master = await house.master();
+  const wire = new Wire(master);
+  const mirror = await house.replica(wire, { file: house.file() });
+  await caughtUp(mirror, master);
+  wire.feeds.close();
+  const { key } = await within(500, "an answer", mirror.put(OLD));
+  assertEquals(await mirror.get(key), OLD);
+  await within(500, "an answer", mirror.update(key, NEW));
+  assertEquals(await mirror.get(key), NEW);
+  await within(500, "an answer", mirror.delete(key));
+  await assertRejects(async () => await mirror.get(key), StoreError, "key not found");
+  await mirror.put(NEWER, key);
+  wire.feeds.open();
+  await caughtUp(mirror, master);
+  const before = wire.count("Store.Get");
+  assertEquals(mirror.get(key), NEWER, "from its own copy");
+  assertEquals(wire.count("Store.Get"), before);
+});
+
+it("a mirror that asked above for a key never shows an older version of its own", async () => {
+  await using house = new House();
+  const master = await house.master();
+  const wire = new Wire(master);
+  const mirror = await house.replica(wire, { file: house.file() });
+  await caughtUp(mirror, master);
+  wire.feeds.close();
+  await master.put(OLD, "k");
+  // The feed brings this much and then stops again.
+  const { from: first } = master.position;
+  wire.feeds.open();
+  await eventually(() => mirror.position.from === first);
+  wire.feeds.close();
+  await master.put(OLD, "later");
+  await master.update("k", NEW);
+  assertEquals(mirror.get("k"), OLD, "it knows no better");
+  assertEquals(await mirror.get("later"), OLD, "it lacks this, and asks");
+  await master.update("later", NEW);
+  assertEquals(await mirror.get("later"), NEW);
+  for (const url of [OLD, NEW]) {
+    // Whatever the feed brings now, nobody is shown what came before NEW.
+    assertEquals(await mirror.get("later"), NEW, url);
+    wire.feeds.open();
+    await eventually(() => mirror.position.from > first);
+    assertEquals(await mirror.get("later"), NEW, url);
+  }
+  await caughtUp(mirror, master);
+  assertEquals(mirror.get("k"), NEW);
+});
+
+it("a change that comes while a mirror asks above hides nothing newer", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const wire = new Wire(master);
+  const mirror = await house.replica(wire, { file: house.file() });
+  await caughtUp(mirror, master);
+  wire.feeds.close();
+  await mirror.update("k", NEW); // from now on it asks above for k
+  wire.answers.close();
+  const asking = mirror.get("k");
+  await master.update("k", NEWER);
+  wire.feeds.open();
+  await eventually(() => mirror.position.from === master.position.from);
+  wire.answers.open();
+  assert([NEW, NEWER].includes(await asking));
+  assertEquals(await mirror.get("k"), NEWER);
+});
+
+it("a repeated id gets its first answer at once: through a mirror and down a tree", async () => {
+  await using house = new House();
+  const master = await house.master();
+  const top = new Wire(master);
+  const mirror = await house.replica(top, { file: house.file() });
+  await caughtUp(mirror, master);
+  const leaf = await house.replica(new Wire(mirror));
+  await caughtUp(leaf, master);
+  top.feeds.close();
+  for (const store of [mirror, leaf, mirror, leaf]) {
+    const link = await within(500, "an answer", store.put(OLD, undefined, "one id"));
+    assertEquals(link, { key: "0", url: OLD });
+    assertEquals(await store.get("0"), OLD);
+  }
+  assertEquals(master.count, 1);
+});
+
+it("a leaf sees its own write through a mirror whose feed is cut", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const top = new Wire(master);
+  const mirror = await house.replica(top, { file: house.file() });
+  await caughtUp(mirror, master);
+  const leaf = await house.replica(new Wire(mirror));
+  await caughtUp(leaf, master);
+  assertEquals(await leaf.get("k"), OLD);
+  top.feeds.close();
+  await leaf.update("k", NEW);
+  assertEquals(await leaf.get("k"), NEW);
+  assertEquals(await mirror.get("k"), NEW);
+  top.feeds.open();
+  await caughtUp(leaf, master);
+  assertEquals(await leaf.get("k"), NEW);
+});
+
+it("who was told of a change through one server sees it through another that is behind", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const [a, b] = [new Wire(master), new Wire(master)];
+  const one = await house.replica(a, { file: house.file() });
+  const two = await house.replica(b, { file: house.file() });
+  await caughtUp(one, master);
+  await caughtUp(two, master);
+  // The leaf writes through one mirror; then its calls go to the other, whose feed is late.
+  const wire = new Wire(one);
+  const leaf = await house.replica(wire);
+  await caughtUp(leaf, master);
+  b.feeds.close();
+  await leaf.update("k", NEW);
+  wire.target = two;
+  assertEquals(two.get("k"), OLD, "it can't know");
+  assertEquals(await leaf.get("k"), NEW, "asked how new it must be, it asks above");
+});
+
+it("what was learned ahead of the feed goes when the feed comes back from another history", async () => {
+  await using house = new House();
+  const old = await house.master();
+  await old.put(OLD, "k");
+  await old.put(OLD, "new");
+  await old.delete("new");
+  const copy = house.file();
+  await Deno.copyFile(old.journal.path, copy);
+  const wire = new Wire(old);
+  const replica = await house.replica(wire);
+  await caughtUp(replica, old);
+  wire.feeds.close();
+  // The replica is told of what no copy of the journal has got.
+  await old.update("k", NEW);
+  await old.put(NEW, "new");
+  assertEquals(await replica.get("new"), NEW);
+  assertEquals(await replica.get("k"), NEW);
+  assertEquals(replica.get("k"), NEW, "it is kept");
+
+  const promoted = await house.master({ file: copy });
+  wire.target = promoted;
+  wire.cutFeeds();
+  wire.feeds.open();
+  await eventually(async () => assertEquals(await replica.get("k"), OLD));
+  await caughtUp(replica, promoted);
+  assertEquals(await replica.get("k"), OLD);
+  await assertRejects(async () => await replica.get("new"), StoreError, "key not found");
+});
+
+it("where calls pass but the feed doesn't, a replica asks, says so, and makes do without", async () => {
+  for (const kind of ["cache", "mirror"]) {
+    await using house = new House();
+    const master = await house.master();
+    await master.put(OLD, "k");
+    await master.put(OLD, "other");
+    const wire = new Wire(master);
+    const options = kind === "mirror" ? { file: house.file() } : {};
+    const replica = await house.replica(wire, options);
+    await caughtUp(replica, master);
+    assertEquals(await replica.get("k"), OLD);
+    wire.feedCut = true;
+    wire.cutFeeds();
+    await eventually(async () => (await replica.health()).reason !== undefined);
+    await master.update("k", NEW);
+    assertEquals(await replica.get("k"), NEW, kind);
+    const { ready, reason } = await replica.health();
+    assertEquals([ready, reason], [true, "the feed is not at hand"], kind);
+
+    await master.update("k", NEWER);
+    wire.cut = true; // and now the calls don't pass either
+    const found = await replica.get("k");
+    assert(found === (kind === "mirror" ? OLD : NEW), `${kind}: ${found}`);
+    wire.cut = wire.feedCut = false;
+    await caughtUp(replica, master);
+    assertEquals(await replica.get("k"), NEWER, kind);
+  }
+});
+
+it("a read does not wait for a write, and a slow write does not lose the master", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const wire = new Wire(master);
+  const lost: string[] = [];
+  const events: Events = (_level, msg) => void lost.push(msg);
+  const replica = await house.replica(wire, { cache: 0, events });
+  await caughtUp(replica, master);
+  wire.writes.close();
+  const write = assertRejects(() => replica.update("k", NEW), StoreError, "in time");
+  for (let i = 0; i < 20; i++) {
+    assertEquals(await within(500, "a read", Promise.resolve(replica.get("k"))), OLD);
+  }
+  await within(4000, "the deadline of the write", write);
+  assertEquals(await within(500, "a read", Promise.resolve(replica.get("k"))), OLD);
+  assertEquals(lost, []);
+  wire.writes.open();
+  await replica.update("k", NEWER);
+  assertEquals(await replica.get("k"), NEWER);
+});
+
+it("one whose own master hangs is not taken for lost by those below", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const top = new Wire(master);
+  const middle = await house.replica(top);
+  await caughtUp(middle, master);
+  assertEquals(await middle.get("k"), OLD);
+  const told: string[] = [];
+  const leaf = await house.replica(new Wire(middle), {
+    events: (_level, msg) => void told.push(msg),
+  });
+  await caughtUp(leaf, master);
+  top.reads.close(); // the master hangs
+  const error = await assertRejects(async () => await leaf.get("unknown"), StoreError);
+  assertEquals(error.kind, "unavailable");
+  assertEquals(await within(500, "what the middle has", Promise.resolve(leaf.get("k"))), OLD);
+  assertEquals(told, []);
+});
+
+it("writes whose answers were lost are done once", async () => {
+  await using house = new House();
+  const master = await house.master();
+  const wire = new Wire(master);
+  const replica = await house.replica(wire);
+  await caughtUp(replica, master);
+  wire.answers.close();
+  const put = replica.put(OLD);
+  await eventually(() => master.count === 1);
+  wire.cut = true; // the answer will fail
+  wire.answers.open();
+  await new Promise((resolve) => setTimeout(resolve));
+  wire.cut = false;
+  assertEquals(await put, { key: "0", url: OLD });
+  assertEquals(master.count, 1);
+});
+
+it("a commit is durable, then visible, then published, then answered", async () => {
+  await using house = new House();
+  const master = await house.master();
+  const order: string[] = [];
+  const { journal, urls } = master;
+  const [append, show, publish] = [
+    journal.append.bind(journal),
+    urls.show.bind(urls),
+    journal.publish.bind(journal),
+  ];
+  journal.append = async (lines) => {
+    await append(lines);
+    order.push("durable");
+  };
+  urls.show = (ref) => {
+    show(ref);
+    order.push("visible");
+  };
+  journal.publish = () => {
+    publish();
+    order.push("published");
+  };
+  await master.put(OLD).then(() => order.push("answered"));
+  assertEquals(order, ["durable", "visible", "published", "answered"]);
+});
+
+it("a link that memory can't hold is refused before it is written", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const { urls } = master;
+  const add = urls.add.bind(urls);
+  urls.add = () => {
+    throw new RangeError("32 GiB of links are full");
+  };
+  const error = await assertRejects(() => master.put(OLD), StoreError, "cannot keep one more link");
+  assertEquals(error.kind, "full");
+  urls.add = add;
+  await master.put(NEW, "l");
+  const text = await Deno.readTextFile(master.journal.path);
+  assertEquals(text.split("\n").map((line) => line && JSON.parse(line).Key), ["k", "l", ""]);
+});

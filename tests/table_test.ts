@@ -1,0 +1,193 @@
+import { assert, assertEquals, assertLess, assertThrows } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { Table, type TableMemory, TableReader } from "../links/table.ts";
+import { within } from "./processes.ts";
+import { random } from "./random.ts";
+import type { Findings, Order } from "./testdata/reader.ts";
+
+/** The memory of a table as it is now, as another thread has it. */
+function memoryOf(table: Table): TableMemory {
+  return structuredClone(table.memory);
+}
+
+it("Table does what a Map does, with any text for keys and URLs", () => {
+  const { seed, pick } = random();
+  const odd = ["", "a", "__proto__", "é", "ÿ", "Ā", "你好", "\ud800", "a\0b", "x".repeat(255)];
+  odd.push("x".repeat(256), "é".repeat(300), "你".repeat(400));
+  const key = () => pick(4) ? `k${pick(3000)}` : odd[pick(odd.length)];
+  const urls = [
+    () => `https://example.com/${pick(1e9)}`,
+    () => "",
+    () => odd[pick(odd.length)],
+    () => "u".repeat(65_530 + pick(10)),
+  ];
+  const table = new Table({ segmentBits: 18 }); // so that there are many segments
+  const map = new Map<string, string>();
+  const hidden = new Set<string>();
+  let reader = new TableReader(memoryOf(table));
+  table.share(() => reader = new TableReader(memoryOf(table)));
+  for (let step = 0; step < 200_000; step++) {
+    const context = `seed ${seed}, step ${step}`;
+    const what = pick(20);
+    const k = key();
+    if (what < 6) {
+      const url = urls[pick(100) ? pick(3) : 3]();
+      table.set({ key: k, url });
+      map.set(k, url);
+      hidden.delete(k);
+    } else if (what === 6) {
+      table.drop(table.add({ key: k, url: "dropped" }));
+    } else if (what === 7) {
+      const hides = pick(2) === 0;
+      table.hide(k, hides);
+      if (!map.has(k)) continue;
+      if (hides) hidden.add(k);
+      else hidden.delete(k);
+    }
+    const shown = hidden.has(k) ? undefined : map.get(k);
+    assertEquals(table.get(k), shown, context);
+    assertEquals(table.peek(k), map.get(k), context);
+    assertEquals(table.has(k), map.has(k), context);
+    const read = reader.get(k);
+    // Other threads don't see new keys while the table grows.
+    assert(read === shown || read === undefined, context);
+  }
+  assertEquals(new Map(table), map, `seed ${seed}`);
+  assertEquals(table.size, map.size);
+  assertEquals(table.count, [...map].filter(([k, url]) => url !== "" && !hidden.has(k)).length);
+  const seen = [...map.keys()].filter((k) => reader.get(k) !== undefined);
+  assertEquals(seen.length, map.size - hidden.size, "a reader that is up to date sees all");
+});
+
+it("Table keeps thousands of keys apart that collide", () => {
+  // With these constants the hash is that of the characters in any order.
+  const table = new Table({ seed: 0, factor: 1 });
+  const keys: string[] = [];
+  for (let i = 0; i < 8192; i++) {
+    keys.push(i.toString(2).padStart(13, "0").replace(/./g, (bit) => bit === "0" ? "ab" : "ba"));
+  }
+  for (const [i, key] of keys.entries()) table.set({ key, url: `${i}` });
+  for (const [i, key] of keys.entries()) assertEquals(table.get(key), `${i}`);
+  assertEquals(table.get("ab".repeat(12) + "aa"), undefined);
+  assertEquals(table.size, keys.length);
+});
+
+it("Table's hash is another one in each process, and spreads keys evenly", () => {
+  const { seed, factor } = new Table().memory;
+  const { slots, ...memory } = new Table().memory;
+  assertEquals([memory.seed, memory.factor], [seed, factor]);
+  const table = new Table();
+  for (let i = 0; i < 100_000; i++) table.set({ key: i.toString(36), url: "u" });
+  const used = table.memory.slots;
+  const mask = used.length / 2 - 1;
+  let distance = 0;
+  for (let i = 0; i <= mask; i++) {
+    if (used[2 * i + 1] !== 0) distance += (i - (used[2 * i] & mask) + mask + 1) & mask;
+  }
+  // Linear probing, at a load of 0.38 to 0.75, needs 0.3 to 1.5 steps on average.
+  assertLess(distance / 100_000, 2);
+  assert(slots.length > 0);
+});
+
+it("Table refuses what it can't hold before anything has changed", () => {
+  const table = new Table({ segmentBits: 12 });
+  table.set({ key: "a", url: "before" });
+  assertThrows(() => table.add({ key: "a", url: "x".repeat(4096) }), RangeError, "too large");
+  assertEquals([table.get("a"), table.size, table.count], ["before", 1, 1]);
+  const largest = "x".repeat(4096 - 16 - 1);
+  table.set({ key: "a", url: largest });
+  assertEquals(table.get("a"), largest);
+});
+
+it("Table shows an entry only when it is told to, and counts what was superseded", () => {
+  const table = new Table();
+  const reader = new TableReader(memoryOf(table));
+  const ref = table.add({ key: "a", url: "https://example.com/" });
+  assertEquals([table.get("a"), reader.get("a"), table.size], [undefined, undefined, 0]);
+  table.show(ref);
+  assertEquals(table.superseded, 0);
+  table.set({ key: "a", url: "https://example.com/" });
+  assertEquals(table.superseded, 40);
+  const hidden = table.add({ key: "a", url: "hidden" });
+  table.show(hidden, true);
+  assertEquals([table.get("a"), table.peek("a"), table.count], [undefined, "hidden", 0]);
+  table.hide("a", false);
+  assertEquals([table.get("a"), table.count], ["hidden", 1]);
+});
+
+it("a reader of a table that may not be read gets nothing", () => {
+  const table = new Table();
+  table.set({ key: "a", url: "u" });
+  const reader = new TableReader(memoryOf(table));
+  assertEquals(reader.get("a"), "u");
+  table.readable = false;
+  assertEquals([reader.get("a"), table.get("a")], [undefined, "u"]);
+  for (let i = 0; i < 2000; i++) table.set({ key: `${i}`, url: "u" }); // it grows meanwhile
+  assertEquals(new TableReader(memoryOf(table)).get("a"), undefined);
+  table.readable = true;
+  assertEquals(reader.get("a"), undefined, "that memory is out of date");
+  assertEquals(new TableReader(memoryOf(table)).get("a"), "u");
+});
+
+it("what any thread reads was current between the start and the end of the read", async () => {
+  const { seed, pick } = random();
+  const KEYS = 20_000;
+  const CHANGES = 400_000;
+  const versions = new Int32Array(new SharedArrayBuffer(8 * KEYS));
+  const table = new Table({ segmentBits: 20 });
+  const workers: Worker[] = [];
+  const found: Promise<Findings>[] = [];
+  const tell = (worker: Worker, order: Order, ...transfer: MessagePort[]) =>
+    worker.postMessage(order, transfer);
+  /** Starts one more reader; resolves once it reads. */
+  const begin = async () => {
+    const worker = new Worker(import.meta.resolve("./testdata/reader.ts"), { type: "module" });
+    const { port1, port2: port } = new MessageChannel();
+    workers.push(worker);
+    const reading = Promise.withResolvers<void>();
+    const findings = Promise.withResolvers<Findings>();
+    found.push(findings.promise);
+    port1.onmessage = ({ data }) => {
+      if (data === "reading") return reading.resolve();
+      port1.close();
+      findings.resolve(data);
+    };
+    worker.onerror = (event) => reading.reject(new Error(event.message));
+    tell(worker, { kind: "begin", memory: table.memory, versions, keys: KEYS, port }, port);
+    await within(10_000, "a reader", reading.promise);
+  };
+  const turn = () => new Promise((resolve) => setTimeout(resolve));
+  table.share((memory) => {
+    for (const worker of workers) tell(worker, { kind: "memory", memory });
+  });
+  try {
+    await Promise.all([begin(), begin()]);
+    let starting: Promise<void> | undefined;
+    for (let change = 1; change <= CHANGES; change++) {
+      // At first there are few keys, so that the table grows under its readers again and again.
+      const n = pick(Math.max(1, Math.floor(KEYS * change / CHANGES)));
+      if (pick(10) === 0) {
+        table.hide(`key-${n}`, pick(2) === 0);
+      } else {
+        Atomics.store(versions, 2 * n + 1, change);
+        table.set({ key: `key-${n}`, url: `${n}/${change}/${"x".repeat(pick(40))}` });
+        Atomics.store(versions, 2 * n, change);
+      }
+      if (change === CHANGES / 2) starting = begin(); // one that starts in the midst of it
+      if (change % 2000 === 0) await turn();
+    }
+    await starting;
+    await turn();
+    for (const worker of workers) tell(worker, { kind: "end" });
+    const findings = await within(20_000, "the readers", Promise.all(found));
+    let reads = 0;
+    for (const { wrong, ...counts } of findings) {
+      assertEquals(wrong, [], `seed ${seed}`);
+      assert(counts.unanswered < counts.reads, `nothing was read: ${JSON.stringify(counts)}`);
+      reads += counts.reads;
+    }
+    console.log(`seed ${seed}: ${CHANGES} changes, ${reads} reads`);
+  } finally {
+    for (const worker of workers) worker.terminate();
+  }
+});
