@@ -28,7 +28,7 @@ export class BatchClient implements Client {
   }
 
   get down(): boolean {
-    return this.masters.state === "down";
+    return this.#reads.down;
   }
 
   call(method: string, params: (string | undefined)[], since = 0): Promise<Answer> {

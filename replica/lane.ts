@@ -8,12 +8,19 @@ import type { RPCError } from "../jsonrpc/server.ts";
 import type { Position } from "../journal/position.ts";
 import { errNotFound, StoreError } from "../links/errors.ts";
 import { type Answer, CODES, errDown } from "../rpc.ts";
-import { DEADLINE_MS, errDeadline, type Masters } from "./masters.ts";
-import { limit } from "./wait.ts";
+import {
+  DEADLINE_MS,
+  errDeadline,
+  type Masters,
+  MAX_BACKOFF_MS,
+  MIN_BACKOFF_MS,
+} from "./masters.ts";
+import { limit, pause } from "./wait.ts";
 
 const MAX_SENT = 2_000; // calls that are sent at once
 const MAX_SENT_CHARS = 256 << 10; // of four bytes at most, so that the server's 1 MiB holds them
 const MAX_QUEUE = 20_000; // calls that wait to be sent
+const MAX_FAILURES = 5; // in a row, until reads are refused for a while
 
 const errBusy = new StoreError("unavailable", "too many calls are waiting for the master");
 const errNoAnswer = new StoreError("unavailable", "master gave no answer");
@@ -35,11 +42,19 @@ interface Call {
 export class Lane {
   #queue: Call[] = []; // in the order of the deadlines
   #sending = false;
+  #failures = 0; // in a row, of a master that is alive
+  #retry = 0; // when to try again after them
   #expiry?: ReturnType<typeof setTimeout>;
 
   /** @param patient whether calls wait for a lost master until their deadline: it may have done the work */
   constructor(private readonly masters: Masters, private readonly patient: boolean) {
     masters.watch(() => this.#changed());
+  }
+
+  /** Whether calls are refused at once. */
+  get down(): boolean {
+    if (this.masters.state === "down") return true;
+    return !this.patient && this.#failures >= MAX_FAILURES && performance.now() < this.#retry;
   }
 
   /**
@@ -48,13 +63,13 @@ export class Lane {
    * @throws {StoreError} unavailable: after 2 s, or at once when no master is known to answer
    */
   call(method: string, params: (string | undefined)[], since: number): Promise<Answer> {
-    if (this.masters.state === "down") return Promise.reject(errDown);
+    if (this.down) return Promise.reject(errDown);
     if (this.#queue.length >= MAX_QUEUE) return Promise.reject(errBusy);
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const deadline = performance.now() + DEADLINE_MS;
     this.#queue.push({ text: toCall(method, params), since, deadline, resolve, reject });
-    if (this.masters.state === "looking") this.#dropLate();
-    else if (!this.#sending) this.#send();
+    this.#expiry ??= setTimeout(() => this.#expire(), DEADLINE_MS);
+    if (!this.#sending) this.#send();
     return promise;
   }
 
@@ -62,34 +77,41 @@ export class Lane {
     this.#sending = true;
     await undefined; // calls made in the same turn travel together
     while (this.#queue.length > 0 && this.masters.state === "up") {
+      const { session } = this.masters;
       const calls = this.#take();
-      if (calls.length > 0) await this.#request(calls);
+      if (calls.length === 0 || await this.#request(calls)) continue;
+      // The master may be alive: then this was a bad moment, or something that can't succeed.
+      if (!await this.masters.probe(session)) continue;
+      const wait = ++this.#failures === 1 ? 0 : MIN_BACKOFF_MS * 2 ** (this.#failures - 2);
+      this.#retry = performance.now() + Math.min(wait, MAX_BACKOFF_MS);
+      if (this.down) refuse(this.#queue.splice(0), errDown);
+      else await pause(this.#retry - performance.now(), session);
     }
     this.#sending = false;
   }
 
-  async #request(calls: Call[]): Promise<void> {
-    const { masters } = this;
-    const { session, transport } = masters;
+  /** Sends calls; false if they are to be sent again. */
+  async #request(calls: Call[]): Promise<boolean> {
+    const { session, transport } = this.masters;
     const text = toBatch(calls.map(({ text }) => text));
     const since = Math.max(...calls.map(({ since }) => since));
     const left = calls[0].deadline - performance.now();
     // A master that is slow is no master that is lost.
-    const doubt = setTimeout(() => masters.probe(session), DEADLINE_MS / 2);
+    const doubt = setTimeout(() => this.masters.probe(session), DEADLINE_MS / 2);
     try {
-      const reply = await limit(
-        left,
-        errDeadline,
-        session,
-        (signal) => transport.call(text, since, signal),
-      );
+      const send = (signal: AbortSignal) => transport.call(text, since, signal);
+      const reply = await limit(left, errDeadline, session, send);
       settle(calls, fromBatch(reply.text, calls.length), reply.position);
-      masters.worked();
+      this.#failures = 0;
+      return true;
     } catch (error) {
-      if (error === errDeadline) return refuse(calls, errDeadline);
+      if (error === errDeadline) {
+        refuse(calls, errDeadline);
+        return true;
+      }
       this.#queue.unshift(...calls);
-      masters.leave(session, error, false);
-      this.#changed(); // which may have been so while these were on their way
+      this.#changed(); // the state may be another since these were sent
+      return false;
     } finally {
       clearTimeout(doubt);
     }
@@ -97,7 +119,7 @@ export class Lane {
 
   /** Takes from the queue what the next request can hold. */
   #take(): Call[] {
-    this.#dropLate();
+    this.#expire();
     let chars = 0;
     let count = 0;
     while (count < this.#queue.length && count < MAX_SENT && chars < MAX_SENT_CHARS) {
@@ -106,21 +128,24 @@ export class Lane {
     return this.#queue.splice(0, count);
   }
 
-  /** Refuses those who waited too long, now and as long as the master is lost. */
-  #dropLate(): void {
+  /** Refuses those who waited too long. */
+  #expire(): void {
     clearTimeout(this.#expiry);
+    this.#expiry = undefined;
     const now = performance.now();
     const first = this.#queue.findIndex(({ deadline }) => deadline > now);
     refuse(this.#queue.splice(0, first === -1 ? this.#queue.length : first), errDeadline);
-    if (this.masters.state === "up" || this.#queue.length === 0) return;
-    this.#expiry = setTimeout(() => this.#dropLate(), Math.ceil(this.#queue[0].deadline - now));
+    if (this.#queue.length === 0) return;
+    this.#expiry = setTimeout(() => this.#expire(), Math.ceil(this.#queue[0].deadline - now));
   }
 
   /** Does what the state of the masters asks for. */
   #changed(): void {
     const { state, hangs } = this.masters;
-    if (state === "down" && (hangs || !this.patient)) refuse(this.#queue.splice(0), errDown);
-    this.#dropLate();
+    if (state === "down" && (hangs || !this.patient)) {
+      refuse(this.#queue.splice(0), errDown);
+      this.#expire();
+    }
     if (state === "up" && !this.#sending) this.#send();
   }
 }

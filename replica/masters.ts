@@ -40,8 +40,6 @@ export class Masters {
   #session = new AbortController(); // ends when the master is left
   #closed = new AbortController();
   #up = Promise.withResolvers<void>();
-  #backoff = 0; // grows while all fails, also where signs of life alternate with failures
-  #since = 0; // when the master last began to answer
   readonly #listeners: (() => void)[] = [];
 
   constructor(
@@ -78,36 +76,19 @@ export class Masters {
     return this.#up.promise;
   }
 
-  /** Asks the master of `session` for a sign of life, and says whether it gave one; if not, it is left. */
-  async probe(session = this.session): Promise<boolean> {
+  /**
+   * Asks the master of `session` for a sign of life, and says whether it gave one. If not, it is left,
+   * and one that answers is looked for.
+   */
+  async probe(session: AbortSignal): Promise<boolean> {
     if (session.aborted) return false;
     try {
-      await this.ask(this.transport);
-      return true;
+      await this.ask();
+      return !session.aborted;
     } catch (error) {
-      this.leave(session, error, error === errDeadline);
+      if (!session.aborted) this.#leave(error);
       return false;
     }
-  }
-
-  /**
-   * Leaves the master of `session`, unless it was left already.
-   *
-   * @param hangs whether it didn't answer at all; else the connection was lost
-   */
-  leave(session: AbortSignal, error: unknown, hangs: boolean): void {
-    if (session !== this.session || session.aborted) return;
-    this.#up = Promise.withResolvers();
-    this.#session.abort(errDown);
-    if (performance.now() - this.#since > MAX_BACKOFF_MS) this.#backoff = 0;
-    this.hangs = hangs;
-    this.#change("looking");
-    this.#look(error);
-  }
-
-  /** Notes that the master did what it was asked for. */
-  worked(): void {
-    this.#backoff = 0;
   }
 
   /** Leaves the master for good. */
@@ -119,10 +100,19 @@ export class Masters {
     this.#change("down");
   }
 
+  #leave(error: unknown): void {
+    this.#up = Promise.withResolvers();
+    this.#session.abort(errDown);
+    this.hangs = error === errDeadline;
+    this.#change("looking");
+    this.#look(error);
+  }
+
   /** Asks one address after the other for a sign of life, round by round, more and more slowly. */
   async #look(reason: unknown): Promise<void> {
     const count = this.transports.length;
     let failed = this.#at;
+    let backoff = 0;
     const reported = new Set<string>();
     const report = () => {
       const { address } = this.transports[failed];
@@ -131,18 +121,15 @@ export class Masters {
       reported.add(text); // each says once why it is of no use
       this.report(false, address, reason);
     };
-    // A lost connection need not be a lost master: it is asked first, unless it was that that hung.
+    // One that was cut off may answer the next time; one that hangs won't.
     for (let tries = this.hangs ? 1 : 0;; tries++) {
-      // One more cut needn't mean much; a sign of life from where all else fails doesn't either.
-      const inVain = tries >= (this.hangs ? count : 2 * count) ||
-        this.#backoff > 4 * MIN_BACKOFF_MS;
-      if (inVain && this.state === "looking") {
+      if (tries >= count && this.state === "looking") {
         this.#change("down");
         report();
       }
       if (tries % count === 0) {
-        await pause(this.#backoff * (1 + Math.random()) / 2, this.#closed.signal);
-        this.#backoff = Math.min(Math.max(2 * this.#backoff, MIN_BACKOFF_MS), MAX_BACKOFF_MS);
+        await pause(backoff * (1 + Math.random()) / 2, this.#closed.signal);
+        backoff = Math.min(Math.max(2 * backoff, MIN_BACKOFF_MS), MAX_BACKOFF_MS);
       }
       if (this.closed) return;
       const at = (this.#at + tries) % count;
@@ -161,10 +148,9 @@ export class Masters {
         this.hangs ||= error === errDeadline;
       }
     }
-    this.#since = performance.now();
     this.#session = new AbortController();
-    this.#up.resolve();
     this.hangs = false;
+    this.#up.resolve();
     this.#change("up");
   }
 

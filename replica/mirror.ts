@@ -112,13 +112,13 @@ export class Mirror implements Copy, Followed {
     if (this.#store) {
       const { journal } = this.#store;
       const stream = await line.open(journal.size, await journal.check(journal.size));
-      if (stream.offset === journal.size) return await this.#takeIn(this.#store, line, stream);
+      this.#foreign = stream.offset !== journal.size;
+      if (!this.#foreign) return await this.#takeIn(this.#store, line, stream);
       await stream.body.cancel();
       this.#events("warn", "the master's journal is another one: copying it anew", {
         file: this.file,
         old: `${this.file}.old`,
       });
-      this.#foreign = true;
       this.#ahead.clear();
       this.onchange();
     }

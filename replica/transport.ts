@@ -53,9 +53,16 @@ export class HTTPTransport implements Transport {
     if (response.status !== 200 || response.body === null) {
       throw new Error(`${response.status} ${(await response.text()).slice(0, 200)}`);
     }
+    const [at, size] = ["goto-log-offset", "goto-log-size"].map((name) =>
+      Number(/^\d{1,15}$/.exec(response.headers.get(name) ?? "")?.[0])
+    );
+    if (Number.isNaN(at + size)) {
+      await response.body.cancel();
+      throw new Error("what answers is no feed");
+    }
     return {
-      offset: Number(response.headers.get("goto-log-offset")),
-      size: Number(response.headers.get("goto-log-size")),
+      offset: at,
+      size,
       check: response.headers.get("goto-log-check") ?? undefined,
       // The pipe keeps the signal: that of a fetch may go with the garbage once the head is there.
       body: response.body.pipeThrough(new TransformStream(), { signal }),
