@@ -14,14 +14,17 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { pause } from "../replica/wait.ts";
 import { type Fault, LaneProxy } from "../tests/lanes.ts";
 import { eventually, type Goto, start } from "../tests/processes.ts";
 import { random } from "../tests/random.ts";
 import { following } from "../tests/replicas.ts";
 
 const KEYS = 24;
-const READERS = 3; // at each server
+const READERS = 2; // at each server
+const WRITERS = 12; // each with keys of its own, so that the order of a key's versions is known
 const ROUND_MS = 700;
+const never = new AbortController().signal;
 
 /** What was done, and what went wrong. */
 export interface Report {
@@ -88,8 +91,7 @@ export async function torture(
     const busy = servers.flatMap((_, server) => [
       ...Array.from({ length: READERS }, () => readers(server, end)),
     ]);
-    // Each key has one writer at a time, who goes from server to server.
-    for (let writer = 0; writer < 4; writer++) busy.push(writers(writer, end));
+    for (let writer = 0; writer < WRITERS; writer++) busy.push(writers(writer, end));
     await Promise.all(busy);
     for (const proxy of proxies) proxy.heal();
     tell(`round ${round}: ${faults || "no fault"}; ${report.reads} reads, ${report.writes} writes`);
@@ -116,12 +118,15 @@ export async function torture(
   }
 
   async function readers(server: number, end: number): Promise<void> {
-    while (performance.now() < end) await read(server, pick(KEYS));
+    while (performance.now() < end) {
+      await read(server, pick(KEYS));
+      await pause(pick(3), never); // so that writers get their turn
+    }
   }
 
   async function writers(writer: number, end: number): Promise<void> {
     while (performance.now() < end) {
-      const key = 4 * pick(KEYS / 4) + writer;
+      const key = WRITERS * pick(KEYS / WRITERS) + writer;
       const server = pick(servers.length);
       await write(server, key, "PUT");
       await read(server, key);
