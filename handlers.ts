@@ -57,8 +57,13 @@ ${result}<form method="POST" action="/add">
  * Makes the server's handler.
  *
  * @example
- * ```ts ignore
- * Deno.serve(handler({ store, base: "http://localhost:8080" }));
+ * ```ts
+ * import { Journal } from "./journal/journal.ts";
+ * import { URLStore } from "./store.ts";
+ *
+ * const store = new URLStore(await Journal.open("links.jsonl"));
+ * const handle = handler({ store, base: "http://localhost:8080" });
+ * await handle(new Request("http://localhost:8080/docs")); // 404, key not found
  * ```
  */
 export function handler({ store, base, rpc, onError }: HandlerOptions): Handler {

@@ -37,9 +37,13 @@ export type Call = (text: string, since?: number) => Reply | Promise<Reply>;
  *
  * @param onError told of errors that are nobody's mistake but ours
  * @example
- * ```ts ignore
- * serveRPC(store)('{"jsonrpc":"2.0","method":"Store.Get","params":["0"],"id":1}');
- * // { text: '{"jsonrpc":"2.0","id":1,"result":"https://example.com/"}', position: { from: 41, to: 41 } }
+ * ```ts
+ * import { Journal } from "./journal/journal.ts";
+ * import { URLStore } from "./store.ts";
+ *
+ * const call = serveRPC(new URLStore(await Journal.open("served.jsonl")));
+ * call('{"jsonrpc":"2.0","method":"Store.Get","params":["0"],"id":1}');
+ * // { text: '{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"key not found"}}', position: … }
  * ```
  */
 export function serveRPC(store: Backend, onError: (error: unknown) => void = () => {}): Call {

@@ -94,11 +94,14 @@ export interface URLStoreOptions {
  * one happens here between two awaits.
  *
  * @example
- * ```ts ignore
+ * ```ts
+ * import { Journal } from "./journal/journal.ts";
+ *
  * const store = new URLStore(await Journal.open("store.jsonl"));
  * await store.load();
  * const { key } = await store.put("https://example.com/"); // "0", and it is on disk
  * store.get(key); // "https://example.com/"
+ * await store.close();
  * ```
  */
 export class URLStore implements Backend {

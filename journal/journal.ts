@@ -29,8 +29,8 @@ export interface JournalOptions {
  * An open journal, locked for this process until it is closed.
  *
  * @example
- * ```ts ignore
- * const journal = await Journal.open("store.jsonl");
+ * ```ts
+ * const journal = await Journal.open("journal.jsonl");
  * await journal.load(({ key, url }) => console.log(key, url));
  * await journal.append('{"Key":"0","URL":"https://example.com/"}\n'); // now it is on disk
  * journal.publish(); // now followers have it
