@@ -7,6 +7,7 @@ import type { Position } from "./journal/position.ts";
 import { type Args, type Method, type Param, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
 import { errNotFound, type Refusal, StoreError } from "./links/errors.ts";
+import { type Flight, Flights } from "./links/flights.ts";
 import { checkKey, checkURL, type Link, randomKey } from "./links/link.ts";
 import { Missing } from "./links/missing.ts";
 import type { Backend, Health, Store } from "./store.ts";
@@ -93,13 +94,6 @@ export interface Client {
   call(method: string, params: (string | undefined)[], since?: number): Promise<Answer>;
 }
 
-/** A question under way: how new its answer will be, and whether a change came meanwhile. */
-interface Flight {
-  since: number;
-  overtaken: boolean;
-  answer: Promise<string>;
-}
-
 /** No master answers. */
 export const errDown = new StoreError("unavailable", "master out of reach");
 
@@ -111,8 +105,8 @@ export const errDown = new StoreError("unavailable", "master out of reach");
  * of a key, the master is asked for it.
  */
 export class ProxyStore implements Store {
-  #flights = new Map<string, Flight>();
-  #missing = new Missing();
+  readonly #flights = new Flights();
+  readonly #missing = new Missing();
   readonly #name = randomKey();
   #writes = 0;
 
@@ -158,16 +152,11 @@ export class ProxyStore implements Store {
   #ask(key: string, since: number): string | Promise<string> {
     if (key.length > MAX_KEY) throw errNotFound;
     since = Math.max(since, this.urls.toldOf(key));
-    const other = this.#flights.get(key);
-    if (other !== undefined && other.since >= since) return other.answer;
+    const answer = this.#flights.join(key, since);
+    if (answer !== undefined) return answer;
     if (this.client.down) return this.#makeDo(key, errDown);
     if (since <= this.urls.position && this.#missing.has(key)) throw errNotFound;
-    const flight: Flight = { since, overtaken: false, answer: Promise.resolve("") };
-    flight.answer = this.#fetch(key, flight).finally(() => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
-    });
-    this.#flights.set(key, flight);
-    return flight.answer;
+    return this.#flights.start(key, since, (flight) => this.#fetch(key, flight));
   }
 
   async #fetch(key: string, flight: Flight): Promise<string> {
@@ -220,18 +209,11 @@ export class ProxyStore implements Store {
     return `${this.#name}-${(this.#writes++).toString(36)}`;
   }
 
-  /** Lets nobody wait any more for an answer that may be older than what has just come. */
+  /** What was asked for before a change may be older than it. */
   #forget(key?: string): void {
-    if (key === undefined) {
-      for (const flight of this.#flights.values()) flight.overtaken = true;
-      this.#flights.clear();
-      this.#missing.clear();
-      return;
-    }
-    const flight = this.#flights.get(key);
-    if (flight !== undefined) flight.overtaken = true;
-    this.#flights.delete(key);
-    this.#missing.delete(key);
+    this.#flights.overtake(key);
+    if (key === undefined) this.#missing.clear();
+    else this.#missing.delete(key);
   }
 }
 

@@ -6,12 +6,13 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { AddForm, handler, type HandlerOptions, starting } from "../handlers.ts";
+import { handler, type HandlerOptions, starting } from "../handlers.ts";
 import { toLocation } from "../http/location.ts";
 import { Journal } from "../journal/journal.ts";
 import { formatLine } from "../journal/lines.ts";
 import { serveRPC } from "../rpc.ts";
 import { URLStore } from "../store.ts";
+import { AddForm } from "../web/form.ts";
 import { tempDir, within } from "./processes.ts";
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import assert from "node:assert/strict"; // scripts use this too, where JSR is out of reach
 import { eventually, follow, type Goto } from "./processes.ts";
 
 /** Changes a link through the API; without `url`, deletes it. Gives the status. */
@@ -29,21 +29,21 @@ export async function where(base: string, key: string): Promise<string | undefin
 /** Waits until `key` leads to `url` at each of `nodes`. */
 export async function agree(nodes: Goto[], key: string, url: string | undefined, ms = 5000) {
   await Promise.all(
-    nodes.map((node) => eventually(async () => assertEquals(await where(node.url, key), url), ms)),
+    nodes.map((node) => eventually(async () => assert.equal(await where(node.url, key), url), ms)),
   );
 }
 
 /** Asks `replica` for a link until it keeps it, which it does once it follows the log. */
 export async function keep(replica: Goto, key: string) {
   await eventually(async () => {
-    assertEquals((await follow(replica.url, key)).status, 302);
+    assert.equal((await follow(replica.url, key)).status, 302);
     return (await ready(replica.url)).links > 0;
   });
 }
 
 /** Waits until `replica` follows the feed, and knows of nothing that is amiss. */
 export async function following(replica: Goto) {
-  await eventually(async () => assertEquals((await ready(replica.url)).reason, undefined));
+  await eventually(async () => assert.equal((await ready(replica.url)).reason, undefined));
 }
 
 /** What `/readyz` says. */
