@@ -39,7 +39,7 @@ const FLAGS = {
     "how events are written to stderr: text or json",
     oneOf("text", "json"),
   ),
-  access: flag("false", undefined, "also log every request", parseBoolean),
+  access: flag("false", undefined, "tell of every request, too", parseBoolean),
   compact: flag("false", undefined, "drop superseded lines from -file, and exit", parseBoolean),
   repair: flag("false", undefined, "move bad lines of -file to FILE.bad", parseBoolean),
   healthcheck: flag(

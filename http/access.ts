@@ -1,5 +1,5 @@
 /**
- * The log of requests.
+ * Telling of requests.
  *
  * @module
  */

@@ -12,7 +12,7 @@ function concat(chunks: Uint8Array[]): Uint8Array {
   return Uint8Array.from(chunks.flatMap((chunk) => [...chunk]));
 }
 
-it("openFeed() starts over where the log doesn't reach, or a fingerprint differs", async () => {
+it("openFeed() starts over where the journal doesn't reach, or a fingerprint differs", async () => {
   const window = new Window(0);
   window.append(encoder.encode("one\ntwo\n"));
   const cases: [offset?: number, check?: string, at?: number][] = [
@@ -64,7 +64,7 @@ it("wholeLines() takes the time that a long line needs, not its square", async (
 });
 
 for (const most of [5000, 400_000, 1_500_000, 5_000_000]) {
-  it(`Window shows the end of a log that came in blocks of up to ${most} bytes`, async () => {
+  it(`Window shows the end of a feed that came in blocks of up to ${most} bytes`, async () => {
     const { seed, pick } = random();
     const start = pick(2) * 12_345; // of the window
     const log = new Uint8Array(start + 10_000_000);

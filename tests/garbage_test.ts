@@ -37,6 +37,6 @@ it("a feed that is followed ends with its signal", { ignore: !gc }, async () => 
     closed.abort(new Error("closed"));
     await assertRejects(() => within(5000, "the end of the feed", end), Error, "closed");
   } finally {
-    await serving.close().catch(() => {}); // so that the server ends where the log did not
+    await serving.close().catch(() => {}); // so that the server ends where the feed did not
   }
 });

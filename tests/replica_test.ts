@@ -122,7 +122,7 @@ it("a replica asks once for what many ask for, and for what is unknown once a se
     return "https://example.com/";
   });
   await using replica = await start(`-master=${master.url}`);
-  // Until it follows the log, it keeps nothing.
+  // Until it follows the feed, it keeps nothing.
   await eventually(async () => {
     await follow(replica.url, "unknown");
     const before = master.gets;
@@ -202,7 +202,7 @@ it("cut connections cost no answer, make no second link and leave nothing stale"
       const made = await add(replica.url, url);
       added.push(url);
       assertEquals(await where(replica.url, made), url, `seed ${seed}`);
-      // In the middle of a batch, of its answer, or of the log.
+      // In the middle of a batch, of its answer, or of the feed.
       if (added.length % 10 === 0) pick(3) === 0 ? link.cut() : link.cutAfter(1 + pick(1000));
     }
   });

@@ -33,7 +33,7 @@ export async function agree(nodes: Goto[], key: string, url: string | undefined,
   );
 }
 
-/** Asks `replica` for a link until it keeps it, which it does once it follows the log. */
+/** Asks `replica` for a link until it keeps it, which it does once it follows the feed. */
 export async function keep(replica: Goto, key: string) {
   await eventually(async () => {
     assert.equal((await follow(replica.url, key)).status, 302);

@@ -182,7 +182,7 @@ it("-threads=2: every thread gives the same answers and keeps the same limits", 
   }
 });
 
-it("-threads=2: replicas can follow the log through any thread", async () => {
+it("-threads=2: replicas can follow the feed through any thread", async () => {
   await using master = await start("-threads=2", "-rpc");
   await add(master.url, "https://example.com/0", "first");
   const line = (key: string, n: number) => `{"Key":"${key}","URL":"https://example.com/${n}"`;
@@ -197,7 +197,7 @@ it("-threads=2: replicas can follow the log through any thread", async () => {
   for (const { client, reader } of logs) {
     let text = "";
     while (!text.includes(line("second", 1))) {
-      const { value, done } = await within(10_000, "a log", reader.read());
+      const { value, done } = await within(10_000, "a feed", reader.read());
       assert(!done, `it ended after ${text}`);
       text += value;
     }

@@ -3,7 +3,7 @@ import { it } from "@std/testing/bdd";
 import { add, eventually, follow, start } from "./processes.ts";
 import { agree, ready } from "./replicas.ts";
 
-it("without the right token, RPC and the log are refused", async () => {
+it("without the right token, RPC and the feed are refused", async () => {
   await using master = await start("-rpc", "-rpc-token=secret");
   const key = await add(master.url, "https://example.com/");
   const call = { jsonrpc: "2.0", id: 1, method: "Store.Get", params: [key] };
@@ -18,7 +18,7 @@ it("without the right token, RPC and the log are refused", async () => {
   for (const [authorization, status] of Object.entries({ ...tokens, "Bearer secret": 200 })) {
     const headers = authorization === "" ? new Headers() : new Headers({ authorization });
     const log = await fetch(`${master.url}/rpc/log`, { headers });
-    assertEquals(log.status, status, `the log, ${authorization}`);
+    assertEquals(log.status, status, `the feed, ${authorization}`);
     await log.body?.cancel();
     for (const [name, value] of Object.entries(json)) headers.set(name, value);
     const init = { method: "POST", headers, body: JSON.stringify(call) };
