@@ -5,6 +5,7 @@
  */
 import { healthcheck, print, runCompact } from "./cli/commands.ts";
 import { writeEvents } from "./cli/events.ts";
+import { runImport } from "./cli/import.ts";
 import { type Flags, help, parseFlags, UsageError } from "./cli/flags.ts";
 import { showProgress } from "./cli/progress.ts";
 import { untilSignal } from "./cli/signals.ts";
@@ -48,6 +49,15 @@ async function main(): Promise<number> {
   // A limit on the size of files shall be an error of the write, not the end of the program.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
   if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
+  const open = flags.master.length > 0 ? openReplica : openMaster;
+  if (flags.import) {
+    const store = await open(flags, baseOf(flags), events);
+    try {
+      return await runImport(flags.import, store, events);
+    } finally {
+      await store.close();
+    }
+  }
   const signal = untilSignal();
 
   const threads = flags.threads || navigator.hardwareConcurrency;
@@ -60,11 +70,8 @@ async function main(): Promise<number> {
   let answer: Handler = starting;
   const server = listen(flags.http, shared, (req) => answer(req));
   const { port } = server;
-  const base = flags.host || `http://localhost:${port}`;
-
-  const opening = flags.master.length > 0
-    ? openReplica(flags, base, events)
-    : openMaster(flags, base, events);
+  const base = baseOf(flags, port);
+  const opening = open(flags, base, events);
   const backend = await Promise.race([opening, signal.then(() => undefined)]);
   if (backend === undefined) return 0; // a signal, before anybody could be promised anything
   const call = serveRPC(backend, (error) => {
@@ -140,6 +147,11 @@ async function load(store: Backend): Promise<Backend> {
     await store.close();
     throw error;
   }
+}
+
+/** What short links start with. */
+function baseOf({ host, http }: Flags, port = http.port): string {
+  return host || `http://localhost:${port}`;
 }
 
 /** Where short links live: their host, and a path if they have one. */

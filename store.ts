@@ -53,6 +53,8 @@ export interface Backend extends Store {
   readonly position: Position;
   /** Reads what there is on disk. Throws {@linkcode JournalError} where it can't be used. */
   load(): Promise<void>;
+  /** Adds a link that some store has had before: it may be odd, as old ones are. */
+  restore(link: Link): Promise<Link>;
   /** Opens the feed of changes; see {@linkcode openFeed}. */
   feed(offset?: number, check?: string): Promise<FeedStream>;
   /** Lets other threads read the links: `take` gets the memory, now and whenever it is another. */
@@ -145,6 +147,10 @@ export class URLStore implements Backend {
 
   async delete(key: string, id?: string): Promise<void> {
     await this.#answers.once(id, () => this.#save({ key, url: "", id, isNew: false }));
+  }
+
+  restore({ key, url }: Link): Promise<Link> {
+    return this.#save({ key, url, isNew: true });
   }
 
   /** Queues a change for {@linkcode saveLoop}; resolves once it is durable and visible. */

@@ -42,6 +42,7 @@ const FLAGS = {
   access: flag("false", undefined, "tell of every request, too", parseBoolean),
   compact: flag("false", undefined, "drop superseded lines from -file, and exit", parseBoolean),
   repair: flag("false", undefined, "move bad lines of -file to FILE.bad", parseBoolean),
+  import: flag("", "FILE", "take over the links in FILE (-: standard input), and exit", String),
   healthcheck: flag(
     "false",
     undefined,

@@ -8,6 +8,7 @@ import type { FeedStream } from "../journal/feed.ts";
 import type { JournalOptions } from "../journal/journal.ts";
 import type { Position } from "../journal/position.ts";
 import type { Copy } from "../links/copy.ts";
+import type { Link } from "../links/link.ts";
 import type { TableMemory } from "../links/table.ts";
 import { errDown, ProxyStore } from "../rpc.ts";
 import type { Backend, Health } from "../store.ts";
@@ -128,6 +129,11 @@ export class Replica extends ProxyStore implements Backend {
   async load(): Promise<void> {
     await this.#copy.load();
     this.#follower = new Follower(this.#masters, this.#copy, this.#events);
+  }
+
+  /** The master decides what it takes. */
+  restore({ key, url }: Link): Promise<Link> {
+    return this.put(url, key);
   }
 
   feed(offset?: number, check?: string): Promise<FeedStream> {

@@ -24,6 +24,7 @@ it("parseFlags() has the defaults that the help names", () => {
     access: false,
     compact: false,
     repair: false,
+    import: "",
     healthcheck: false,
     version: false,
     help: false,
