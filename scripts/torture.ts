@@ -18,7 +18,6 @@ import { pause } from "../replica/wait.ts";
 import { type Fault, LaneProxy } from "../tests/lanes.ts";
 import { eventually, type Goto, start } from "../tests/processes.ts";
 import { random } from "../tests/random.ts";
-import { following } from "../tests/replicas.ts";
 
 const KEYS = 24;
 const READERS = 2; // at each server
@@ -49,6 +48,15 @@ interface Told {
   kind: "read" | "write";
   /** Whether reads could fail meanwhile. */
   excused: boolean;
+}
+
+/** Waits until `server` follows the feed, and knows of nothing that is amiss. */
+async function following({ url }: Goto): Promise<void> {
+  await eventually(async () => {
+    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(10_000) });
+    const { reason } = await response.json();
+    if (reason !== undefined) throw new Error(reason);
+  });
 }
 
 /** Runs so many rounds, with faults and choices that come from `seed`. */
