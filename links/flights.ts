@@ -4,7 +4,7 @@
  * @module
  */
 
-/** One question: how new its answer will be, and whether a change came meanwhile. */
+/** One question: how new its answer will be, and whether that may be too old to be kept. */
 export interface Flight {
   readonly since: number;
   overtaken: boolean;
@@ -32,6 +32,7 @@ export class Flights {
 
   /** Asks; `ask` looks at its flight once it has the answer. */
   start(key: string, since: number, ask: (flight: Flight) => Promise<string>): Promise<string> {
+    this.overtake(key); // a change that comes from now on marks the new flight alone
     const flight = { since, overtaken: false, answer: Promise.resolve("") };
     flight.answer = ask(flight).finally(() => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
@@ -40,7 +41,7 @@ export class Flights {
     return flight.answer;
   }
 
-  /** Lets nobody join any more in an answer that may be older than a change of `key`, or of any. */
+  /** Lets nobody join any more in what was asked for before a change of `key`, or of any. */
   overtake(key?: string): void {
     for (const each of key === undefined ? [...this.#flights.keys()] : [key]) {
       const flight = this.#flights.get(each);

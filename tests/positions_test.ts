@@ -5,9 +5,11 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import type { Events } from "../journal/events.ts";
+import { Journal } from "../journal/journal.ts";
 import { StoreError } from "../links/errors.ts";
-import { eventually, within } from "./processes.ts";
-import { caughtUp, House, Wire } from "./wire.ts";
+import { type Backend, URLStore } from "../store.ts";
+import { eventually, tempDir, within } from "./processes.ts";
+import { caughtUp, Gate, House, Wire } from "./wire.ts";
 
 const OLD = "https://example.com/old";
 const NEW = "https://example.com/new";
@@ -49,6 +51,27 @@ it("a deletion that overtakes the answer to a question is not forgotten", async 
   wire.answers.open();
   assertEquals(await early, OLD);
   await assertRejects(async () => await replica.get("k"), StoreError, "key not found");
+});
+
+it("an answer that a newer question didn't wait for is not kept once the feed has come further", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const wire = new Wire(master);
+  const replica = await house.replica(wire);
+  await caughtUp(replica, master);
+  wire.feeds.close();
+  wire.answers.close();
+  const early = replica.get("k");
+  await eventually(() => wire.count("Store.Get") === 1);
+  await master.update("k", NEW);
+  const late = replica.get("k", master.position.from); // of one who knows of the change
+  wire.feeds.open();
+  await eventually(() => replica.position.from === master.position.from);
+  wire.answers.open();
+  assertEquals(await early, OLD);
+  assertEquals(await late, NEW);
+  assertEquals(await replica.get("k"), NEW);
 });
 
 it("an unknown key that comes to be while it is asked for is not taken for unknown", async () => {
@@ -109,6 +132,35 @@ it("a mirror shows its own writes, however late the feed is", async () => {
   await caughtUp(mirror, master);
   const before = wire.count("Store.Get");
   assertEquals(mirror.get(key), NEWER, "from its own copy");
+  assertEquals(wire.count("Store.Get"), before);
+});
+
+it("a mirror that is being copied anew goes on showing what it told", async () => {
+  await using house = new House();
+  const first = await house.master();
+  await first.put(OLD, "k");
+  const other = await house.master();
+  await other.put(OLD, "l");
+  await other.put(OLD, "k");
+  const wire = new Wire(first);
+  const mirror = await house.replica(wire, {
+    file: house.file(),
+    // It asks for the other journal from its beginning, but that doesn't come.
+    events: (_level, msg) => /copying it anew/.test(msg) && wire.feeds.close(),
+  });
+  await caughtUp(mirror, first);
+  wire.target = other;
+  wire.cutFeeds();
+  await eventually(() => mirror.position.from === 0);
+  await within(500, "an answer", mirror.update("k", NEW));
+  assertEquals(await mirror.get("k"), NEW);
+  assertEquals(await mirror.get("l"), OLD);
+  await within(500, "an answer", mirror.delete("l"));
+  await assertRejects(async () => await mirror.get("l"), StoreError, "key not found");
+  wire.feeds.open();
+  await caughtUp(mirror, other);
+  const before = wire.count("Store.Get");
+  assertEquals(mirror.get("k"), NEW, "from its own copy");
   assertEquals(wire.count("Store.Get"), before);
 });
 
@@ -246,6 +298,29 @@ it("what was learned ahead of the feed goes when the feed comes back from anothe
   await assertRejects(async () => await replica.get("new"), StoreError, "key not found");
 });
 
+it("what a mirror was told that no copy of the journal has got is let go with its master", async () => {
+  await using house = new House();
+  const old = await house.master();
+  await old.put(OLD, "k");
+  const copy = house.file();
+  await Deno.copyFile(old.journal.path, copy);
+  const wire = new Wire(old);
+  const mirror = await house.replica(wire, { file: house.file() });
+  await caughtUp(mirror, old);
+  wire.feeds.close();
+  await mirror.update("k", NEW);
+  await mirror.put(NEW, "new");
+  assertEquals(await mirror.get("k"), NEW);
+
+  const promoted = await house.master({ file: copy });
+  wire.target = promoted;
+  wire.cutFeeds();
+  wire.feeds.open();
+  await eventually(() => mirror.get("k") === OLD); // from its own copy
+  await assertRejects(async () => await mirror.get("new"), StoreError, "key not found");
+  assertEquals(mirror.position, promoted.position, "and it is as new as that");
+});
+
 it("where calls pass but the feed doesn't, a replica asks, says so, and makes do without", async () => {
   for (const kind of ["cache", "mirror"]) {
     await using house = new House();
@@ -317,22 +392,32 @@ it("one whose own master hangs is not taken for lost by those below", async () =
   assertEquals(told, []);
 });
 
-it("writes whose answers were lost are done once", async () => {
-  await using house = new House();
-  const master = await house.master();
-  const wire = new Wire(master);
-  const replica = await house.replica(wire);
-  await caughtUp(replica, master);
-  wire.answers.close();
-  const put = replica.put(OLD);
-  await eventually(() => master.count === 1);
-  wire.cut = true; // the answer will fail
-  wire.answers.open();
-  await new Promise((resolve) => setTimeout(resolve));
-  wire.cut = false;
-  assertEquals(await put, { key: "0", url: OLD });
-  assertEquals(master.count, 1);
-});
+for (const above of ["master", "mirror", "cache"]) {
+  it(`writes whose answers from a ${above} were lost are done once, and nobody is called down`, async () => {
+    await using house = new House();
+    const master = await house.master();
+    let target: Backend = master;
+    if (above !== "master") {
+      const options = above === "mirror" ? { file: house.file() } : {};
+      target = await house.replica(new Wire(master), options);
+      await caughtUp(target, master);
+    }
+    const wire = new Wire(target);
+    const told: string[] = [];
+    const replica = await house.replica(wire, { events: (_level, msg) => void told.push(msg) });
+    await caughtUp(replica, master);
+    wire.answers.close();
+    const put = replica.put(OLD);
+    await eventually(() => master.count === 1);
+    wire.cut = true; // the answer will fail
+    wire.answers.open();
+    await new Promise((resolve) => setTimeout(resolve));
+    wire.cut = false;
+    assertEquals(await within(1000, "an answer", put), { key: "0", url: OLD });
+    assertEquals(master.count, 1);
+    assertEquals(told, []);
+  });
+}
 
 it("a commit is durable, then visible, then published, then answered", async () => {
   await using house = new House();
@@ -358,6 +443,71 @@ it("a commit is durable, then visible, then published, then answered", async () 
   };
   await master.put(OLD).then(() => order.push("answered"));
   assertEquals(order, ["durable", "visible", "published", "answered"]);
+});
+
+it("a mirror shows a change once it is durable, and then passes it on", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const mirror = await house.replica(new Wire(master), { file: house.file() });
+  await caughtUp(mirror, master);
+  const leaf = await house.replica(new Wire(mirror));
+  await caughtUp(leaf, master);
+  assertEquals(await leaf.get("k"), OLD);
+  const disk = new Gate();
+  const { append } = Journal.prototype;
+  const { path } = master.journal;
+  let waiting = false;
+  Journal.prototype.append = async function (lines) {
+    if (this.path !== path) {
+      waiting = true;
+      await disk.pass(new AbortController().signal);
+    }
+    return await append.call(this, lines);
+  };
+  try {
+    disk.close();
+    await master.update("k", NEW);
+    await eventually(() => waiting);
+    assertEquals(mirror.get("k"), OLD, "it is not durable yet");
+    assertEquals(leaf.get("k"), OLD, "nor passed on");
+    assert(mirror.position.from < master.position.from);
+    disk.open();
+    await eventually(() => mirror.position.from === master.position.from);
+    assertEquals(mirror.get("k"), NEW);
+    await eventually(() => leaf.position.from === master.position.from);
+    assertEquals(await leaf.get("k"), NEW);
+  } finally {
+    disk.open();
+    Journal.prototype.append = append;
+  }
+});
+
+it("what fails after a change is durable tells nobody that it wasn't saved", async () => {
+  using dir = tempDir();
+  const path = `${dir.path}/store.jsonl`;
+  const store = new URLStore(await Journal.open(path));
+  await store.load();
+  const { promise: failed, resolve } = Promise.withResolvers<unknown>();
+  const listener = (event: PromiseRejectionEvent) => {
+    event.preventDefault(); // it would end the program, which then has the change
+    resolve(event.reason);
+  };
+  globalThis.addEventListener("unhandledrejection", listener);
+  try {
+    store.urls.show = () => {
+      throw new Error("on purpose");
+    };
+    const answers: unknown[] = [];
+    const tell = (answer: unknown) => answers.push(answer);
+    store.put(OLD, "k").then(tell, tell);
+    const reason = await within(5000, "the failure", failed);
+    assertEquals([String(reason), answers], ["Error: on purpose", []]);
+    assertEquals(await Deno.readTextFile(path), `{"Key":"k","URL":"${OLD}"}\n`);
+  } finally {
+    globalThis.removeEventListener("unhandledrejection", listener);
+    await store.journal.close();
+  }
 });
 
 it("a link that memory can't hold is refused before it is written", async () => {
