@@ -7,6 +7,7 @@ import { it } from "@std/testing/bdd";
 import type { Events } from "../journal/events.ts";
 import { Journal } from "../journal/journal.ts";
 import { StoreError } from "../links/errors.ts";
+import { TableReader } from "../links/table.ts";
 import { type Backend, URLStore } from "../store.ts";
 import { eventually, tempDir, within } from "./processes.ts";
 import { caughtUp, Gate, House, Wire } from "./wire.ts";
@@ -213,6 +214,62 @@ it("a change that comes while a mirror asks above hides nothing newer", async ()
   assertEquals(await mirror.get("k"), NEWER);
 });
 
+it("a deletion that comes while a mirror asks above is seen by who asks after it", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const wire = new Wire(master);
+  const mirror = await house.replica(wire, { file: house.file() });
+  await caughtUp(mirror, master);
+  wire.feeds.close();
+  await mirror.update("k", NEW); // from now on it asks above for k
+  wire.answers.close();
+  const early = mirror.get("k");
+  await eventually(() => wire.count("Store.Get") === 1);
+  await master.delete("k");
+  wire.feeds.open();
+  await eventually(() => mirror.position.from === master.position.from);
+  const late = assertRejects(async () => await mirror.get("k"), StoreError, "key not found");
+  wire.answers.open();
+  assertEquals(await early, NEW);
+  await late;
+});
+
+it("what other threads may read of a replica is what it would show itself", async () => {
+  for (const kind of ["cache", "mirror"]) {
+    await using house = new House();
+    const master = await house.master();
+    await master.put(OLD, "k");
+    await master.put(OLD, "l");
+    const wire = new Wire(master);
+    const replica = await house.replica(wire, kind === "mirror" ? { file: house.file() } : {});
+    let thread: TableReader | undefined;
+    replica.share((memory) => thread = new TableReader(memory));
+    await caughtUp(replica, master);
+    const keep = async () => [await replica.get("k"), await replica.get("l")];
+    const read = () => [thread?.get("k"), thread?.get("l")];
+    await keep();
+    assertEquals(read(), [OLD, OLD], kind);
+
+    wire.feeds.close();
+    await replica.update("k", NEW); // the feed is behind that
+    assertEquals(read(), [undefined, OLD], kind);
+    wire.feeds.open();
+    await caughtUp(replica, master);
+    await keep();
+    assertEquals(read(), [NEW, OLD], kind);
+
+    wire.feedCut = true; // nobody would hear of changes
+    wire.cutFeeds();
+    await eventually(() => assertEquals(read(), [undefined, undefined], kind));
+    await master.update("l", NEW);
+    wire.feedCut = false;
+    await caughtUp(replica, master);
+    await keep();
+    assertEquals(read(), [NEW, NEW], kind);
+  }
+});
+
 it("a repeated id gets its first answer at once: through a mirror and down a tree", async () => {
   await using house = new House();
   const master = await house.master();
@@ -348,6 +405,45 @@ it("where calls pass but the feed doesn't, a replica asks, says so, and makes do
     await caughtUp(replica, master);
     assertEquals(await replica.get("k"), NEWER, kind);
   }
+});
+
+it("a mirror answers from its file as soon as that is loaded, also for what there is not", async () => {
+  await using house = new House();
+  const file = house.file();
+  await Deno.writeTextFile(file, `{"Key":"k","URL":"${OLD}"}\n`);
+  const wire = new Wire(await house.master());
+  wire.cut = true;
+  const mirror = await house.replica(wire, { file });
+  assertEquals(mirror.count, 1);
+  await eventually(async () => assertEquals(await mirror.get("k"), OLD));
+  await assertRejects(async () => await mirror.get("l"), StoreError, "key not found");
+  assertEquals((await mirror.health()).ready, true);
+});
+
+it("a replica asks once a second for a key that is unknown, and never for one that is too long", async () => {
+  await using house = new House();
+  const master = await house.master();
+  const wire = new Wire(master);
+  const replica = await house.replica(wire);
+  await caughtUp(replica, master);
+  const assertUnknown = (key: string) =>
+    assertRejects(async () => await replica.get(key), StoreError, "key not found");
+  const start = performance.now();
+  for (let i = 0; i < 10; i++) await assertUnknown("k");
+  assert(wire.count("Store.Get") <= 1 + (performance.now() - start) / 1000);
+  await master.put(NEW, "k");
+  await eventually(() => replica.position.from === master.position.from);
+  assertEquals(await replica.get("k"), NEW, "it is heard of at once");
+
+  const asked = wire.count("Store.Get");
+  await assertUnknown("x".repeat(1025));
+  for (const write of [replica.update("x".repeat(1025), NEW), replica.delete("x".repeat(1025))]) {
+    await assertRejects(() => write, StoreError, "key not found");
+  }
+  assertEquals(wire.count("Store.Get"), asked);
+  assertEquals(wire.count("Store.Update") + wire.count("Store.Delete"), 0);
+  await assertUnknown("x".repeat(1024));
+  assertEquals(wire.count("Store.Get"), asked + 1);
 });
 
 it("a read does not wait for a write, and a slow write does not lose the master", async () => {
