@@ -4,6 +4,12 @@
  * @module
  */
 
+/** What was noted at some time. */
+export interface Noted {
+  positions: ReadonlyMap<string, number>;
+  others: number;
+}
+
 /**
  * Remembers up to which position of the journal somebody was told of each key. Until the feed has
  * come there, a copy made of the feed alone may be older than what was told.
@@ -65,13 +71,20 @@ export class Ahead {
     return reached;
   }
 
-  /** Lets nobody wait for what comes after `position`, where the journal turned out to end. */
-  cut(position: number): void {
-    this.furthest = Math.min(this.furthest, position);
-    this.#others = Math.min(this.#others, position);
-    for (const [key, other] of this.#positions) {
-      if (other > position) this.#positions.set(key, position);
+  /** What is noted just now, for {@linkcode cut}. */
+  get noted(): Noted {
+    return { positions: new Map(this.#positions), others: this.#others };
+  }
+
+  /** Lets nobody wait for what was noted `before` of positions beyond `end`, where the journal ends. */
+  cut(end: number, before: Noted): void {
+    this.furthest = Math.min(this.furthest, end);
+    if (this.#others === before.others) this.#others = Math.min(this.#others, end);
+    for (const [key, position] of this.#positions) {
+      if (position > end && position === before.positions.get(key)) this.#positions.set(key, end);
+      else this.furthest = Math.max(this.furthest, position);
     }
+    this.furthest = Math.max(this.furthest, this.#others);
   }
 
   keys(): Iterable<string> {

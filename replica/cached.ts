@@ -77,6 +77,7 @@ export class CachedCopy implements Copy, Followed {
   }
 
   async follow(line: Line): Promise<void> {
+    const { noted } = this.#ahead;
     const anchor = this.#window?.anchor;
     const check = anchor === undefined ? undefined : await this.#window?.check(anchor);
     let stream = await line.open(check === undefined ? undefined : anchor, check);
@@ -93,7 +94,8 @@ export class CachedCopy implements Copy, Followed {
     const window = this.#window ??= new Window(stream.offset, stream.check);
     // The one who told what is ahead may have been another than the one who is followed now.
     for (const key of this.#ahead.keys()) this.#cache.delete(key);
-    this.#ahead.cut(Math.max(stream.size, window.size));
+    const end = Math.max(stream.size, window.size);
+    if (this.#ahead.furthest > end && await line.owned()) this.#ahead.cut(end, noted);
     this.#ahead.reach(window.size);
     this.onchange();
     this.live = true;

@@ -101,6 +101,19 @@ export class Line {
     return (await this.masters.ask()).position.to;
   }
 
+  /**
+   * Whether the one who is followed owns the links, so that there is no more than its journal has: a
+   * replica may be behind. Where it doesn't say, nothing is certain.
+   */
+  async owned(): Promise<boolean> {
+    try {
+      const { result } = JSON.parse((await this.masters.ask()).text ?? "");
+      return !("master" in result);
+    } catch {
+      return false;
+    }
+  }
+
   /** Gives what comes, in whole lines. While they are worked on, nobody listens for silence. */
   async *blocks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
     this.#listen();

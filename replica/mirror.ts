@@ -7,7 +7,7 @@ import { type Events, silent } from "../journal/events.ts";
 import type { FeedStream } from "../journal/feed.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { type Apply, readLines } from "../journal/lines.ts";
-import { Ahead } from "../links/ahead.ts";
+import { Ahead, type Noted } from "../links/ahead.ts";
 import type { Copy } from "../links/copy.ts";
 import { Table, type TableMemory } from "../links/table.ts";
 import { URLStore } from "../store.ts";
@@ -111,9 +111,10 @@ export class Mirror implements Copy, Followed {
     if (!this.#store) await this.load();
     if (this.#store) {
       const { journal } = this.#store;
+      const { noted } = this.#ahead;
       const stream = await line.open(journal.size, await journal.check(journal.size));
       this.#foreign = stream.offset !== journal.size;
-      if (!this.#foreign) return await this.#takeIn(this.#store, line, stream);
+      if (!this.#foreign) return await this.#takeIn(this.#store, line, stream, noted);
       await stream.body.cancel();
       this.#events("warn", "the master's journal is another one: copying it anew", {
         file: this.file,
@@ -145,8 +146,15 @@ export class Mirror implements Copy, Followed {
     this.#events("info", "the mirror is complete", { file: this.file, links: this.count });
   }
 
-  async #takeIn(store: URLStore, line: Line, { size, body }: FeedStream): Promise<void> {
-    this.#ahead.cut(Math.max(size, this.position));
+  /** @param noted what was ahead when the feed was asked for */
+  async #takeIn(
+    store: URLStore,
+    line: Line,
+    { size, body }: FeedStream,
+    noted: Noted,
+  ): Promise<void> {
+    const end = Math.max(size, this.position);
+    if (this.#ahead.furthest > end && await line.owned()) this.#ahead.cut(end, noted);
     this.#reach();
     this.#lag.aim(size, performance.now());
     this.#live = this.position >= size;

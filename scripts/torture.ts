@@ -180,8 +180,13 @@ export async function torture(
     for (const key of Array(KEYS).keys()) {
       const latest = await read(0, key);
       for (const server of servers.keys()) {
-        await eventually(async () => (await read(server, key)) === latest).catch((error) => {
+        const agrees = async () => {
+          const url = await read(server, key);
+          if (url !== latest) throw new Error(`it shows ${url}, the master ${latest}`);
+        };
+        await eventually(agrees).catch((error) => {
           report.broken.push(`${names[server]} does not come to show k${key}: ${error.message}`);
+          tell(servers[server].stderr);
         });
       }
     }

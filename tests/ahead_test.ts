@@ -21,15 +21,24 @@ it("Ahead names the keys that the feed has not reached, until it has", () => {
   assertEquals([ahead.of("b"), ahead.furthest], [0, 150]);
 });
 
-it("Ahead waits for nothing beyond the end of a journal", () => {
+it("Ahead waits for nothing beyond the end of a journal, but for what was noted since", () => {
   const ahead = new Ahead(2);
   for (const [at, key] of ["a", "b", "c"].entries()) ahead.note(key, 110 + 10 * at, 100);
   assertEquals([ahead.of("a"), ahead.of("b"), ahead.others], [130, 130, 130]);
-  ahead.cut(115);
+  ahead.cut(115, ahead.noted);
   assertEquals([ahead.of("a"), ahead.of("b"), ahead.others, ahead.furthest], [115, 115, 115, 115]);
   assertEquals(ahead.reach(115), ["a", "b"]);
   assertEquals([ahead.of("a"), ahead.others], [0, 0]);
+
   ahead.note("a", 120, 115);
+  ahead.note("b", 130, 115);
+  const { noted } = ahead;
+  ahead.note("b", 140, 115);
+  ahead.cut(117, noted);
+  assertEquals([ahead.of("a"), ahead.of("b"), ahead.furthest], [117, 140, 140]);
+  ahead.note("c", 150, 115);
+  ahead.cut(117, noted);
+  assertEquals([ahead.others, ahead.furthest], [150, 150]);
   ahead.clear();
   assertEquals([ahead.of("a"), ahead.furthest, [...ahead.keys()]], [0, 0, []]);
 });

@@ -326,6 +326,88 @@ it("who was told of a change through one server sees it through another that is 
   assertEquals(await leaf.get("k"), NEW, "asked how new it must be, it asks above");
 });
 
+it("what is told while the feed is being opened is not forgotten", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const wire = new Wire(master);
+  const feed = wire.feed.bind(wire);
+  const slow = new Gate();
+  let opened = 0;
+  wire.feed = async (...args) => {
+    const stream = await feed(...args);
+    opened++;
+    await slow.pass(args[2]); // the master has said how far its journal reaches
+    return stream;
+  };
+  const mirror = await house.replica(wire, { file: house.file() });
+  await caughtUp(mirror, master);
+  assertEquals(mirror.get("k"), OLD);
+  const before = opened;
+  slow.close();
+  wire.cutFeeds();
+  await eventually(() => opened > before);
+  wire.feeds.close();
+  await mirror.update("k", NEW);
+  slow.open();
+  await eventually(async () => (await mirror.health()).reason === undefined);
+  assertEquals(await mirror.get("k"), NEW);
+  wire.feeds.open();
+});
+
+it("a mirror below a mirror shows its own writes when its feed is opened anew", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const top = new Wire(master);
+  const above = await house.replica(top, { file: house.file() });
+  await caughtUp(above, master);
+  const wire = new Wire(above);
+  const below = await house.replica(wire, { file: house.file() });
+  await caughtUp(below, master);
+  top.feeds.close(); // what is above has no more than it had
+  await below.update("k", NEW);
+  wire.feedCut = true;
+  wire.cutFeeds();
+  await eventually(async () => (await below.health()).reason !== undefined);
+  wire.feedCut = false;
+  await eventually(async () => (await below.health()).reason === undefined);
+  assertEquals(await below.get("k"), NEW);
+  assertEquals(await above.get("k"), NEW);
+  top.feeds.open();
+  await caughtUp(below, master);
+  assertEquals(below.get("k"), NEW, "from its own copy");
+});
+
+it("who follows another server, which is behind, goes on showing what was told", async () => {
+  for (const kind of ["cache", "mirror"]) {
+    await using house = new House();
+    const master = await house.master();
+    await master.put(OLD, "k");
+    const wires = [new Wire(master), new Wire(master)];
+    const mirrors = [];
+    for (const wire of wires) mirrors.push(await house.replica(wire, { file: house.file() }));
+    for (const mirror of mirrors) await caughtUp(mirror, master);
+    const wire = new Wire(mirrors[0]);
+    const options = kind === "mirror" ? { file: house.file() } : {};
+    const leaf = await house.replica(wire, options);
+    await caughtUp(leaf, master);
+    for (const wire of wires) wire.feeds.close();
+    await leaf.update("k", NEW);
+    assertEquals(await leaf.get("k"), NEW, kind);
+    wire.feedCut = true;
+    wire.cutFeeds();
+    await eventually(async () => (await leaf.health()).reason !== undefined);
+    wire.target = mirrors[1];
+    wire.feedCut = false;
+    await eventually(async () => (await leaf.health()).reason === undefined);
+    assertEquals(await leaf.get("k"), NEW, kind);
+    for (const wire of wires) wire.feeds.open();
+    await caughtUp(leaf, master);
+    assertEquals(await leaf.get("k"), NEW, kind);
+  }
+});
+
 it("what was learned ahead of the feed goes when the feed comes back from another history", async () => {
   await using house = new House();
   const old = await house.master();
