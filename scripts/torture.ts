@@ -94,15 +94,19 @@ export async function torture(
       ),
     );
     excused = pick(4) === 0;
-    const faults = spoil();
+    const first = spoil();
     const end = performance.now() + ROUND_MS;
     const busy = servers.flatMap((_, server) => [
       ...Array.from({ length: READERS }, () => readers(server, end)),
     ]);
     for (let writer = 0; writer < WRITERS; writer++) busy.push(writers(writer, end));
+    let second = "";
+    // What was cut comes back late, and what was late is cut.
+    busy.push(pause(pick(ROUND_MS), never).then(() => void (second = spoil())));
     await Promise.all(busy);
     for (const proxy of proxies) proxy.heal();
-    tell(`round ${round}: ${faults || "no fault"}; ${report.reads} reads, ${report.writes} writes`);
+    const { reads, writes } = report;
+    tell(`round ${round}: ${first}; then ${second}; ${reads} reads, ${writes} writes`);
   }
   await agree();
   await check();
@@ -113,6 +117,7 @@ export async function torture(
     const faults: string[] = [];
     for (const [at, proxy] of proxies.entries()) {
       for (const lane of ["reads", "writes", "feed"] as const) {
+        proxy.set(lane);
         if (pick(2) === 0) continue;
         const kinds: Fault[] = [1 + pick(300), 30];
         if (lane !== "reads" || excused) kinds.push("cut", "black hole");
@@ -122,7 +127,7 @@ export async function torture(
       }
     }
     report.faults += faults.length;
-    return faults.join(", ");
+    return faults.join(", ") || "no fault";
   }
 
   async function readers(server: number, end: number): Promise<void> {
