@@ -11,6 +11,7 @@ import { Answers } from "./links/answers.ts";
 import { errNotFound, StoreError } from "./links/errors.ts";
 import * as rules from "./links/link.ts";
 import type { Change, Link } from "./links/link.ts";
+import { LinkScanner } from "./links/scan.ts";
 import { Table, type TableMemory } from "./links/table.ts";
 
 const MAX_QUEUE = 65_536; // changes
@@ -200,7 +201,10 @@ export class URLStore implements Backend {
 
   /** The counter goes on behind the links that are there. */
   async load(): Promise<void> {
-    await this.journal.load((change) => this.set(change));
+    const remember = ({ key, url, id }: Required<Change>) =>
+      this.#answers.remember(id, { key, url });
+    const scanner = new LinkScanner(this.urls, remember);
+    await this.journal.load((change) => this.set(change), undefined, scanner);
     this.#next = this.urls.size;
   }
 

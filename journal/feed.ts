@@ -116,7 +116,8 @@ function* withoutBlanks(lines: Uint8Array): Generator<Uint8Array, void, void> {
   if (start < lines.length) yield lines.subarray(start);
 }
 
-function join(chunks: Uint8Array[]): Uint8Array {
+/** One array of all. */
+export function join(chunks: Uint8Array[]): Uint8Array {
   if (chunks.length === 1) return chunks[0];
   const all = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0));
   let at = 0;

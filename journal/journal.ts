@@ -10,7 +10,7 @@ import { type Events, silent } from "./events.ts";
 import { CHECK_BYTES, Condition, type Feed, fingerprint } from "./feed.ts";
 import { explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
 import { type Apply, type Bad, NEWLINE } from "./lines.ts";
-import { loadLines } from "./load.ts";
+import { loadLines, type Scanner } from "./load.ts";
 
 const CHUNK = 1 << 20;
 
@@ -90,15 +90,19 @@ export class Journal implements Feed {
    * Reads the whole file. A torn last line, which nobody was told of, is cut off.
    *
    * @param bad told of lines that are no changes; without it the first one is an error
+   * @param scanner takes what it knows, in place of `apply`
    * @throws {JournalError} what is wrong with the file, and where
    */
-  async load(apply: Apply, bad: Bad = refuse(this.path)): Promise<void> {
+  async load(apply: Apply, bad: Bad = refuse(this.path), scanner?: Scanner): Promise<void> {
     const { path, file } = this.#locked;
     const { sync, events = silent, progress } = this.options;
     try {
       const { size: total } = await file.stat();
-      const tell = (done: number) => progress?.(done, total);
-      const { size, torn, unended } = await loadLines(file, apply, bad, tell);
+      const tell = (done: number) => {
+        progress?.(done, total);
+        scanner?.expect(done, total);
+      };
+      const { size, torn, unended } = await loadLines(file, apply, bad, tell, scanner);
       if (torn.length > 0) {
         const text = new TextDecoder().decode(torn.subarray(0, 200));
         events("warn", "cut off a torn last line", { file: path, bytes: torn.length, text });

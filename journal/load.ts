@@ -3,15 +3,29 @@
  *
  * @module
  */
-import { MAX_LINE } from "./feed.ts";
+import { join, MAX_LINE } from "./feed.ts";
 import { type Apply, type Bad, isJSON, NEWLINE, readLines } from "./lines.ts";
 
 const CHUNK = 1 << 20;
+const MAX_STRANGE = 1024; // lines
+
+/** Takes lines over by itself, as far as it knows them. */
+export interface Scanner {
+  /** How many lines the last scan took. */
+  readonly lines: number;
+  /** Takes lines from the one that begins at `at`: where does the first one begin that it doesn't know? */
+  scan(lines: Uint8Array, at: number): number;
+  /** What is told to `apply` next comes after what was taken so far. */
+  finish(): void;
+  /** Of a file of `total` bytes so many are read. */
+  expect(done: number, total: number): void;
+}
 
 /**
  * Gives all whole lines of `file` to `apply`, or to `bad`.
  *
  * @param progress told now and then how many bytes are done
+ * @param scanner takes what it knows, in place of `apply`
  * @returns where whole lines end, what was torn off behind them, and whether only a newline is missing
  */
 export async function loadLines(
@@ -19,38 +33,78 @@ export async function loadLines(
   apply: Apply,
   bad: Bad,
   progress: (done: number) => void = () => {},
+  scanner?: Scanner,
 ): Promise<{ size: number; torn: Uint8Array; unended: boolean }> {
-  let buffer = new Uint8Array(CHUNK);
-  let size = 0; // up to the buffer's first byte
-  let have = 0;
+  let size = 0; // up to where lines are read
   let lines = 0;
+  let rest: Uint8Array[] = []; // of a line whose end is still to come
+  let restSize = 0;
+  const read = (bytes: Uint8Array) => {
+    const before = lines;
+    const tell: Bad = (line, reason) => bad(before + line, reason);
+    lines += scanner ? scanLines(bytes, scanner, apply, tell) : readLines(bytes, apply, tell);
+    size += bytes.length;
+  };
   await file.seek(0, Deno.SeekMode.Start);
-  for (let n; (n = await file.read(buffer.subarray(have))) !== null;) {
-    const seen = have;
-    have += n;
-    const end = buffer.subarray(seen, have).lastIndexOf(NEWLINE) + 1;
-    if (end > 0) {
-      const whole = seen + end;
-      const before = lines;
-      lines += readLines(
-        buffer.subarray(0, whole),
-        apply,
-        (line, reason) => bad(before + line, reason),
-      );
-      buffer.copyWithin(0, whole, have);
-      size += whole;
-      have -= whole;
+  for await (const chunk of chunksOf(file)) {
+    const start = chunk.indexOf(NEWLINE) + 1;
+    const end = chunk.lastIndexOf(NEWLINE) + 1;
+    if (start > 0) {
+      read(join([...rest, chunk.subarray(0, start)]));
+      read(chunk.subarray(start, end));
+      rest = [];
+      restSize = 0;
       progress(size);
-    } else if (have === buffer.length) {
-      if (have >= MAX_LINE) bad(lines + 1, `a line of over ${MAX_LINE} bytes`);
-      const larger = new Uint8Array(have * 2);
-      larger.set(buffer);
-      buffer = larger;
+    }
+    if (end === chunk.length) continue;
+    rest.push(chunk.slice(end));
+    const before = restSize;
+    restSize += chunk.length - end;
+    if (before < MAX_LINE && restSize >= MAX_LINE) {
+      bad(lines + 1, `a line of over ${MAX_LINE} bytes`);
     }
   }
-  const torn = buffer.subarray(0, have);
+  scanner?.finish();
+  const torn = join(rest);
   if (!isJSON(torn)) return { size, torn, unended: false };
   // What is torn can't be parsed, as its "}" is gone.
   readLines(Uint8Array.of(...torn, NEWLINE), apply, (_, reason) => bad(lines + 1, reason));
-  return { size: size + have, torn: new Uint8Array(), unended: true };
+  return { size: size + torn.length, torn: new Uint8Array(), unended: true };
+}
+
+/** Reads a file, always one chunk ahead. A chunk is good until the next one is asked for. */
+async function* chunksOf(file: Deno.FsFile): AsyncGenerator<Uint8Array, void, void> {
+  let [buffer, next] = [new Uint8Array(CHUNK), new Uint8Array(CHUNK)];
+  let reading = file.read(buffer);
+  try {
+    for (let n; (n = await reading) !== null;) {
+      [buffer, next] = [next, buffer];
+      reading = file.read(buffer);
+      yield next.subarray(0, n);
+    }
+  } finally {
+    await reading.catch(() => {}); // nobody closes the file under it
+  }
+}
+
+/** {@linkcode readLines}, but for what `scanner` takes. */
+function scanLines(bytes: Uint8Array, scanner: Scanner, apply: Apply, bad: Bad): number {
+  let lines = 0;
+  let strange = 1; // lines that it has not known so far, one after the other
+  for (let at = 0, end; at < bytes.length; at = end) {
+    end = scanner.scan(bytes, at);
+    lines += scanner.lines;
+    if (end === bytes.length) break;
+    strange = end > at ? 1 : Math.min(2 * strange, MAX_STRANGE);
+    at = end;
+    for (let n = 0; n < strange && end < bytes.length; n++) end = bytes.indexOf(NEWLINE, end) + 1;
+    scanner.finish();
+    const before = lines;
+    lines += readLines(
+      bytes.subarray(at, end),
+      apply,
+      (line, reason) => bad(before + line, reason),
+    );
+  }
+  return lines;
 }

@@ -1,0 +1,154 @@
+/**
+ * Lines of a journal that are links as this program writes them, taken over as they stand: no string
+ * is made of one.
+ *
+ *     {"Key":"1c","URL":"https://example.com/"}
+ *     {"Key":"1d","URL":"https://example.com/","ID":"pZ8vD0bQ3e-0"}
+ *
+ * @module
+ */
+import { Buffer } from "node:buffer";
+import { HEAD, MAX_SHORT_KEY, MAX_SHORT_URL } from "./entries.ts";
+import { finish } from "./hash.ts";
+import type { Change } from "./link.ts";
+import type { Block, Table } from "./table.ts";
+
+const BLOCK = 128 << 10; // bytes of entries that the table takes at once
+const MAX_ENTRY = HEAD + MAX_SHORT_KEY + MAX_SHORT_URL + 2; // a multiple of 8
+const MARKS = 65_536;
+const SURE = 0.9; // of the links that a file seems to have
+
+const START = encode('{"Key":"');
+const MIDDLE = encode('","URL":"');
+const MARK = encode('","ID":"');
+const END = encode('"}\n');
+
+/** 1 for what stands for itself in a JSON string of ASCII, else 0. */
+const PLAIN = Uint8Array.from(
+  { length: 256 },
+  (_, byte) => Number(byte >= 0x20 && byte < 0x80 && byte !== 0x22 && byte !== 0x5c),
+);
+
+/** Puts the links of lines into a table. */
+export class LinkScanner {
+  /** How many lines the last scan took. */
+  lines = 0;
+  readonly #bytes = new Uint8Array(BLOCK + MAX_ENTRY);
+  readonly #words = new Uint32Array(this.#bytes.buffer); // the same
+  readonly #block: Block;
+  #marked: string[] = []; // the last lines with an id
+  #marks = 0; // how many there were
+
+  /** @param remember told of those that bear an id, the last 65,536 of them, in their order */
+  constructor(
+    private readonly table: Table,
+    private readonly remember: (change: Required<Change>) => void,
+  ) {
+    const most = BLOCK / HEAD + 1;
+    const [starts, codes] = [new Uint32Array(most), new Uint32Array(most)];
+    this.#block = { bytes: this.#bytes, count: 0, starts, codes };
+  }
+
+  /**
+   * Takes lines over, from the one that begins at `at`, as long as they are such. Where does the
+   * first other one begin?
+   *
+   * @param lines whole ones
+   * @throws {RangeError} there is no room for them
+   */
+  scan(lines: Uint8Array, at: number): number {
+    this.lines = 0;
+    const { seed, factor } = this.table.constants;
+    const { starts, codes } = this.#block;
+    const [bytes, words] = [this.#bytes, this.#words];
+    let count = 0;
+    let entry = 0; // where the next one begins
+    while (at < lines.length && matches(lines, at, START)) {
+      if (entry >= BLOCK) {
+        this.#flush(count, entry);
+        count = entry = 0;
+      }
+      let from = at + START.length;
+      let to = entry + HEAD;
+      let code = seed;
+      let byte;
+      // A newline is not plain, so nothing runs past the end.
+      while (PLAIN[byte = lines[from]] === 1) {
+        code = Math.imul(code ^ byte, factor);
+        bytes[to++] = byte;
+        from++;
+      }
+      const keyLength = to - entry - HEAD;
+      if (keyLength === 0 || keyLength > MAX_SHORT_KEY || !matches(lines, from, MIDDLE)) break;
+      from += MIDDLE.length;
+      const url = to;
+      while (PLAIN[byte = lines[from]] === 1) {
+        bytes[to++] = byte;
+        from++;
+      }
+      const urlLength = to - url;
+      if (urlLength > MAX_SHORT_URL) break;
+      const end = matches(lines, from, END) ? from : endOfMark(lines, from);
+      if (end === -1) break;
+      if (end > from) this.#mark(lines, at, end + END.length);
+      const head = entry >>> 2;
+      words[head] = words[head + 1] = words[head + 2] = 0;
+      words[head + 3] = urlLength | keyLength << 16; // and no flags: all platforms are little-endian
+      starts[count] = entry;
+      codes[count++] = finish(code);
+      entry = (to + 7) & ~7;
+      at = end + END.length;
+    }
+    this.#flush(count, entry);
+    return at;
+  }
+
+  /** Makes room for what is to come, when so many bytes of `total` are read. */
+  expect(done: number, total: number): void {
+    // A little less, since half of the room would be empty if it were a little too much.
+    this.table.reserve(Math.floor(SURE * this.table.size * total / done));
+  }
+
+  /** Lets those be remembered that bear an id. */
+  finish(): void {
+    const first = this.#marks - this.#marked.length;
+    for (let i = first; i < this.#marks; i++) {
+      const { Key: key, URL: url, ID: id } = JSON.parse(this.#marked[i % MARKS]);
+      this.remember({ key, url, id });
+    }
+    this.#marked = [];
+    this.#marks = 0;
+  }
+
+  #mark(lines: Uint8Array, start: number, end: number): void {
+    const text = Buffer.from(lines.buffer, lines.byteOffset + start, end - start).toString(
+      "latin1",
+    );
+    this.#marked[this.#marks++ % MARKS] = text;
+  }
+
+  #flush(count: number, end: number): void {
+    if (count === 0) return;
+    this.lines += count;
+    this.#block.count = count;
+    this.#block.bytes = this.#bytes.subarray(0, end);
+    this.table.setBlock(this.#block);
+  }
+}
+
+function encode(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
+}
+
+function matches(bytes: Uint8Array, at: number, text: Uint8Array): boolean {
+  for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text[i]) return false;
+  return true;
+}
+
+/** Where a line with an id ends, whose URL ends at `at`; -1 if it is no such line. */
+function endOfMark(lines: Uint8Array, at: number): number {
+  if (!matches(lines, at, MARK)) return -1;
+  at += MARK.length;
+  while (PLAIN[lines[at]] === 1) at++;
+  return matches(lines, at, END) ? at : -1;
+}
