@@ -9,6 +9,9 @@ import { type Apply, type Bad, isJSON, NEWLINE, readLines } from "./lines.ts";
 const CHUNK = 1 << 20;
 const MAX_STRANGE = 1024; // lines
 
+/** What a journal is read from. */
+export type Readable = Pick<Deno.FsFile, "read" | "seek">;
+
 /** Takes lines over by itself, as far as it knows them. */
 export interface Scanner {
   /** How many lines the last scan took. */
@@ -29,7 +32,7 @@ export interface Scanner {
  * @returns where whole lines end, what was torn off behind them, and whether only a newline is missing
  */
 export async function loadLines(
-  file: Deno.FsFile,
+  file: Readable,
   apply: Apply,
   bad: Bad,
   progress: (done: number) => void = () => {},
@@ -73,7 +76,7 @@ export async function loadLines(
 }
 
 /** Reads a file, always one chunk ahead. A chunk is good until the next one is asked for. */
-async function* chunksOf(file: Deno.FsFile): AsyncGenerator<Uint8Array, void, void> {
+async function* chunksOf(file: Readable): AsyncGenerator<Uint8Array, void, void> {
   let [buffer, next] = [new Uint8Array(CHUNK), new Uint8Array(CHUNK)];
   let reading = file.read(buffer);
   try {
