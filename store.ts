@@ -221,8 +221,8 @@ export class URLStore implements Backend {
   }
 
   health(): Health {
-    const { failure: reason, size: bytes, syncs } = this.journal;
-    return { ready: reason === undefined, reason, links: this.count, bytes, syncs };
+    const { failure: reason, bytes, size: position, syncs } = this.journal;
+    return { ready: reason === undefined, reason, links: this.count, bytes, position, syncs };
   }
 
   feed(offset?: number, check?: string): Promise<FeedStream> {

@@ -18,6 +18,10 @@ export const BLANK = new Uint8Array([NEWLINE]);
 
 /** Changes that can be followed: bytes that will never be taken back. */
 export interface Feed {
+  /** The position where they begin. It moves on when superseded changes are left out; */
+  readonly base: number;
+  /** from this position on, the bytes then stayed as they were. */
+  readonly kept: number;
   /** The position where they end. */
   readonly size: number;
   /**
@@ -37,13 +41,16 @@ export interface FeedStream {
   size: number;
   /** The fingerprint of the bytes before `offset`. */
   check?: string;
+  /** The master's term; none is 1. */
+  term?: number;
   body: ReadableStream<Uint8Array>;
 }
 
 /**
  * Opens a feed at `offset` (none: its end). Where the caller's `check` shows that its copy differs
- * before `offset`, the stream starts over at 0. A follower that takes nothing for `patience`
- * milliseconds, though there is something, is cut off.
+ * before `offset`, or that it lacks what the feed no longer has, the stream starts over where the feed
+ * begins. A follower that takes nothing for `patience` milliseconds, though there is something, is cut
+ * off.
  */
 export async function openFeed(
   feed: Feed,
@@ -51,12 +58,13 @@ export async function openFeed(
   check?: string,
   patience = STALLED_MS,
 ): Promise<FeedStream> {
+  const { base } = feed;
   let at = offset ?? feed.size;
   let known = await feed.check(at);
   // A copy that is longer than the feed, or that a given fingerprint shows to differ, is another one's.
-  if (at > feed.size || (check !== undefined && known !== check)) {
-    at = 0;
-    known = await feed.check(0);
+  if (at < base || at > feed.size || (check !== undefined && known !== check)) {
+    at = base;
+    known = await feed.check(base);
   }
   const size = feed.size;
   let next = at;
@@ -67,7 +75,8 @@ export async function openFeed(
       clearTimeout(stalled);
       try {
         const bytes = await feed.read(next, HEARTBEAT_MS);
-        if (!bytes) return controller.close();
+        // Where the feed was written anew meanwhile, the follower must start over.
+        if (!bytes || (feed.base !== base && next < feed.kept)) return controller.close();
         next += bytes.length;
         controller.enqueue(bytes.length > 0 ? bytes : BLANK);
         stalled = setTimeout(() => controller.error(new Error("stalled")), patience);

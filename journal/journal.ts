@@ -3,13 +3,16 @@
  * at a time, so that its bytes up to {@linkcode Journal.size} never change: that is what a follower
  * may copy, and what a crash cannot take away.
  *
+ * A position in it counts all bytes that were ever written. A compaction takes some away from the
+ * beginning of the file: where the file begins then, its first line says.
+ *
  * @module
  */
 import { Appender } from "./appender.ts";
 import { type Events, silent } from "./events.ts";
 import { CHECK_BYTES, Condition, type Feed, fingerprint } from "./feed.ts";
 import { explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
-import { type Apply, type Bad, NEWLINE } from "./lines.ts";
+import { type Apply, type Bad, NEWLINE, type Tell } from "./lines.ts";
 import { loadLines, type Scanner } from "./load.ts";
 
 const CHUNK = 1 << 20;
@@ -42,7 +45,10 @@ export class Journal implements Feed {
   #appender: Appender;
   #reader?: Deno.FsFile;
   #reading: Promise<unknown> = Promise.resolve();
+  #base = 0; // the position at which the file begins
   #size = 0;
+  #term = 1;
+  #lines = 0;
   #last: { offset: number; bytes: Uint8Array } = { offset: -1, bytes: new Uint8Array() }; // what most followers want next
   #grown = new Condition();
   #ended = false;
@@ -71,9 +77,32 @@ export class Journal implements Feed {
     return this.#locked;
   }
 
-  /** Where what is published ends. */
+  get base(): number {
+    return this.#base;
+  }
+
+  get kept(): number {
+    return 0;
+  }
+
+  /** The position where what is published ends. */
   get size(): number {
     return this.#size;
+  }
+
+  /** How many bytes the file has. */
+  get bytes(): number {
+    return this.#appender.size;
+  }
+
+  /** How many lines the file has. */
+  get lines(): number {
+    return this.#lines;
+  }
+
+  /** How often another master took over, this one included; the first one's is 1. */
+  get term(): number {
+    return this.#term;
   }
 
   /** Why the last write failed, until one succeeds. */
@@ -98,11 +127,12 @@ export class Journal implements Feed {
     const { sync, events = silent, progress } = this.options;
     try {
       const { size: total } = await file.stat();
-      const tell = (done: number) => {
+      const told = (done: number) => {
         progress?.(done, total);
         scanner?.expect(done, total);
       };
-      const { size, torn, unended } = await loadLines(file, apply, bad, tell, scanner);
+      const loaded = await loadLines(file, apply, bad, this.tell, told, scanner);
+      const { size, lines, torn, unended } = loaded;
       if (torn.length > 0) {
         const text = new TextDecoder().decode(torn.subarray(0, 200));
         events("warn", "cut off a torn last line", { file: path, bytes: torn.length, text });
@@ -112,12 +142,29 @@ export class Journal implements Feed {
       if (unended) await this.#appender.append(Uint8Array.of(NEWLINE));
       // What a killed process left unsynced must not be shown as durable.
       if (sync) await file.syncData();
-      this.#size = this.#appender.size;
+      this.#lines = unended ? lines + 1 : lines;
+      this.#size = this.#end;
       this.#reader?.close();
       this.#reader = await Deno.open(path);
     } catch (error) {
       throw explain(path, error);
     }
+  }
+
+  /** Takes over what a line says of the journal itself; where the file begins, its first one says. */
+  readonly tell: Tell = (line, { term = 1, base = 0 }) => {
+    this.#term = Math.max(this.#term, term);
+    if (line === 1 && this.bytes === 0) this.#base = base;
+  };
+
+  /** Lets an empty journal begin at the position where the feed does that it will be a copy of. */
+  begin(position: number): void {
+    this.#base = this.#size = position;
+  }
+
+  /** The position behind all that was written. */
+  get #end(): number {
+    return this.#base + this.#appender.size;
   }
 
   /**
@@ -127,14 +174,15 @@ export class Journal implements Feed {
    */
   async append(lines: string | Uint8Array): Promise<void> {
     const bytes = typeof lines === "string" ? encoder.encode(lines) : lines;
-    const offset = this.#appender.size;
+    const offset = this.#end;
     await this.#appender.append(bytes);
+    this.#lines += countLines(bytes);
     if (bytes.length <= CHUNK) this.#last = { offset, bytes };
   }
 
   /** Lets followers have what was appended. */
   publish(): void {
-    this.#size = this.#appender.size;
+    this.#size = this.#end;
     this.#grown.notifyAll();
   }
 
@@ -148,8 +196,8 @@ export class Journal implements Feed {
   }
 
   async check(position: number): Promise<string | undefined> {
-    if (position > this.#size) return;
-    const length = Math.min(position, CHECK_BYTES);
+    if (position < this.#base || position > this.#size) return;
+    const length = Math.min(position - this.#base, CHECK_BYTES);
     return await fingerprint(await this.#readAt(position - length, length));
   }
 
@@ -158,7 +206,7 @@ export class Journal implements Feed {
     const bytes = this.#reading.then(async () => {
       const bytes = new Uint8Array(length);
       if (!this.#reader) throw new Error("The journal is not loaded");
-      await this.#reader.seek(position, Deno.SeekMode.Start);
+      await this.#reader.seek(position - this.#base, Deno.SeekMode.Start);
       for (let have = 0, n; have < length; have += n) {
         n = await this.#reader.read(bytes.subarray(have)) ?? 0;
         if (n === 0) throw new JournalError(`${this.path}: Shorter than it was`);
@@ -200,6 +248,12 @@ export class Journal implements Feed {
       await unlock(this.#locked);
     }
   }
+}
+
+function countLines(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = -1; (at = bytes.indexOf(NEWLINE, at + 1)) !== -1;) count++;
+  return count;
 }
 
 /** Refuses a file with a bad line. */

@@ -3,7 +3,10 @@
  *
  *     {"Key":"1c","URL":"https://example.com/"}
  *
- * A later line for a key replaces the earlier one; an empty URL deletes.
+ * A later line for a key replaces the earlier one; an empty URL deletes. A line with an empty key,
+ * which leads nowhere, speaks of the journal itself:
+ *
+ *     {"Key":"","URL":"","Term":2,"Base":123456}
  *
  * @module
  */
@@ -15,7 +18,20 @@ export type Apply = (change: Change) => void;
 /** Told of a line that is no change: its number, from 1, and what is wrong with it. */
 export type Bad = (line: number, reason: string) => void;
 
+/** What a line says of the journal itself. What it is silent about stays as it was. */
+export interface About {
+  /** How often another master took over, this one included; the first one's is 1. */
+  term?: number;
+  /** In the first line of a file: the position at which the file begins. */
+  base?: number;
+}
+
+/** Told of a line about the journal itself: its number, from 1, and what it says. */
+export type Tell = (line: number, about: About) => void;
+
 export const NEWLINE = 10;
+
+const MAX_COUNT = 1e15 - 1; // as many digits as a header may have
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
@@ -34,17 +50,38 @@ export function formatLine({ key, url, id }: Change): string {
 }
 
 /**
- * Gives every line of `bytes`, which must end with a newline, to `apply`, and those that are no
- * changes to `bad`.
+ * A line about the journal itself. The number is padded, so that lines of one term have one length.
+ *
+ * @example
+ * ```ts
+ * formatAbout({ term: 2 }); // {"Key":"","URL":"","Term":2}\n
+ * ```
+ */
+export function formatAbout({ term, base }: About): string {
+  const members = [
+    term === undefined ? "" : `,"Term":${term}`,
+    base === undefined ? "" : `,"Base":${String(base).padEnd(15)}`,
+  ];
+  return `{"Key":"","URL":""${members.join("")}}\n`;
+}
+
+/**
+ * Gives every line of `bytes`, which must end with a newline, to `apply`, those that are no changes to
+ * `bad`, and what is said of the journal itself to `tell`.
  *
  * @returns how many lines there are
  */
-export function readLines(bytes: Uint8Array, apply: Apply, bad: Bad): number {
+export function readLines(
+  bytes: Uint8Array,
+  apply: Apply,
+  bad: Bad,
+  tell: Tell = () => {},
+): number {
   let text;
   try {
     text = utf8.decode(bytes);
   } catch {
-    return readLinesOneByOne(bytes, apply, bad);
+    return readLinesOneByOne(bytes, apply, bad, tell);
   }
   // JSON allows no control character inside a string: where there is one, JSON.parse decides.
   // deno-lint-ignore no-control-regex
@@ -58,7 +95,7 @@ export function readLines(bytes: Uint8Array, apply: Apply, bad: Bad): number {
     // A line as we write it is cut apart in place, which is three times as fast as JSON.parse.
     if ((escape === -1 || escape > end) && text.startsWith('{"Key":"', start)) {
       const keyEnd = text.indexOf('"', start + 8);
-      if (text.startsWith('","URL":"', keyEnd)) {
+      if (keyEnd > start + 8 && text.startsWith('","URL":"', keyEnd)) {
         const urlEnd = text.indexOf('"', keyEnd + 9);
         if (urlEnd === end - 2 && text.charCodeAt(end - 1) === 0x7d) {
           apply({ key: text.slice(start + 8, keyEnd), url: text.slice(keyEnd + 9, urlEnd) });
@@ -66,21 +103,22 @@ export function readLines(bytes: Uint8Array, apply: Apply, bad: Bad): number {
         }
       }
     }
-    const reason = readLine(text.slice(start, end), apply);
+    const reason = readLine(text.slice(start, end), apply, (about) => tell(line, about));
     if (reason) bad(line, reason);
   }
   return line;
 }
 
 /** {@linkcode readLines} where a line isn't UTF-8: which one is it? */
-function readLinesOneByOne(bytes: Uint8Array, apply: Apply, bad: Bad): number {
+function readLinesOneByOne(bytes: Uint8Array, apply: Apply, bad: Bad, tell: Tell): number {
   let line = 0;
   for (let start = 0, end; start < bytes.length; start = end) {
     line++;
     end = bytes.indexOf(NEWLINE, start) + 1;
     let reason: string | undefined = "invalid UTF-8";
     try {
-      reason = readLine(utf8.decode(bytes.subarray(start, end - 1)), apply);
+      const text = utf8.decode(bytes.subarray(start, end - 1));
+      reason = readLine(text, apply, (about) => tell(line, about));
     } catch {
       // The reason stands.
     }
@@ -100,7 +138,11 @@ export function isJSON(bytes: Uint8Array): boolean {
 }
 
 /** Applies one line, or says why it can't. */
-function readLine(line: string, apply: Apply): string | undefined {
+function readLine(
+  line: string,
+  apply: Apply,
+  tell: (about: About) => void,
+): string | undefined {
   let record: unknown;
   try {
     record = JSON.parse(line);
@@ -112,5 +154,21 @@ function readLine(line: string, apply: Apply): string | undefined {
   const { Key, URL, ID }: { Key?: unknown; URL?: unknown; ID?: unknown } = record;
   if (typeof Key !== "string") return `"Key" is ${Key === undefined ? "missing" : "no string"}`;
   if (typeof URL !== "string") return `"URL" is ${URL === undefined ? "missing" : "no string"}`;
+  if (Key === "") return readAbout(record, tell);
   apply({ key: Key, url: URL, id: typeof ID === "string" ? ID : undefined });
+}
+
+/** Tells what a line with an empty key says, or says why it can't. */
+function readAbout(
+  { Term, Base }: { Term?: unknown; Base?: unknown },
+  tell: (about: About) => void,
+): string | undefined {
+  if (Term !== undefined && !isCount(Term, 1)) return '"Term" is no whole number';
+  if (Base !== undefined && !isCount(Base, 0)) return '"Base" is no whole number';
+  tell({ term: Term, base: Base });
+}
+
+function isCount(value: unknown, least: number): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= least &&
+    value <= MAX_COUNT;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { join, MAX_LINE } from "./feed.ts";
-import { type Apply, type Bad, isJSON, NEWLINE, readLines } from "./lines.ts";
+import { type Apply, type Bad, isJSON, NEWLINE, readLines, type Tell } from "./lines.ts";
 
 const CHUNK = 1 << 20;
 const MAX_STRANGE = 1024; // lines
@@ -25,27 +25,28 @@ export interface Scanner {
 }
 
 /**
- * Gives all whole lines of `file` to `apply`, or to `bad`.
+ * Gives all whole lines of `file` to `apply`, or to `bad`, or to `tell`.
  *
  * @param progress told now and then how many bytes are done
  * @param scanner takes what it knows, in place of `apply`
- * @returns where whole lines end, what was torn off behind them, and whether only a newline is missing
+ * @returns where whole lines end, how many there are, what was torn off behind them, and whether only a
+ * newline is missing
  */
 export async function loadLines(
   file: Readable,
   apply: Apply,
   bad: Bad,
+  tell: Tell = () => {},
   progress: (done: number) => void = () => {},
   scanner?: Scanner,
-): Promise<{ size: number; torn: Uint8Array; unended: boolean }> {
+): Promise<{ size: number; lines: number; torn: Uint8Array; unended: boolean }> {
   let size = 0; // up to where lines are read
   let lines = 0;
   let rest: Uint8Array[] = []; // of a line whose end is still to come
   let restSize = 0;
   const read = (bytes: Uint8Array) => {
-    const before = lines;
-    const tell: Bad = (line, reason) => bad(before + line, reason);
-    lines += scanner ? scanLines(bytes, scanner, apply, tell) : readLines(bytes, apply, tell);
+    const told = numbered(lines, bad, tell);
+    lines += scanner ? scanLines(bytes, scanner, apply, ...told) : readLines(bytes, apply, ...told);
     size += bytes.length;
   };
   await file.seek(0, Deno.SeekMode.Start);
@@ -69,10 +70,18 @@ export async function loadLines(
   }
   scanner?.finish();
   const torn = join(rest);
-  if (!isJSON(torn)) return { size, torn, unended: false };
+  if (!isJSON(torn)) return { size, lines, torn, unended: false };
   // What is torn can't be parsed, as its "}" is gone.
-  readLines(Uint8Array.of(...torn, NEWLINE), apply, (_, reason) => bad(lines + 1, reason));
-  return { size: size + torn.length, torn: new Uint8Array(), unended: true };
+  readLines(Uint8Array.of(...torn, NEWLINE), apply, ...numbered(lines, bad, tell));
+  return { size: size + torn.length, lines, torn: new Uint8Array(), unended: true };
+}
+
+/** Tells of lines that come after `before` others. */
+function numbered(before: number, bad: Bad, tell: Tell): [Bad, Tell] {
+  return [
+    (line, reason) => bad(before + line, reason),
+    (line, about) => tell(before + line, about),
+  ];
 }
 
 /** Reads a file, always one chunk ahead. A chunk is good until the next one is asked for. */
@@ -91,7 +100,13 @@ async function* chunksOf(file: Readable): AsyncGenerator<Uint8Array, void, void>
 }
 
 /** {@linkcode readLines}, but for what `scanner` takes. */
-function scanLines(bytes: Uint8Array, scanner: Scanner, apply: Apply, bad: Bad): number {
+function scanLines(
+  bytes: Uint8Array,
+  scanner: Scanner,
+  apply: Apply,
+  bad: Bad,
+  tell: Tell,
+): number {
   let lines = 0;
   let strange = 1; // lines that it has not known so far, one after the other
   for (let at = 0, end; at < bytes.length; at = end) {
@@ -102,12 +117,7 @@ function scanLines(bytes: Uint8Array, scanner: Scanner, apply: Apply, bad: Bad):
     at = end;
     for (let n = 0; n < strange && end < bytes.length; n++) end = bytes.indexOf(NEWLINE, end) + 1;
     scanner.finish();
-    const before = lines;
-    lines += readLines(
-      bytes.subarray(at, end),
-      apply,
-      (line, reason) => bad(before + line, reason),
-    );
+    lines += readLines(bytes.subarray(at, end), apply, ...numbered(lines, bad, tell));
   }
   return lines;
 }

@@ -12,6 +12,8 @@ const WINDOW_BYTES = 1 << 20;
  * connection, where it was, and to pass it on to followers of one's own.
  */
 export class Window implements Feed {
+  readonly base = 0;
+  readonly kept = 0;
   #bytes = new Uint8Array(2 * WINDOW_BYTES);
   #length = 0;
   #ended = false;

@@ -122,7 +122,7 @@ export class CachedCopy implements Copy, Followed {
   async load(): Promise<void> {}
 
   health() {
-    return { bytes: this.#window?.size };
+    return { position: this.#window?.size };
   }
 
   share(take: (memory: TableMemory) => void): void {

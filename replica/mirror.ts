@@ -173,7 +173,7 @@ export class Mirror implements Copy, Followed {
     const changes: { key: string; entry: number }[] = [];
     try {
       const add: Apply = (change) => changes.push({ key: change.key, entry: urls.add(change) });
-      readLines(lines, add, refuseLine);
+      readLines(lines, add, refuseLine, journal.tell);
       await journal.append(lines);
     } catch (error) {
       for (const { entry } of changes) urls.drop(entry);
@@ -210,12 +210,13 @@ export class Mirror implements Copy, Followed {
     this.onchange();
   }
 
-  /** What there is to tell of it, where the master has `bytes` of the journal. */
-  health(bytes?: number) {
-    const lag = bytes === undefined ? undefined : Math.max(0, bytes - this.position);
+  /** What there is to tell of it, where the master's journal reaches to `end`. */
+  health(end?: number) {
+    const lag = end === undefined ? undefined : Math.max(0, end - this.position);
     return {
       reason: this.#store?.journal.failure,
-      bytes: this.#store?.journal.size,
+      bytes: this.#store?.journal.bytes,
+      position: this.#store?.journal.size,
       complete: this.whole,
       lagBytes: lag,
       lagSeconds: this.#store && lag === 0 ? 0 : this.#lag.seconds,

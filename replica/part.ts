@@ -42,9 +42,10 @@ export async function copyFeed(
       await part.close();
       await Deno.remove(path);
       part = await open(path, options);
+      part.begin(offset);
     }
     for await (const lines of line.blocks(body)) {
-      readLines(lines, () => {}, refuseLine);
+      readLines(lines, () => {}, refuseLine, part.tell);
       if (lines.length > 0) await part.append(lines);
       part.publish();
       if (part.size >= size) return part;

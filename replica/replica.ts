@@ -37,8 +37,8 @@ interface FedCopy extends Copy, Followed {
   load(): Promise<void>;
   feed(offset?: number, check?: string): Promise<FeedStream>;
   share(take: (memory: TableMemory) => void): void;
-  /** What there is to tell of it, where the master has `bytes` of the journal. */
-  health(bytes?: number): Partial<Health>;
+  /** What there is to tell of it, where the master's journal reaches to `end`. */
+  health(end?: number): Partial<Health>;
   endFeeds(): void;
   close(): Promise<void>;
 }
@@ -98,8 +98,8 @@ export class Replica extends ProxyStore implements Backend {
 
   override async health(): Promise<Health> {
     const master = await this.#askHealth();
-    const bytes = typeof master?.bytes === "number" ? master.bytes : undefined;
-    const { reason, ...details } = this.#copy.health(bytes);
+    const end = typeof master?.position === "number" ? master.position : undefined;
+    const { reason, ...details } = this.#copy.health(end);
     // It may be a replica itself, with a master that is out of reach.
     const reached = master !== undefined && (master.ready || master.reason !== errDown.message);
     const trouble = !reached ? errDown.message : this.#copy.live ? undefined : errNoFeed.message;

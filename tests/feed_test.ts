@@ -103,6 +103,8 @@ it("Window lets a follower go that is too slow for it, and all when it ends", as
 it("openFeed() reads no further than its follower, and cuts off one that takes nothing", async () => {
   let reads = 0;
   const feed: Feed = {
+    base: 0,
+    kept: 0,
     size: 1 << 30,
     read: () => Promise.resolve(new Uint8Array(++reads)),
     check: () => Promise.resolve("check"),

@@ -3,7 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import type { Events } from "../journal/events.ts";
 import { JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
-import { formatLine } from "../journal/lines.ts";
+import { formatAbout, formatLine } from "../journal/lines.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { genKey, URLStore } from "../store.ts";
 import { tempDir } from "./processes.ts";
@@ -71,6 +71,27 @@ describe("Journal.load()", () => {
       c: "https://example.com/c",
       d: `https://example.com/"d\\`,
     });
+  });
+
+  it("takes a line with an empty key for one about the journal, and for no link", async () => {
+    using dir = tempDir();
+    const path = `${dir.path}/store.jsonl`;
+    const text = formatAbout({ term: 2, base: 1000 }) + A + `{"Key":"","URL":""}\n` +
+      `{"Key":"","URL":"https://example.com/","Term":3,"Base":5}\n` + formatAbout({ term: 1 });
+    await Deno.writeTextFile(path, text);
+    const journal = await Journal.open(path);
+    const keys: string[] = [];
+    await journal.load(({ key }) => keys.push(key));
+    assertEquals(keys, ["a"]);
+    assertEquals([journal.term, journal.lines, journal.bytes], [3, 5, text.length]);
+    assertEquals([journal.base, journal.size], [1000, 1000 + text.length]);
+    assertEquals(await journal.read(1000, 0), encode(text));
+    await journal.close();
+
+    for (const member of [`"Term":0`, `"Term":"2"`, `"Term":1.5`, `"Base":-1`, `"Base":1e15`]) {
+      await Deno.writeTextFile(path, `${A}{"Key":"","URL":"",${member}}\n`);
+      await assertRejects(() => load(path), JournalError, `${path}:2: "${member.slice(1, 5)}" is`);
+    }
   });
 
   it("keeps lines whole that lie across its reads, and lines longer than a read", async () => {

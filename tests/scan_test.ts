@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { loadLines, type Readable } from "../journal/load.ts";
-import { formatLine } from "../journal/lines.ts";
+import { formatLine, type Tell } from "../journal/lines.ts";
 import type { Change } from "../links/link.ts";
 import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
@@ -32,6 +32,7 @@ interface Loaded {
   keys: number;
   ids: Required<Change>[];
   bad: [line: number, reason: string][];
+  abouts: Parameters<Tell>[];
   end: Awaited<ReturnType<typeof loadLines>>;
 }
 
@@ -39,6 +40,7 @@ async function load(bytes: Uint8Array, scans: boolean, piece: () => number): Pro
   const table = new Table({ segmentBits: 19 });
   const ids: Loaded["ids"] = [];
   const bad: Loaded["bad"] = [];
+  const abouts: Loaded["abouts"] = [];
   const remember = (change: Required<Change>) => ids.push(change);
   const end = await loadLines(
     readable(bytes, piece),
@@ -47,10 +49,11 @@ async function load(bytes: Uint8Array, scans: boolean, piece: () => number): Pro
       if (id !== undefined) remember({ key, url, id });
     },
     (line, reason) => bad.push([line, reason]),
+    (line, about) => abouts.push([line, about]),
     undefined,
     scans ? new LinkScanner(table, remember) : undefined,
   );
-  return { links: new Map(table), keys: table.size, ids, bad, end };
+  return { links: new Map(table), keys: table.size, ids, bad, abouts, end };
 }
 
 const encoder = new TextEncoder();
