@@ -136,11 +136,17 @@ export function reasonOf(error: unknown): string {
 
 /** Says who has the file at `path`; on a full disk it stays unsaid. */
 async function nameHolder(path: string): Promise<void> {
-  await Deno.writeTextFile(`${path}.pid`, `${Deno.pid}\n`).catch(() => {});
+  const name = `${path}.pid`;
+  await Deno.remove(name).catch(() => {});
+  // Only as a new file: what somebody put there meanwhile, such as a link, is not written through.
+  await Deno.writeTextFile(name, `${Deno.pid}\n`, { createNew: true }).catch(() => {});
 }
 
 /** Who has locked the file at `path`, as far as its pid file tells. */
 async function holder(path: string): Promise<string> {
-  const pid = await Deno.readTextFile(`${path}.pid`).catch(() => "");
+  const name = `${path}.pid`;
+  // Neither a pipe nor an endless device is read, wherever a link leads.
+  const { isFile, size } = await Deno.lstat(name).catch(() => ({ isFile: false, size: 0 }));
+  const pid = isFile && size < 20 ? await Deno.readTextFile(name).catch(() => "") : "";
   return /^\d+\n$/.test(pid) ? `process ${pid.trim()}` : "another process";
 }

@@ -31,6 +31,12 @@ export type Tell = (line: number, about: About) => void;
 
 export const NEWLINE = 10;
 
+/** What is wrong with a line that would be good without what some editors put before a text. */
+export const BYTE_ORDER_MARK = "a byte order mark";
+const MARK = "\ufeff";
+/** The bytes that it is made of, of which no JSON begins with one. */
+export const MARK_BYTES: readonly number[] = [0xef, 0xbb, 0xbf];
+
 const MAX_COUNT = 1e15 - 1; // as many digits as a header may have
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -130,11 +136,15 @@ function readLinesOneByOne(bytes: Uint8Array, apply: Apply, bad: Bad, tell: Tell
 /** Whether `bytes` are whole JSON: what was torn off a line isn't, as it lacks its "}". */
 export function isJSON(bytes: Uint8Array): boolean {
   try {
-    JSON.parse(utf8.decode(bytes));
+    JSON.parse(withoutMark(utf8.decode(bytes)));
     return true;
   } catch {
     return false;
   }
+}
+
+function withoutMark(text: string): string {
+  return text.startsWith(MARK) ? text.replace(/^\ufeff+/, "") : text;
 }
 
 /** Applies one line, or says why it can't. */
@@ -147,7 +157,9 @@ function readLine(
   try {
     record = JSON.parse(line);
   } catch {
-    if (line.startsWith("\ufeff")) return "a byte order mark";
+    if (line.startsWith(MARK)) {
+      return readLine(withoutMark(line), () => {}, () => {}) ?? BYTE_ORDER_MARK;
+    }
     return line.includes("\0") ? "NUL bytes" : line.trim() ? "bad JSON" : "a blank line";
   }
   if (typeof record !== "object" || record === null) return "not a JSON object";

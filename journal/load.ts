@@ -54,26 +54,36 @@ export async function loadLines(
     const start = chunk.indexOf(NEWLINE) + 1;
     const end = chunk.lastIndexOf(NEWLINE) + 1;
     if (start > 0) {
-      read(join([...rest, chunk.subarray(0, start)]));
+      if (restSize < MAX_LINE) {
+        read(join([...rest, chunk.subarray(0, start)]));
+      } else {
+        lines++;
+        size += restSize + start;
+      }
       read(chunk.subarray(start, end));
       rest = [];
       restSize = 0;
       progress(size);
     }
     if (end === chunk.length) continue;
-    rest.push(chunk.slice(end));
-    const before = restSize;
+    const known = restSize >= MAX_LINE; // that it is too long
     restSize += chunk.length - end;
-    if (before < MAX_LINE && restSize >= MAX_LINE) {
+    if (restSize < MAX_LINE) {
+      rest.push(chunk.slice(end));
+    } else if (!known) {
       bad(lines + 1, `a line of over ${MAX_LINE} bytes`);
+      rest = [];
     }
   }
   scanner?.finish();
+  size += restSize;
   const torn = join(rest);
-  if (!isJSON(torn)) return { size, lines, torn, unended: false };
-  // What is torn can't be parsed, as its "}" is gone.
-  readLines(Uint8Array.of(...torn, NEWLINE), apply, ...numbered(lines, bad, tell));
-  return { size: size + torn.length, lines, torn: new Uint8Array(), unended: true };
+  if (restSize < MAX_LINE) {
+    if (!isJSON(torn)) return { size: size - restSize, lines, torn, unended: false };
+    // What is torn can't be parsed, as its "}" is gone.
+    readLines(join([torn, Uint8Array.of(NEWLINE)]), apply, ...numbered(lines, bad, tell));
+  }
+  return { size, lines, torn: new Uint8Array(), unended: true };
 }
 
 /** Tells of lines that come after `before` others. */

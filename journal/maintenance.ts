@@ -4,9 +4,9 @@
  * @module
  */
 import { silent } from "./events.ts";
-import { type Locked, replace, syncFolder, type Write, writeAll } from "./file.ts";
+import { explain, type Locked, replace, syncFolder, type Write, writeAll } from "./file.ts";
 import { Journal, type JournalOptions } from "./journal.ts";
-import { NEWLINE } from "./lines.ts";
+import { BYTE_ORDER_MARK, MARK_BYTES, NEWLINE } from "./lines.ts";
 
 const CHUNK = 1 << 20;
 
@@ -39,7 +39,8 @@ export async function compact(
 }
 
 /**
- * Moves bad lines to `FILE.bad`: a copy of them is safe there before they leave the journal.
+ * Moves bad lines to `FILE.bad`: a copy of them is safe there before they leave the journal. A line that
+ * is good but for a byte order mark before it only loses that.
  *
  * @throws {JournalError} it is in use, or can't be written
  */
@@ -47,35 +48,61 @@ export async function repair(path: string, options: JournalOptions = {}): Promis
   const journal = await Journal.open(path, options);
   try {
     const bad = new Set<number>();
-    await journal.load(() => {}, (line) => bad.add(line));
-    if (bad.size === 0) return;
-    const aside = `${journal.path}.bad`;
-    using file = await Deno.open(aside, { append: true, create: true });
-    await rewrite(journal.locked, (line) => !bad.has(line), {
-      write: (bytes) => writeAll(file, bytes),
-      async sync() {
-        await file.sync();
-        await syncFolder(aside);
-      },
-    });
+    const marked = new Set<number>();
+    const note = (line: number, reason: string) =>
+      void (reason === BYTE_ORDER_MARK ? marked : bad).add(line);
+    await journal.load(() => {}, note);
+    const { path, locked } = journal;
     const { events = silent } = options;
-    events("warn", "moved bad lines aside", { lines: bad.size, file: aside });
+    if (bad.size > 0) {
+      const aside = `${path}.bad`;
+      using file = await openAside(aside);
+      await rewrite(locked, (line) => !bad.has(line), marked, {
+        write: (bytes) => writeAll(file, bytes),
+        async sync() {
+          await file.sync();
+          await syncFolder(aside);
+        },
+      });
+      events("warn", "moved bad lines aside", { lines: bad.size, file: aside });
+    } else if (marked.size > 0) {
+      await rewrite(locked, () => true, marked);
+    }
+    if (marked.size > 0) {
+      events("warn", "removed byte order marks", { lines: marked.size, file: path });
+    }
   } finally {
     await journal.close();
   }
 }
 
-/** Replaces a file by those of its lines that stay; the others go to `aside`. Gives its new size. */
+/** Opens the file that bad lines go to. Where a link leads elsewhere, nothing is put there. */
+async function openAside(path: string): Promise<Deno.FsFile> {
+  try {
+    if (await Deno.lstat(path).then(({ isFile }) => !isFile, () => false)) {
+      throw new Error("Not a regular file");
+    }
+    return await Deno.open(path, { append: true, create: true });
+  } catch (error) {
+    throw explain(path, error);
+  }
+}
+
+/**
+ * Replaces a file by those of its lines that stay; the others go to `aside`. Those that are `marked` lose
+ * the mark before them. Gives its new size.
+ */
 async function rewrite(
   locked: Locked,
   stays: (line: number) => boolean,
+  marked: ReadonlySet<number> = new Set(),
   aside: { write: Write; sync(): Promise<void> } = { write: async () => {}, sync: async () => {} },
 ): Promise<number> {
   using old = await Deno.open(locked.path);
   let size = 0;
   await replace(locked, async (write) => {
     const keep: Write = (bytes) => (size += bytes.length, write(bytes));
-    await partition(old, stays, keep, aside.write);
+    await partition(old, stays, marked, keep, aside.write);
     await aside.sync();
   });
   return size;
@@ -85,6 +112,7 @@ async function rewrite(
 async function partition(
   file: Deno.FsFile,
   stays: (line: number) => boolean,
+  marked: ReadonlySet<number>,
   keep: Write,
   drop: Write,
 ): Promise<void> {
@@ -92,6 +120,7 @@ async function partition(
   const kept = new Uint8Array(CHUNK);
   const dropped = new Uint8Array(CHUNK);
   let line = 1;
+  let begins = true; // whether nothing was kept of the line so far
   for (let n; (n = await file.read(buffer)) !== null;) {
     let keeps = 0;
     let drops = 0;
@@ -99,6 +128,10 @@ async function partition(
       const newline = buffer.indexOf(NEWLINE, start);
       const whole = newline !== -1 && newline < n;
       end = whole ? newline + 1 : n;
+      if (begins && marked.has(line)) {
+        while (start < end && MARK_BYTES.includes(buffer[start])) start++;
+      }
+      if (start < end) begins = whole;
       const piece = buffer.subarray(start, end);
       if (stays(line)) {
         kept.set(piece, keeps);

@@ -194,6 +194,7 @@ describe("Journal.load()", () => {
       assertEquals([...Deno.readDirSync(dir.path)].map(({ name }) => name), ["store.jsonl"]);
     });
 
+    if (name === "a byte order mark") continue; // with a good link behind it: see repair_test.ts
     it(`moves ${name} to FILE.bad with -repair`, async () => {
       using dir = tempDir();
       const path = `${dir.path}/store.jsonl`;

@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { add, follow, type Options, run, start, tempDir } from "./processes.ts";
 import { asMortal, canMount, tool } from "./tools.ts";
@@ -28,6 +28,26 @@ describe("one journal has one writer", () => {
     );
     assertEquals(await refusal({ cwd }, "-compact"), held);
     await add(master.url, "https://example.com/"); // the first one is none the worse
+  });
+
+  it("the pid file takes the place of a link, and neither writes nor reads through it", async () => {
+    using dir = tempDir();
+    const cwd = dir.path;
+    const [pid, target] = [`${cwd}/store.jsonl.pid`, `${cwd}/precious`];
+    await Deno.writeTextFile(target, "precious");
+    assert((await tool("ln", "-s", target, pid)).success);
+    await using holder = await start({ cwd });
+    assertEquals(await Deno.readTextFile(target), "precious");
+    assertEquals((await Deno.lstat(pid)).isSymlink, false);
+    assertEquals(await Deno.readTextFile(pid), `${holder.pid}\n`);
+    // A pipe that nobody writes to must not hold up the one who asks who has the journal.
+    await Deno.remove(pid);
+    assert((await tool("mkfifo", pid)).success);
+    const held = "store.jsonl: Already in use by another process";
+    assertEquals(await refusal({ cwd }), held);
+    await Deno.remove(pid);
+    assert((await tool("ln", "-s", "/dev/zero", pid)).success);
+    assertEquals(await refusal({ cwd }), held);
   });
 
   it("a killed master's journal is free at once", async () => {

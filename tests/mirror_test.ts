@@ -116,6 +116,17 @@ it("a mirror answers everything with the master gone, also after its own restart
   }
 });
 
+it("a mirror's file from the future is no older than now", async () => {
+  using dir = tempDir();
+  await Deno.writeTextFile(`${dir.path}/mirror.jsonl`, journal(3));
+  await Deno.utime(`${dir.path}/mirror.jsonl`, new Date(), new Date(Date.now() + 3_600_000));
+  const flags = [`-master=127.0.0.1:${freePort()}`, "-file=mirror.jsonl"];
+  await using mirror = await start({ cwd: dir.path }, ...flags);
+  await mirror.waitForLog(({ msg }) => msg === "lost the master");
+  const { lagSeconds } = await ready(mirror.url);
+  assert(lagSeconds >= 0 && lagSeconds < 60, `${lagSeconds} s`);
+});
+
 it("a mirror becomes the master when started without -master, and replicas find it", async () => {
   using dir = tempDir();
   const file = `${dir.path}/mirror.jsonl`;
