@@ -8,6 +8,7 @@ import { writeEvents } from "./cli/events.ts";
 import { runImport } from "./cli/import.ts";
 import { type Flags, help, parseFlags, UsageError } from "./cli/flags.ts";
 import { showProgress } from "./cli/progress.ts";
+import { ignoreProxies } from "./cli/proxies.ts";
 import { untilSignal } from "./cli/signals.ts";
 import config from "./deno.json" with { type: "json" };
 import { handler, starting } from "./handlers.ts";
@@ -38,6 +39,7 @@ interface ThreadConfig {
 
 /** Runs the program and gives its exit code. */
 async function main(): Promise<number> {
+  ignoreProxies();
   const flags = parseFlags(Deno.args, (name) => Deno.env.get(name));
   if (flags.help) return print(help());
   if (flags.version) {

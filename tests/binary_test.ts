@@ -1,6 +1,7 @@
 /** `deno task compile`, and what the binary has beside what the end-to-end tests ask of it. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { afterAll, beforeAll, describe, it } from "@std/testing/bdd";
+import { PROXY_VARIABLES } from "../cli/proxies.ts";
 import config from "../deno.json" with { type: "json" };
 import { compile, nameOf, output } from "./binary.ts";
 import { tempDir } from "./processes.ts";
@@ -47,7 +48,12 @@ describe("deno task compile", { ignore: reason !== undefined }, () => {
     );
     assertEquals(
       Object.fromEntries(granted),
-      { allow_env: ["GOTO_*"], allow_net: [], allow_read: [], allow_write: [] }, // []: any
+      {
+        allow_env: ["GOTO_*", ...PROXY_VARIABLES],
+        allow_net: [], // any
+        allow_read: [],
+        allow_write: [],
+      },
     );
     assertEquals([all.prompt, all.deny_import], [false, []]);
   });
