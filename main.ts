@@ -156,7 +156,7 @@ function baseOf({ host, http }: Flags, port = http.port): string {
   return host || `http://localhost:${port}`;
 }
 
-/** Where short links live: their host, and a path if they have one. */
+/** Where short links live: their host. */
 function placeOf(base: string): string {
   return base.replace(/^https?:\/\//, "");
 }

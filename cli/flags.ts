@@ -15,6 +15,11 @@ interface Flag<T> {
   parse: (text: string) => T;
   /** Whether nobody shall read its value, in an error either. */
   secret?: boolean;
+  /**
+   * Whether a variable that is set but empty is a mistake, since without it the server is another one,
+   * or open to others; elsewhere it counts as none.
+   */
+  telling?: boolean;
 }
 
 const FLAGS = {
@@ -25,14 +30,24 @@ const FLAGS = {
     "what short links start with (localhost and the port of -http)",
     parseHost,
   ),
-  file: flag("", "FILE", "the master's journal (store.jsonl); on a replica: a mirror's", String),
+  file: {
+    ...flag("", "FILE", "the master's journal (store.jsonl); on a replica: a mirror's", String),
+    telling: true,
+  },
   rpc: flag("false", undefined, "serve RPC to replicas", parseBoolean),
-  master: flag("", "ADDR", "be a replica of this master; several, comma-separated", parseMasters),
+  master: {
+    ...flag("", "ADDR", "be a replica of this master; several, comma-separated", parseMasters),
+    telling: true,
+  },
   threads: flag("1", "N", "answer HTTP on so many threads (0: one per core)", parseCount(256)),
   cache: flag("1000000", "N", "most links a replica keeps in memory", parseCount(16_000_000)),
   keys: flag("counter", "KIND", "counter, or random (not guessable)", oneOf("counter", "random")),
   sync: flag("always", "WHEN", "always, or none: leave it to the OS", oneOf("always", "none")),
-  "rpc-token": { ...flag("", "TOKEN", "required of replicas", parseToken), secret: true },
+  "rpc-token": {
+    ...flag("", "TOKEN", "required of replicas", parseToken),
+    secret: true,
+    telling: true,
+  },
   log: flag(
     "text",
     "FORM",
@@ -74,12 +89,12 @@ export class UsageError extends Error {
  */
 export function parseFlags(args: string[], env: (name: string) => string | undefined): Flags {
   const given = new Map<string, { text: string; from: string }>();
-  for (const name of Object.keys(FLAGS)) {
+  const names = Object.entries<Flag<unknown>>(FLAGS);
+  for (const [name, { telling }] of names) {
     const variable = `GOTO_${name.toUpperCase().replaceAll("-", "_")}`;
     const text = env(variable);
-    if (text) given.set(name, { text, from: variable });
+    if (text || telling && text === "") given.set(name, { text, from: variable });
   }
-  const names = Object.entries<Flag<unknown>>(FLAGS);
   const { tokens } = parseArgs({
     // Go takes one dash or two.
     args: args.map((arg) => arg === "-h" ? "--help" : arg.replace(/^-(?=[^-])/, "--")),
@@ -106,7 +121,11 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
   const values = names.map(([name, flag]) => {
     const { text, from } = given.get(name) ?? { text: flag.default, from: name };
     try {
-      return [name, flag.parse(text)];
+      const value = flag.parse(text);
+      if (given.has(name) && text.trim() === "") {
+        throw new Error("give it a value, or leave it out");
+      }
+      return [name, value];
     } catch (error) {
       const allowed = error instanceof Error ? error.message : error;
       const value = flag.secret ? "this value" : `"${text}"`;
@@ -182,9 +201,19 @@ function parseAddress(text: string): Address {
   return { hostname: name, port: Number(port) };
 }
 
-/** What short links start with: a scheme, a host, perhaps a path, and no "/" at the end. */
+/** Schemes, which stand for a host where a URL was cut short, or is none of ours. */
+const SCHEME = /^(?:about|blob|data|file|ftp|https?|javascript|mailto|wss?)$/;
+
+/** What short links start with: a scheme and a host, and no "/" at the end. */
 function parseHost(text: string): string {
-  return text && parseOrigin(text);
+  if (text === "") return "";
+  const origin = parseOrigin(text);
+  const { hostname, pathname } = new URL(origin);
+  if (SCHEME.test(hostname)) throw new Error(`"${hostname}" is a scheme; use host:port, or a URL`);
+  if (pathname !== "/") {
+    throw new Error("use host:port, or a URL without a path, since none is served");
+  }
+  return origin;
 }
 
 function parseMasters(text: string): string[] {

@@ -78,7 +78,7 @@ it("parseFlags() reads what short links start with", () => {
     ["go.example:8080", "http://go.example:8080"],
     ["https://go.example.com", "https://go.example.com"],
     ["https://go.example.com/", "https://go.example.com"],
-    ["HTTPS://GO.example.com/s/", "https://go.example.com/s"],
+    ["HTTPS://GO.example.com//", "https://go.example.com"],
     ["[::1]:80", "http://[::1]"],
   ];
   for (const [text, base] of hosts) assertEquals(parse(["-host", text]).host, base);
@@ -96,10 +96,16 @@ it("parseFlags() keeps a value as it is, with = and dashes in it", () => {
 });
 
 it("parseFlags() reads the environment, and the flag wins", () => {
-  const env = { GOTO_HTTP: ":81", GOTO_RPC: "true", GOTO_RPC_TOKEN: "secret", GOTO_KEYS: "" };
+  const env = { GOTO_HTTP: ":81", GOTO_RPC: "true", GOTO_RPC_TOKEN: "secret" };
   const flags = parse([], env);
   assertEquals([flags.http.port, flags.rpc, flags["rpc-token"]], [81, true, "secret"]);
-  assertEquals(flags.keys, "counter", "an empty variable counts as none");
+  const empty = { GOTO_HTTP: "", GOTO_HOST: "", GOTO_RPC: "", GOTO_KEYS: "", GOTO_THREADS: "" };
+  assertEquals(
+    parse([], empty),
+    parse([]),
+    "what a Compose file passes on without a value is none",
+  );
+  assertEquals(parse(["-master=a:1"], { GOTO_MASTER: "" }).master, ["http://a:1"]);
   const stronger = parse(["-http=:82", "-rpc=false"], env);
   assertEquals([stronger.http.port, stronger.rpc, stronger["rpc-token"]], [82, false, "secret"]);
 });
@@ -127,6 +133,29 @@ it("parseFlags() says in one line what is wrong and what is allowed", () => {
       `-host: "a b" is not allowed: use host:port, or a URL that starts with http://`,
     ],
     [["-host=https://me:pw@a"], `-host: "https://me:pw@a" is not allowed`],
+    [
+      ["-host=go.example/s"],
+      `-host: "go.example/s" is not allowed: use host:port, or a URL without`,
+    ],
+    [["-host=javascript:1"], `-host: "javascript:1" is not allowed: "javascript" is a scheme;`],
+    [["-host=https:443"], `-host: "https:443" is not allowed: "https" is a scheme; use host:port`],
+    [["-host="], `-host: "" is not allowed: give it a value, or leave it out`],
+    [["-host= "], `-host: " " is not allowed: use host:port, or a URL that starts with http://`],
+    [["-file="], `-file: "" is not allowed: give it a value, or leave it out`],
+    [["-file", "  "], `-file: "  " is not allowed: give it a value, or leave it out`],
+    [["-rpc-token="], `-rpc-token: this value is not allowed: give it a value, or leave it out`],
+    [["-master="], `-master: "" is not allowed: give it a value, or leave it out`],
+    [["-master", ""], `-master: "" is not allowed: give it a value, or leave it out`],
+    [
+      ["-master= "],
+      `-master: " " is not allowed: use host:port, or a URL that starts with http://`,
+    ],
+    [["-master=a:1, ,b:1"], `-master: "a:1, ,b:1" is not allowed: use host:port`],
+    [["-threads="], `-threads: "" is not allowed: use a number from 0 to 256`],
+    [[], `GOTO_MASTER: "" is not allowed: give it a value, or leave it out`, { GOTO_MASTER: "" }],
+    [[], `GOTO_FILE: "" is not allowed: give it a value, or leave it out`, { GOTO_FILE: "" }],
+    [[], `GOTO_RPC_TOKEN: this value is not allowed: give it`, { GOTO_RPC_TOKEN: "" }],
+    [[], `GOTO_HOST: " " is not allowed: use host:port`, { GOTO_HOST: " " }],
     [["-master=ftp://a"], `-master: "ftp://a" is not allowed: use host:port, or a URL that starts`],
     [["-master=a:1,"], `-master: "a:1," is not allowed`],
     [["-rpc=maybe"], `-rpc: "maybe" is not allowed: use true or false`],
@@ -166,6 +195,17 @@ it("a mistake in a flag ends the program with one line on stderr and exit 2", as
     stdout: "",
     stderr: `goto: GOTO_RPC: "x" is not allowed: use true or false\n`,
   });
+});
+
+it("a master that is named by an empty value never makes the server a master of its own", async () => {
+  const results = await Promise.all([
+    run("-http=127.0.0.1:0", "-master="),
+    run({ env: { GOTO_MASTER: "" } }, "-http=127.0.0.1:0"),
+  ]);
+  for (const [i, name] of ["-master", "GOTO_MASTER"].entries()) {
+    const stderr = `goto: ${name}: "" is not allowed: give it a value, or leave it out\n`;
+    assertEquals(results[i], { code: 2, stdout: "", stderr });
+  }
 });
 
 it("-help and -version print to stdout and exit 0", async () => {
