@@ -6,10 +6,12 @@
 import { healthcheck, print, runCompact } from "./cli/commands.ts";
 import { writeEvents } from "./cli/events.ts";
 import { runImport } from "./cli/import.ts";
+import { runToExit } from "./cli/exit.ts";
 import { type Flags, help, parseFlags, UsageError } from "./cli/flags.ts";
 import { showProgress } from "./cli/progress.ts";
 import { ignoreProxies } from "./cli/proxies.ts";
 import { untilSignal } from "./cli/signals.ts";
+import { FLUSH_MS, stderr } from "./cli/stderr.ts";
 import config from "./deno.json" with { type: "json" };
 import { handler, starting } from "./handlers.ts";
 import { accessLog } from "./http/access.ts";
@@ -176,17 +178,18 @@ function handle(store: Store, rpc: RPC, flags: Flags, base: string, events: Even
 function serveThread({ flags, base, port }: ThreadConfig, store: Store, rpc: RPC) {
   const events = writeEvents(flags.log);
   const server = listen({ ...flags.http, port }, true, handle(store, rpc, flags, base, events));
-  return () => server.shutdown();
+  return async () => {
+    await server.shutdown();
+    await stderr.flush(FLUSH_MS);
+  };
 }
 
 if ("WorkerGlobalScope" in globalThis) {
   await runThread(serveThread);
 } else if (import.meta.main) {
-  try {
-    Deno.exit(await main());
-  } catch (error) {
+  await runToExit(main, (error) => {
     const expected = [UsageError, ListenError, JournalError].some((type) => error instanceof type);
-    console.error(`goto: ${expected ? causeOf(error) : error}`);
-    Deno.exit(error instanceof UsageError ? 2 : 1);
-  }
+    const reason = expected ? causeOf(error) : String(error);
+    return { code: error instanceof UsageError ? 2 : 1, reason };
+  });
 }

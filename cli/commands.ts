@@ -8,6 +8,7 @@ import type { Events } from "../journal/events.ts";
 import { exists, JournalError } from "../journal/file.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { causeOf } from "../replica/replica.ts";
+import { complain } from "./stderr.ts";
 
 const HEALTHCHECK_MS = 2000;
 
@@ -38,7 +39,7 @@ export async function healthcheck({ hostname, port }: Address): Promise<number> 
     if (response.status !== 200) throw new Error(`status ${response.status}`);
     return print("ok\n");
   } catch (error) {
-    console.error(`goto: ${host}:${port} is not alive: ${causeOf(error)}`);
+    complain(`${host}:${port} is not alive: ${causeOf(error)}`);
     return 1;
   }
 }

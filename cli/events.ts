@@ -4,6 +4,7 @@
  * @module
  */
 import type { Events } from "../journal/events.ts";
+import { printable, stderr } from "./stderr.ts";
 
 /**
  * Writes one line an event.
@@ -16,18 +17,15 @@ import type { Events } from "../journal/events.ts";
  * ```
  */
 export function writeEvents(form: "text" | "json"): Events {
-  const encoder = new TextEncoder();
-  return (level, msg, fields = {}) => {
+  const format: (...event: Parameters<Events>) => string = (level, msg, fields = {}) => {
     const time = new Date().toISOString();
     const text = form === "json"
       ? JSON.stringify({ time, level, msg, ...fields })
       : [time, level.padEnd(5), msg, ...Object.entries(fields).map(pair)].join(" ");
-    try {
-      Deno.stderr.writeSync(encoder.encode(`${text}\n`));
-    } catch {
-      // Nobody reads it: no reason to stop serving.
-    }
+    return `${printable(text)}\n`;
   };
+  stderr.ondrop = (count) => format("warn", "dropped events that nobody read", { count });
+  return (...event) => stderr.write(format(...event));
 }
 
 /** A field as logfmt has it. */

@@ -4,13 +4,13 @@
  * @module
  */
 import type { Events } from "../journal/events.ts";
+import { printable, stderr } from "./stderr.ts";
 
 /** Tells how far it is: in a line that is rewritten on a terminal, by events elsewhere. */
 export function showProgress(
   what: string,
   events: Events,
 ): (done: number, total: number) => void {
-  const encoder = new TextEncoder();
   const terminal = Deno.stderr.isTerminal();
   let next = performance.now() + 1000;
   let shown = false;
@@ -18,13 +18,13 @@ export function showProgress(
     const now = performance.now();
     if (done < total && now < next) return;
     if (done >= total) {
-      if (shown) Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
+      if (shown) stderr.write("\r\x1b[K");
       shown = false;
       return;
     }
     const percent = Math.floor(100 * done / total);
     if (terminal) {
-      Deno.stderr.writeSync(encoder.encode(`\r${what}: ${percent}%`));
+      stderr.write(`\r${printable(what)}: ${percent}%`);
       shown = true;
       next = now + 100;
     } else {

@@ -81,11 +81,13 @@ export class Goto implements AsyncDisposable {
   pid!: number;
   /** How the process ended, once it has. */
   status!: Promise<Deno.CommandStatus>;
+  /** Whether the process is gone, though not all that it wrote may have been read. */
+  exited = true;
 
   #child!: Deno.ChildProcess;
-  #exited = true;
   #ended = false;
   #changed = Promise.withResolvers<void>();
+  #reading = Promise.resolve();
 
   /** Use {@linkcode start}. */
   constructor(
@@ -101,7 +103,7 @@ export class Goto implements AsyncDisposable {
     const address = this.url ? new URL(this.url).host : "127.0.0.1:0";
     const flags = ["-log=json", `-http=${address}`, ...this.flags];
     this.#child = spawn(flags, this.options, "null");
-    this.#exited = this.#ended = false;
+    this.exited = this.#ended = false;
     this.pid = this.#child.pid;
     this.status = this.#end(this.#readLogs());
     const serving = await this.waitForLog(
@@ -136,12 +138,19 @@ export class Goto implements AsyncDisposable {
 
   /** Sends a signal; nothing happens if the process is gone. `await status` to see it end. */
   kill(signal: Deno.Signal = "SIGKILL") {
-    if (this.#exited) return;
+    if (this.exited) return;
     try {
       this.#child.kill(signal);
     } catch {
       // It ended just now, and `status` will tell.
     }
+  }
+
+  /** Leaves what it writes to stderr unread, until the function that this gives is called. */
+  pauseReading(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#reading = promise;
+    return resolve;
   }
 
   /** Asks the process to end, kills it if it has not in 15 s, and tells how it ended. */
@@ -169,7 +178,7 @@ export class Goto implements AsyncDisposable {
 
   async #end(read: Promise<void>): Promise<Deno.CommandStatus> {
     const status = await this.#child.status;
-    this.#exited = true;
+    this.exited = true;
     await within(5000, "the end of stderr", read);
     this.#ended = true;
     this.#notify();
@@ -179,6 +188,7 @@ export class Goto implements AsyncDisposable {
   async #readLogs() {
     let rest = "";
     for await (const text of this.#child.stderr.pipeThrough(new TextDecoderStream())) {
+      await this.#reading;
       this.stderr += text;
       const lines = (rest + text).split("\n");
       rest = lines.pop()!;
