@@ -8,6 +8,7 @@ import { writeEvents } from "./cli/events.ts";
 import { runImport } from "./cli/import.ts";
 import { runToExit } from "./cli/exit.ts";
 import { type Flags, help, parseFlags, UsageError } from "./cli/flags.ts";
+import { whatIsOpen } from "./cli/open.ts";
 import { showProgress } from "./cli/progress.ts";
 import { ignoreProxies } from "./cli/proxies.ts";
 import { untilSignal } from "./cli/signals.ts";
@@ -94,9 +95,8 @@ async function main(): Promise<number> {
     links: backend.count,
     threads: 1 + workers.count,
   });
-  if (flags.rpc && !flags["rpc-token"] && !/^(localhost|127\..*|::1)$/.test(flags.http.hostname)) {
-    events("warn", "without -rpc-token, whoever reaches this address may change every link");
-  }
+  const open = whatIsOpen(flags);
+  if (open !== undefined) events("warn", open);
 
   events("info", "shutting down", { signal: await signal });
   const late = new Promise<"late">((resolve) => setTimeout(resolve, GRACE_MS, "late"));

@@ -1,5 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
+import { parseFlags } from "../cli/flags.ts";
+import { whatIsOpen } from "../cli/open.ts";
 import { add, eventually, follow, start } from "./processes.ts";
 import { agree, ready } from "./replicas.ts";
 
@@ -57,14 +59,29 @@ it("a wrong token is told of also where the master was away at first", async () 
   await wrong.waitForLog(({ msg, reason }) => msg === "lost the master" && /401/.test(reason));
 });
 
-it("RPC without a token is warned of where others can reach it", async () => {
+it("what is open to others is told at the start, in one line", async () => {
   const warnings = async (...flags: string[]) => {
     await using goto = await start(...flags);
     await goto.stop();
-    return goto.logs.filter(({ level }) => level === "warn").length;
+    return goto.logs.filter(({ level }) => level === "warn").map(({ msg }) => msg);
   };
-  assertEquals(await warnings("-http=0.0.0.0:0", "-rpc"), 1);
-  assertEquals(await warnings("-http=0.0.0.0:0", "-rpc", "-rpc-token=secret"), 0);
-  assertEquals(await warnings("-http=0.0.0.0:0"), 0);
-  assertEquals(await warnings("-http=127.0.0.1:0", "-rpc"), 0);
+  const open = "whoever reaches any address of this machine may add, change and delete links";
+  const rpc = ", and use RPC, which asks for no token";
+  assertEquals(await warnings("-http=0.0.0.0:0"), [open]);
+  assertEquals(await warnings("-http=:0"), [open]);
+  assertEquals(await warnings("-http=0.0.0.0:0", "-rpc"), [open + rpc]);
+  assertEquals(await warnings("-http=[::]:0", "-rpc", "-rpc-token=secret"), [open]);
+  assertEquals(await warnings("-http=127.0.0.1:0", "-rpc"), []);
+  assertEquals(await warnings("-http=localhost:0", "-rpc"), []);
+});
+
+it("whatIsOpen() names the address that others reach", () => {
+  const { http, ...flags } = parseFlags([], () => undefined);
+  const open = (hostname: string) => whatIsOpen({ ...flags, http: { ...http, hostname } });
+  for (const hostname of ["localhost", "127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"]) {
+    assertEquals(open(hostname), undefined, hostname);
+  }
+  for (const hostname of ["10.0.0.1", "fe80::1", "go.example.com", "127.example.com.evil"]) {
+    assertEquals(open(hostname), `whoever reaches ${hostname} may add, change and delete links`);
+  }
 });
