@@ -95,8 +95,8 @@ async function main(): Promise<number> {
     links: backend.count,
     threads: 1 + workers.count,
   });
-  const open = whatIsOpen(flags);
-  if (open !== undefined) events("warn", open);
+  const exposed = whatIsOpen(flags);
+  if (exposed !== undefined) events("warn", exposed);
 
   events("info", "shutting down", { signal: await signal });
   const late = new Promise<"late">((resolve) => setTimeout(resolve, GRACE_MS, "late"));
