@@ -3,35 +3,28 @@
  *
  * @module
  */
-import { healthcheck, print, runCompact } from "./cli/commands.ts";
+import { baseOf, openBackend } from "./cli/backend.ts";
+import { runCommand } from "./cli/commands.ts";
 import { writeEvents } from "./cli/events.ts";
-import { runImport } from "./cli/import.ts";
 import { runToExit } from "./cli/exit.ts";
-import { type Flags, help, parseFlags, UsageError } from "./cli/flags.ts";
+import { type Flags, parseFlags, UsageError } from "./cli/flags.ts";
 import { whatIsOpen } from "./cli/open.ts";
-import { showProgress } from "./cli/progress.ts";
 import { ignoreProxies } from "./cli/proxies.ts";
 import { untilSignal } from "./cli/signals.ts";
 import { FLUSH_MS, stderr } from "./cli/stderr.ts";
-import config from "./deno.json" with { type: "json" };
 import { handler, starting } from "./handlers.ts";
 import { accessLog } from "./http/access.ts";
 import { canShare, type Handler, hostOf, listen, ListenError } from "./http/listen.ts";
 import type { Events } from "./journal/events.ts";
-import { exists, JournalError } from "./journal/file.ts";
-import { Journal, type JournalOptions } from "./journal/journal.ts";
-import { repair } from "./journal/maintenance.ts";
+import { JournalError } from "./journal/file.ts";
 import type { RPC } from "./http/rpc.ts";
-import { refusePart } from "./replica/part.ts";
-import { causeOf, Replica } from "./replica/replica.ts";
-import { HTTPTransport } from "./replica/transport.ts";
+import { causeOf } from "./replica/replica.ts";
 import { serveRPC } from "./rpc.ts";
-import { type Backend, type Store, URLStore } from "./store.ts";
+import type { Store } from "./store.ts";
 import { runThread } from "./threads/thread.ts";
 import { Workers } from "./threads/workers.ts";
 
 const GRACE_MS = 10_000; // for what is in flight at a shutdown
-const FILE = "store.jsonl";
 
 /** What a thread needs to know. */
 interface ThreadConfig {
@@ -44,25 +37,11 @@ interface ThreadConfig {
 async function main(): Promise<number> {
   ignoreProxies();
   const flags = parseFlags(Deno.args, (name) => Deno.env.get(name));
-  if (flags.help) return print(help());
-  if (flags.version) {
-    return print(`goto ${config.version} (deno ${Deno.version.deno}, ${Deno.build.target})\n`);
-  }
-  if (flags.healthcheck) return await healthcheck(flags.http);
-
   const events = writeEvents(flags.log);
   // A limit on the size of files shall be an error of the write, not the end of the program.
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGXFSZ", () => {});
-  if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
-  const open = flags.master.length > 0 ? openReplica : openMaster;
-  if (flags.import) {
-    const store = await open(flags, baseOf(flags), events);
-    try {
-      return await runImport(flags.import, store, events);
-    } finally {
-      await store.close();
-    }
-  }
+  const code = await runCommand(flags, events);
+  if (code !== undefined) return code;
   const signal = untilSignal();
 
   const threads = flags.threads || navigator.hardwareConcurrency;
@@ -76,7 +55,7 @@ async function main(): Promise<number> {
   const server = listen(flags.http, shared, (req) => answer(req));
   const { port } = server;
   const base = baseOf(flags, port);
-  const opening = open(flags, base, events);
+  const opening = openBackend(flags, base, events);
   const backend = await Promise.race([opening, signal.then(() => undefined)]);
   if (backend === undefined) return 0; // a signal, before anybody could be promised anything
   const call = serveRPC(backend, (error) => {
@@ -109,58 +88,6 @@ async function main(): Promise<number> {
   await backend.close();
   events("info", "stopped", { links: backend.count });
   return 0;
-}
-
-/** Opens the store that owns the links. */
-async function openMaster(flags: Flags, base: string, events: Events): Promise<Backend> {
-  const file = flags.file || FILE;
-  await refusePart(file);
-  const options = optionsOf(flags, file, events);
-  if (flags.repair) await repair(file, options);
-  const store = new URLStore(await Journal.open(file, options), {
-    keys: flags.keys,
-    host: placeOf(base),
-  });
-  return await load(store);
-}
-
-/** Opens a store whose links a master owns. */
-async function openReplica(flags: Flags, base: string, events: Events): Promise<Backend> {
-  const { file, cache, master } = flags;
-  const token = flags["rpc-token"] || undefined;
-  const options = optionsOf(flags, file, events);
-  if (flags.repair && file && await exists(file)) await repair(file, options);
-  const transports = master.map((url) => new HTTPTransport(url, token));
-  const host = placeOf(base);
-  return await load(Replica.of(transports, { ...options, cache, file: file || undefined, host }));
-}
-
-function optionsOf(flags: Flags, file: string, events: Events): JournalOptions {
-  return {
-    sync: flags.sync === "always",
-    events,
-    progress: showProgress(`loading ${file}`, events),
-  };
-}
-
-async function load(store: Backend): Promise<Backend> {
-  try {
-    await store.load();
-    return store;
-  } catch (error) {
-    await store.close();
-    throw error;
-  }
-}
-
-/** What short links start with. */
-function baseOf({ host, http }: Flags, port = http.port): string {
-  return host || `http://localhost:${port}`;
-}
-
-/** Where short links live: their host. */
-function placeOf(base: string): string {
-  return base.replace(/^https?:\/\//, "");
 }
 
 /** What a thread answers requests with, the main one or another. */

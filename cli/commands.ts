@@ -3,21 +3,40 @@
  *
  * @module
  */
+import config from "../deno.json" with { type: "json" };
 import { type Address, hostOf } from "../http/listen.ts";
 import type { Events } from "../journal/events.ts";
 import { exists, JournalError } from "../journal/file.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { causeOf } from "../replica/replica.ts";
+import { baseOf, FILE, openBackend } from "./backend.ts";
+import { type Flags, help } from "./flags.ts";
+import { runImport } from "./import.ts";
+import { print } from "./print.ts";
 import { complain } from "./stderr.ts";
 
 const HEALTHCHECK_MS = 2000;
 
+/** Does what the flags ask for in place of serving, and gives the exit code; nothing, if they don't. */
+export async function runCommand(flags: Flags, events: Events): Promise<number | undefined> {
+  if (flags.help) return print(help());
+  if (flags.version) {
+    return print(`goto ${config.version} (deno ${Deno.version.deno}, ${Deno.build.target})\n`);
+  }
+  if (flags.healthcheck) return await healthcheck(flags.http);
+  if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
+  if (flags.import) {
+    const backend = await openBackend(flags, baseOf(flags), events);
+    try {
+      return await runImport(flags.import, backend, events);
+    } finally {
+      await backend.close();
+    }
+  }
+}
+
 /** Compacts the journal at `path`, and gives the exit code. */
-export async function runCompact(
-  path: string,
-  repairs: boolean,
-  events: Events,
-): Promise<number> {
+async function runCompact(path: string, repairs: boolean, events: Events): Promise<number> {
   if (!await exists(path)) throw new JournalError(`${path}: No such file`);
   if (repairs) await repair(path, { events });
   const { lines, bytes } = await compact(path, { events });
@@ -29,7 +48,7 @@ export async function runCompact(
 }
 
 /** Asks the server at `address` whether it is alive: 0 if so, 1 if not. */
-export async function healthcheck({ hostname, port }: Address): Promise<number> {
+async function healthcheck({ hostname, port }: Address): Promise<number> {
   // Not localhost, a name that an empty container can't resolve.
   const any: Record<string, string> = { "": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1" };
   const host = hostOf({ hostname: any[hostname] ?? hostname, port });
@@ -42,10 +61,4 @@ export async function healthcheck({ hostname, port }: Address): Promise<number> 
     complain(`${host}:${port} is not alive: ${causeOf(error)}`);
     return 1;
   }
-}
-
-/** Writes to stdout, and gives the exit code of a success. */
-export function print(text: string): number {
-  Deno.stdout.writeSync(new TextEncoder().encode(text));
-  return 0;
 }

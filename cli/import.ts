@@ -8,8 +8,8 @@ import { explain, JournalError, reasonOf } from "../journal/file.ts";
 import { StoreError } from "../links/errors.ts";
 import { checkURL } from "../links/link.ts";
 import type { Backend } from "../store.ts";
-import { print } from "./commands.ts";
 import { readLinks, type Row } from "./formats.ts";
+import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
 
 const IN_FLIGHT = 2_000; // links that are on their way at once, to share commits and requests

@@ -1,0 +1,68 @@
+/**
+ * What the flags name: a store that owns its links, or one that follows another's.
+ *
+ * @module
+ */
+import type { Events } from "../journal/events.ts";
+import { exists } from "../journal/file.ts";
+import { Journal, type JournalOptions } from "../journal/journal.ts";
+import { repair } from "../journal/maintenance.ts";
+import { refusePart } from "../replica/part.ts";
+import { Replica } from "../replica/replica.ts";
+import { HTTPTransport } from "../replica/transport.ts";
+import { type Backend, URLStore } from "../store.ts";
+import type { Flags } from "./flags.ts";
+import { showProgress } from "./progress.ts";
+
+/** The journal of a master that is told of none. */
+export const FILE = "store.jsonl";
+
+/**
+ * Opens and loads what the flags name.
+ *
+ * @param base what short links start with
+ * @throws {JournalError} it can't be used
+ */
+export async function openBackend(flags: Flags, base: string, events: Events): Promise<Backend> {
+  const host = base.replace(/^https?:\/\//, "");
+  const backend = flags.master.length > 0
+    ? await openReplica(flags, host, events)
+    : await openMaster(flags, host, events);
+  try {
+    await backend.load();
+    return backend;
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
+}
+
+async function openMaster(flags: Flags, host: string, events: Events): Promise<Backend> {
+  const file = flags.file || FILE;
+  await refusePart(file);
+  const options = optionsOf(flags, file, events);
+  if (flags.repair) await repair(file, options);
+  return new URLStore(await Journal.open(file, options), { keys: flags.keys, host });
+}
+
+async function openReplica(flags: Flags, host: string, events: Events): Promise<Backend> {
+  const { file, cache, master } = flags;
+  const token = flags["rpc-token"] || undefined;
+  const options = optionsOf(flags, file, events);
+  if (flags.repair && file && await exists(file)) await repair(file, options);
+  const transports = master.map((url) => new HTTPTransport(url, token));
+  return Replica.of(transports, { ...options, cache, file: file || undefined, host });
+}
+
+function optionsOf(flags: Flags, file: string, events: Events): JournalOptions {
+  return {
+    sync: flags.sync === "always",
+    events,
+    progress: showProgress(`loading ${file}`, events),
+  };
+}
+
+/** What short links start with. */
+export function baseOf({ host, http }: Flags, port = http.port): string {
+  return host || `http://localhost:${port}`;
+}
