@@ -5,6 +5,7 @@
  */
 import { api } from "./http/api.ts";
 import { readForm } from "./http/body.ts";
+import { browserCheck } from "./http/browser.ts";
 import type { Handler } from "./http/listen.ts";
 import { Redirects } from "./http/location.ts";
 import { fail, HTTPError, type OnError, RETRY, toHTTPError } from "./http/problem.ts";
@@ -49,6 +50,7 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
     ["healthz", (req) => (allow(req, "GET", "HEAD"), new Response("ok"))],
     ["readyz", (req) => ready(req, store)],
   ]);
+  const checkBrowser = browserCheck(base);
   const redirects = new Redirects();
   return (req) => {
     const key = keyOf(req.url);
@@ -58,6 +60,7 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
     }
     try {
       checkHost(req);
+      checkBrowser(req);
       const response = route ? route(req) : api(req, key, store, base);
       return response instanceof Response ? response : response.catch((e) => fail(e, key, onError));
     } catch (error) {

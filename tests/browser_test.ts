@@ -1,0 +1,146 @@
+/** Pages of other sites, which a browser lets send requests here. */
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { add, follow, type Goto, start } from "./processes.ts";
+
+const FORM = { "content-type": "application/x-www-form-urlencoded" };
+const JSON_BODY = { "content-type": "application/json" };
+
+/** What browsers send with a form of our own page, where they say where it is. */
+const OWN = { "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate" };
+
+/** Sends a request as a browser does, with the headers that no page can set. */
+async function send(
+  { url }: Goto,
+  method: string,
+  path: string,
+  headers: Record<string, string>,
+  body = "",
+): Promise<{ status: number; text: string }> {
+  const { hostname, port, host } = new URL(url);
+  using connection = await Deno.connect({ hostname, port: Number(port) });
+  const all = { host, "content-length": `${body.length}`, connection: "close", ...headers };
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+  const request = `${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n${body}`;
+  await connection.write(new TextEncoder().encode(request));
+  const answer = await new Response(connection.readable).text();
+  const [head, ...text] = answer.split("\r\n\r\n");
+  return { status: Number(head.split(" ")[1]), text: text.join("\r\n\r\n") };
+}
+
+/** Everything that changes links, sent with `headers`; gives the statuses. */
+async function change(goto: Goto, headers: Record<string, string>): Promise<number[]> {
+  const json = '{"url":"https://example.com/"}';
+  const rpc = '{"jsonrpc":"2.0","id":1,"method":"Store.Put","params":["https://example.com/"]}';
+  const requests: [string, string, Record<string, string>, string][] = [
+    ["POST", "/add", FORM, "url=example.com"],
+    ["POST", "/api/links", JSON_BODY, json],
+    ["PUT", "/api/links/a", JSON_BODY, json],
+    ["POST", "/rpc", JSON_BODY, rpc],
+    ["DELETE", "/api/links/none", {}, ""],
+  ];
+  const statuses = [];
+  for (const [method, path, type, body] of requests) {
+    statuses.push((await send(goto, method, path, { ...type, ...headers }, body)).status);
+  }
+  return statuses;
+}
+
+const DONE = [200, 201, 200, 200, 404];
+const count = async (goto: Goto) => (await (await fetch(`${goto.url}/readyz`)).json()).links;
+
+describe("a page of another site", () => {
+  it("changes nothing, by a form, by JSON, or by RPC", async () => {
+    await using master = await start("-rpc", "-host=https://go.example.com");
+    await add(master.url, "https://example.com/", "a");
+    const foreign: Record<string, string>[] = [
+      { "sec-fetch-site": "cross-site" },
+      { "sec-fetch-site": "same-site" }, // another name below example.com
+      { "sec-fetch-site": "cross-site", origin: "https://go.example.com" },
+      { "sec-fetch-site": "same-origin", origin: "https://evil.example" },
+      { "sec-fetch-site": "none", origin: "null" },
+      { origin: "https://evil.example" },
+      { origin: "null" },
+      { origin: "" },
+      { origin: "https://go.example.com.evil.example" },
+      { origin: "https://go.example.com:8443" },
+      { origin: "https://app.example.com" },
+      { origin: "http://127.0.0.1:1" },
+    ];
+    for (const headers of foreign) {
+      assertEquals(await change(master, headers), Array(5).fill(403), JSON.stringify(headers));
+    }
+    const refused = await send(master, "POST", "/add", { ...FORM, origin: "null" }, "url=a.b");
+    assertEquals(refused.text, "a page of another site may not change links");
+    const problem = await send(master, "DELETE", "/api/links/a", {
+      "sec-fetch-site": "cross-site",
+    });
+    assertEquals(JSON.parse(problem.text), {
+      title: "Forbidden",
+      status: 403,
+      detail: "a page of another site may not change links",
+    });
+    assertEquals(await count(master), 1);
+  });
+
+  it("may lead to links and to the form", async () => {
+    await using master = await start("-host=https://go.example.com");
+    const key = await add(master.url, "https://example.com/");
+    const headers = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
+    assertEquals((await send(master, "GET", `/${key}`, headers)).status, 302);
+    assertEquals((await send(master, "GET", "/add?url=x", headers)).status, 200);
+  });
+});
+
+it("our own page, and whoever is no browser, may change links", async () => {
+  await using master = await start("-rpc", "-host=https://go.example.com");
+  await add(master.url, "https://example.com/", "a");
+  const { origin, host, port } = new URL(master.url);
+  const own: Record<string, string>[] = [
+    {},
+    { "sec-fetch-mode": "cors" }, // Node.js
+    { "user-agent": "curl/8", host: "another.example.org" },
+    { origin },
+    { origin, ...OWN },
+    OWN,
+    { "sec-fetch-site": "none" },
+    // Behind a proxy that ends TLS, keeps Host, or puts its own there
+    { ...OWN, origin: "https://go.example.com", host: "go.example.com" },
+    { ...OWN, origin: "https://go.example.com", host: "go.example.com:443" },
+    { ...OWN, origin: "https://go.example.com", host },
+    { ...OWN, origin: "https://go.example.com", host: "backend" },
+    { origin: `http://localhost:${port}`, host: `localhost:${port}` },
+    { origin: `http://goto.localhost:${port}`, host: `goto.localhost:${port}` },
+    { origin: "http://go", host: "go" },
+    { origin: "http://go.", host: "go." },
+    { origin: "http://[::1]:8080", host: "[::1]:8080" },
+    { origin: "http://10.1.2.3", host: "10.1.2.3" },
+  ];
+  for (const headers of own) {
+    assertEquals(await change(master, headers), DONE, JSON.stringify(headers));
+  }
+});
+
+it("a name that a stranger leads here lets a page of theirs follow links, and nothing else", async () => {
+  await using master = await start("-rpc");
+  await add(master.url, "https://example.com/", "a");
+  for (
+    const host of ["evil.example", "evil.example:80", "localhost.evil.example", "1.2.3.4.nip.io"]
+  ) {
+    const page = { host, origin: `http://${host}`, "sec-fetch-site": "same-origin" };
+    assertEquals(await change(master, page), Array(5).fill(421), host);
+    for (const path of ["/", "/add", "/api/links/a", "/rpc/log", "/readyz", "/healthz"]) {
+      assertEquals((await send(master, "GET", path, page)).status, 421, `${host} ${path}`);
+    }
+    assertEquals((await send(master, "GET", "/a", page)).status, 302);
+    const { text } = await send(master, "GET", "/add", page);
+    assertStringIncludes(
+      text,
+      `goto is not known as ${host.replace(/:80$/, "")} here: -host names`,
+    );
+  }
+  const nameless = { host: "a:b:c", "sec-fetch-site": "same-origin" };
+  assertEquals((await send(master, "POST", "/add", nameless)).status, 421);
+  assertEquals((await follow(master.url, "a")).status, 302);
+  assertEquals(await count(master), 1);
+});
