@@ -93,10 +93,14 @@ export class EntryReader {
     return bytes.toString("latin1", url, url + length);
   }
 
-  /** Whether there is a URL: that of a deleted link is empty. */
+  /** Whether others are led somewhere: the URL of a deleted link is empty. */
   leads(ref: number): boolean {
-    const { url, end } = this.parts(ref);
-    return url < end;
+    const bytes = this.segments[ref >>> this.shift]!;
+    const at = (ref << 3) & this.mask;
+    const flags = bytes[at + FLAGS];
+    if ((flags & HIDDEN) !== 0) return false;
+    if ((flags & LONG) !== 0) return bytes.readUInt32LE(at + HEAD + 4) !== 0;
+    return (bytes[at + URL_LENGTH] | bytes[at + URL_LENGTH + 1]) !== 0;
   }
 
   isHidden(ref: number): boolean {

@@ -67,7 +67,7 @@ export class Rewriter {
   #move(ref: number): number {
     const { entries, slots } = this;
     const code = hash(entries.keyOf(ref), this.constants);
-    if (slots.findSame(ref, code) !== ref) return 0;
+    if (!slots.has(code, ref)) return 0;
     slots.replace(code, ref, entries.copy(ref));
     entries.supersede(ref);
     return entries.sizeOf(ref);

@@ -122,6 +122,7 @@ export class Table {
    * @throws {RangeError} there is no room for it
    */
   add(link: Link): number {
+    this.#check(link.key);
     this.#grow();
     if (this.#rewriter.step()) this.#replace();
     const ref = this.#entries.add(link);
@@ -151,7 +152,12 @@ export class Table {
    */
   setBlock({ bytes, count, starts, codes }: Block): void {
     const first = this.#entries.addBlock(bytes);
-    for (let i = 0; i < count; i++) this.#place(first + (starts[i] >>> 3), codes[i]);
+    for (let i = 0; i < count; i++) {
+      const ref = first + (starts[i] >>> 3);
+      if (this.#isFull) this.#check(this.#entries.keyOf(ref));
+      this.#grow();
+      this.#place(ref, codes[i]);
+    }
     if (this.#rewriter.step(count)) this.#replace();
     this.#tell();
   }
@@ -165,9 +171,9 @@ export class Table {
   hide(key: string, hidden = true): void {
     const ref = this.#find(key);
     if (ref === 0 || this.#entries.isHidden(ref) === hidden) return;
-    if (hidden && this.#counts(ref)) this.count--;
+    if (hidden && this.#entries.leads(ref)) this.count--;
     this.#entries.hide(ref, hidden);
-    if (!hidden && this.#counts(ref)) this.count++;
+    if (!hidden && this.#entries.leads(ref)) this.count++;
   }
 
   /** Whether other threads may read what is not hidden; if not, they must ask. */
@@ -200,8 +206,14 @@ export class Table {
     return this.#slots.find(key, hash(key, this.constants));
   }
 
-  #counts(ref: number): boolean {
-    return !this.#entries.isHidden(ref) && this.#entries.leads(ref);
+  get #isFull(): boolean {
+    return this.#slots.isFull(this.size + this.#added + 1);
+  }
+
+  /** Refuses a new key that there is no room for. */
+  #check(key: string): void {
+    if (!this.#isFull || this.has(key)) return;
+    throw new RangeError(`${this.size} links are as many as there can be`);
   }
 
   #release(ref: number): void {
@@ -209,22 +221,19 @@ export class Table {
     this.#added--;
   }
 
-  /** Lets the slot of a key, whose hash is `code`, lead to its new entry. */
+  /** Lets a key, whose hash is `code`, lead to its new entry. */
   #place(ref: number, code: number): void {
-    const before = this.#slots.findSame(ref, code);
+    const before = this.#slots.put(code, ref);
     if (before === 0) {
-      this.#grow();
-      this.#slots.insert(code, ref);
       this.size++;
     } else {
-      this.#slots.replace(code, before, ref);
       this.#entries.supersede(before);
-      if (this.#counts(before)) this.count--;
+      if (this.#entries.leads(before)) this.count--;
     }
-    if (this.#counts(ref)) this.count++;
+    if (this.#entries.leads(ref)) this.count++;
   }
 
-  /** Makes room for one more key. */
+  /** Has room for one more key. */
   #grow(): void {
     if (this.#slots.grow(this.size + this.#added + 1)) this.#replace();
   }
