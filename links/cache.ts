@@ -6,12 +6,15 @@
 import type { Link } from "./link.ts";
 import { Table, type TableMemory } from "./table.ts";
 
-const LINK_BYTES = 128; // that a link takes, more or less
-const MIN_BITS = 16; // 64 KiB, which any link fits in that can be made
-const MAX_BITS = 24;
+/** So many bytes a link may take, on average: where links are longer, there are fewer. */
+export const LINK_BYTES = 128;
+const MIN_BYTES = 64 << 10; // of a half: any link fits in that can be made
+const MAX_OVERHEAD = 32; // bytes of an entry beside key and URL
+const SEGMENT_BITS = 24; // at most
 
 /**
- * At most `limit` links: those not asked for lately are dropped.
+ * At most `limit` links, and {@linkcode LINK_BYTES} bytes for each of them (but 128 KiB at least):
+ * those not asked for lately are dropped.
  *
  * @example
  * ```ts
@@ -26,14 +29,13 @@ export class Cache {
   #young: Table;
   #old: Table;
   #readable = true;
-  readonly #half: number;
-  readonly #segmentBits: number;
+  readonly #half: number; // of the links
+  readonly #halfBytes: number;
   readonly #listeners: ((memory: TableMemory) => void)[] = [];
 
   constructor(limit: number) {
     this.#half = limit > 0 ? Math.max(1, Math.floor(limit / 2)) : 0;
-    const bits = Math.ceil(Math.log2(this.#half * LINK_BYTES));
-    this.#segmentBits = Math.max(MIN_BITS, Math.min(bits, MAX_BITS));
+    this.#halfBytes = Math.max(MIN_BYTES, this.#half * LINK_BYTES);
     this.#young = this.#newTable();
     this.#old = this.#newTable();
   }
@@ -41,6 +43,11 @@ export class Cache {
   /** How many links there are. */
   get count(): number {
     return this.#young.count + this.#old.count;
+  }
+
+  /** How many bytes they take, with what is superseded. */
+  get bytes(): number {
+    return this.#young.bytes + this.#old.bytes;
   }
 
   get(key: string): string | undefined {
@@ -54,17 +61,13 @@ export class Cache {
   /** Takes a link in, if it can be held. */
   set(link: Link): void {
     if (this.#half === 0) return;
-    try {
-      this.#young.set(link);
-    } catch (error) {
-      // One that is too large is asked for each time.
-      if (error instanceof RangeError) return this.delete(link.key);
-      throw error;
-    }
+    const size = MAX_OVERHEAD + 2 * (link.key.length + link.url.length); // at most
+    // One that is too large is asked for each time.
+    if (size > this.#halfBytes) return this.delete(link.key);
+    if (this.#young.bytes + size > this.#halfBytes) this.#turn();
+    this.#young.set(link);
     this.#old.hide(link.key);
-    // One that is changed again and again takes no more memory than many.
-    const superseded = this.#young.superseded >> this.#segmentBits;
-    if (this.#young.count >= this.#half || superseded > 0) this.#turn();
+    if (this.#young.count >= this.#half) this.#turn();
   }
 
   delete(key: string): void {
@@ -93,7 +96,9 @@ export class Cache {
   }
 
   #newTable(): Table {
-    return new Table({ segmentBits: this.#segmentBits });
+    return new Table({
+      segmentBits: Math.min(Math.ceil(Math.log2(this.#halfBytes)), SEGMENT_BITS),
+    });
   }
 
   #turn(): void {

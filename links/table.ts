@@ -23,6 +23,8 @@ export const SLOT_BITS = 29;
 export interface TableOptions {
   /** See {@linkcode EntryWriter}. */
   segmentBits?: number;
+  /** The most segments. */
+  segments?: number;
   /** See {@linkcode SLOT_BITS}. */
   slotBits?: number;
   /** Those of the hash; by default, random ones of this process. */
@@ -66,9 +68,9 @@ export class Table {
   #added = 0; // entries that are not shown yet
 
   constructor(options: TableOptions = {}) {
-    const { segmentBits, slotBits = SLOT_BITS, constants = RANDOM_HASH } = options;
+    const { segmentBits, segments, slotBits = SLOT_BITS, constants = RANDOM_HASH } = options;
     this.constants = constants;
-    this.#entries = new EntryWriter(segmentBits);
+    this.#entries = new EntryWriter(segmentBits, segments);
     this.#slots = new Slots(this.#entries, 2 ** slotBits);
     this.#rewriter = new Rewriter(this.#entries, this.#slots, constants);
     this.#sharing = new Sharing(() => ({

@@ -23,6 +23,8 @@ import type { Link } from "./link.ts";
 
 /** The bits of an offset in a segment: a segment has 256 MiB at most, and so has an entry. */
 export const SEGMENT_BITS = 28;
+/** So many segments there are at most: references reach no further. The first ones are smaller. */
+export const MAX_SEGMENTS = 2 ** (32 - (SEGMENT_BITS - 3));
 const MIN_SEGMENT = 1 << 20; // bytes, so that few links take little memory
 const MOSTLY = 1 / 2; // of what is written in a segment
 
@@ -58,12 +60,13 @@ export class EntryWriter extends EntryReader {
   changes = 0;
   readonly #opened: Segment[] = []; // in the order in which they were; the last one is written to
   readonly #numbered: (Segment | undefined)[] = [];
-  readonly #most: number;
 
-  /** @param bits those of an offset in a segment, 28 at most */
-  constructor(bits = SEGMENT_BITS) {
+  /**
+   * @param bits those of an offset in a segment
+   * @param most so many segments there are at most; the last one is for those that are rewritten
+   */
+  constructor(bits = SEGMENT_BITS, private readonly most = MAX_SEGMENTS) {
     super([], bits);
-    this.#most = 2 ** (32 - this.shift);
   }
 
   /** The memory that there is now. */
@@ -82,7 +85,7 @@ export class EntryWriter extends EntryReader {
     const urlLength = wideURL ? 2 * url.length : url.length;
     const long = keyLength > MAX_SHORT_KEY || urlLength > MAX_SHORT_URL;
     const head = long ? LONG_HEAD : HEAD;
-    const ref = this.#allocate(head + keyLength + urlLength, this.#most - 1);
+    const ref = this.#allocate(head + keyLength + urlLength, this.most - 1);
     const bytes = this.segments[ref >>> this.shift]!;
     const at = (ref << 3) & this.mask;
     if (long) {
@@ -104,7 +107,7 @@ export class EntryWriter extends EntryReader {
    * @throws {RangeError} as {@linkcode add}
    */
   addBlock(block: Uint8Array): number {
-    const ref = this.#allocate(block.length, this.#most - 1);
+    const ref = this.#allocate(block.length, this.most - 1);
     this.segments[ref >>> this.shift]!.set(block, (ref << 3) & this.mask);
     return ref;
   }
@@ -116,7 +119,7 @@ export class EntryWriter extends EntryReader {
    */
   copy(ref: number): number {
     const { bytes, at, end } = this.parts(ref);
-    const copy = this.#allocate(end - at, this.#most);
+    const copy = this.#allocate(end - at, this.most);
     this.segments[copy >>> this.shift]!.set(bytes.subarray(at, end), (copy << 3) & this.mask);
     return copy;
   }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { Cache } from "../links/cache.ts";
+import { Cache, LINK_BYTES } from "../links/cache.ts";
 import { random } from "./random.ts";
 
 for (const limit of [0, 1, 2, 3, 10, 1000]) {
@@ -40,15 +40,30 @@ it("Cache keeps what is asked for while others come and go", () => {
   }
 });
 
+it("Cache bounds the bytes that links take, however long they are", () => {
+  const { seed, pick } = random();
+  for (const limit of [1, 10, 10_000]) {
+    const cache = new Cache(limit);
+    const most = Math.max(128 << 10, limit * LINK_BYTES);
+    for (let i = 0; i < 5_000; i++) {
+      const url = pick(2) ? "u".repeat(pick(8192)) : "你".repeat(pick(8192));
+      cache.set({ key: `${i}`, url });
+      assertEquals(cache.get(`${i}`), url, `seed ${seed}, limit ${limit}, link ${i}`);
+      assertLessOrEqual(cache.bytes, most, `seed ${seed}, limit ${limit}, link ${i}`);
+    }
+    cache.set({ key: "0", url: "x".repeat(most) });
+    assertEquals(cache.get("0"), undefined, "it is too large");
+  }
+});
+
 it("Cache bounds the memory of links that are changed again and again", () => {
   const cache = new Cache(1000);
-  let segments = 0;
-  cache.share((memory) => segments = Math.max(segments, memory.segments.length));
+  const most = Math.max(128 << 10, 1000 * LINK_BYTES);
   for (let i = 0; i < 100_000; i++) {
     cache.set({ key: `${i % 10}`, url: `https://example.com/${i}` });
+    assertLessOrEqual(cache.bytes, most);
   }
   for (let i = 99_990; i < 100_000; i++) {
     assertEquals(cache.get(`${i % 10}`), `https://example.com/${i}`);
   }
-  assertLessOrEqual(segments, 3);
 });

@@ -7,7 +7,7 @@ import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { random } from "./random.ts";
 
-const FILES = 400;
+const FILES = 150;
 // GOTO_FUZZ_SEED=... repeats a run.
 const { seed, pick } = random(Number(Deno.env.get("GOTO_FUZZ_SEED") ?? random().seed));
 
@@ -154,7 +154,7 @@ it("a journal that breaks off anywhere loads the same as by JSON.parse alone", a
     '{"Key":"a","URL":"b"}\n{"Key":"c","URL":"d","ID":"e"}\n{"Key":"é","URL":"\\u0026"}\n';
   const bytes = encoder.encode(text);
   for (let end = 0; end <= bytes.length; end++) {
-    for (let piece = 1; piece <= end; piece++) {
+    for (const piece of [1, 2, 3, 5, 8, 13, 21, 34, 55]) {
       const part = bytes.subarray(0, end);
       const expected = await load(part, false, () => Infinity);
       assertEquals(await load(part, true, () => piece), expected, `${end} bytes, by ${piece}`);

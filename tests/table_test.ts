@@ -1,6 +1,10 @@
 import { assert, assertEquals, assertLess, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { Table, type TableMemory, TableReader } from "../links/table.ts";
+import { Batch, type Save } from "../journal/batch.ts";
+import { formatLine } from "../journal/lines.ts";
+import type { Link } from "../links/link.ts";
+import { SLOT_BITS, Table, type TableMemory, TableReader } from "../links/table.ts";
+import { MAX_SEGMENTS, SEGMENT_BITS } from "../links/writer.ts";
 import { within } from "./processes.ts";
 import { random } from "./random.ts";
 import type { Findings, Order } from "./testdata/reader.ts";
@@ -96,6 +100,63 @@ it("Table refuses what it can't hold before anything has changed", () => {
   assertEquals(table.get("a"), largest);
 });
 
+it("a table filled to its limit of keys refuses new ones before they are written, and goes on with the others", async () => {
+  const table = new Table({ slotBits: 11 });
+  const most = 2 ** 11 * 7 / 8;
+  for (let i = 0; i < most - 1; i++) table.set({ key: `${i}`, url: "u" });
+  /** Makes changes as a store does: gives what is written, and what each came to. */
+  const commit = async (...changes: Pick<Save, "key" | "url" | "isNew">[]) => {
+    const done = changes.map(() => Promise.withResolvers<Link>());
+    const saves = changes.map((change, i) => ({ ...change, ...done[i] }));
+    const batch = new Batch(table, saves, () => "made");
+    batch.show((_, entry) => table.show(entry));
+    batch.answer();
+    const outcomes = await Promise.allSettled(done.map(({ promise }) => promise));
+    return [
+      batch.lines,
+      outcomes.map((outcome) => outcome.status === "fulfilled" || `${outcome.reason.kind}`),
+    ];
+  };
+  assertEquals(
+    await commit({ key: "a", url: "x", isNew: true }, { key: "b", url: "y", isNew: true }),
+    [formatLine({ key: "a", url: "x" }), [true, "full"]],
+  );
+  assertEquals(await commit({ url: "z", isNew: true }), ["", ["full"]]);
+  assertEquals(
+    await commit({ key: "a", url: "changed", isNew: false }, { key: "0", url: "", isNew: false }),
+    [formatLine({ key: "a", url: "changed" }) + formatLine({ key: "0", url: "" }), [true, true]],
+  );
+  assertEquals([table.size, table.get("a"), table.get("0"), table.get("b")], [
+    most,
+    "changed",
+    "",
+    undefined,
+  ]);
+  assertEquals([SLOT_BITS, 2 ** SLOT_BITS * 7 / 8], [29, 469_762_048], "as README says");
+});
+
+it("a table whose memory is full refuses before anything is written, and rewrites what is superseded", () => {
+  const table = new Table({ segmentBits: 12, segments: 9 });
+  const links = new Map<string, string>();
+  const fill = () => {
+    for (let i = 0;; i++) {
+      try {
+        table.set({ key: `${links.size}`, url: `https://example.com/${i}` });
+        links.set(`${links.size}`, `https://example.com/${i}`);
+      } catch (error) {
+        if (error instanceof RangeError) return error.message;
+        throw error;
+      }
+    }
+  };
+  assertEquals(fill(), "All memory for links is full");
+  assert(table.bytes > 7.9 * 4096 && table.bytes <= 8 * 4096, `${table.bytes} bytes`);
+  assertEquals(new Map(table), links);
+  const ref = table.memory.segments.length;
+  assertEquals(ref, 8, "one is left for rewriting");
+  assertEquals([2 ** SEGMENT_BITS, MAX_SEGMENTS], [256 << 20, 128], "as README says");
+});
+
 it("Table shows an entry only when it is told to, and counts what was superseded", () => {
   const table = new Table();
   const reader = new TableReader(memoryOf(table));
@@ -183,7 +244,7 @@ it("what any thread reads was current between the start and the end of the read"
     };
     worker.onerror = (event) => reading.reject(new Error(event.message));
     tell(worker, { kind: "begin", memory: table.memory, versions, keys: KEYS, port }, port);
-    await within(10_000, "a reader", reading.promise);
+    await within(60_000, "a reader", reading.promise);
   };
   const turn = () => new Promise((resolve) => setTimeout(resolve));
   let reused = 0; // segments whose numbers others had before
@@ -215,7 +276,7 @@ it("what any thread reads was current between the start and the end of the read"
     await starting;
     await turn();
     for (const worker of workers) tell(worker, { kind: "end" });
-    const findings = await within(20_000, "the readers", Promise.all(found));
+    const findings = await within(60_000, "the readers", Promise.all(found));
     let reads = 0;
     for (const { wrong, ...counts } of findings) {
       assertEquals(wrong, [], `seed ${seed}`);
