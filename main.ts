@@ -52,7 +52,7 @@ async function main(): Promise<number> {
   // Threads share a port; to every other process it shall be taken, as without them.
   if (shared && flags.http.port !== 0) await listen(flags.http, false, starting).shutdown();
   let answer: Handler = starting;
-  const server = listen(flags.http, shared, (req) => answer(req));
+  const server = listen(flags.http, shared, (req) => answer(req), events);
   const { port } = server;
   const base = baseOf(flags, port);
   const opening = openBackend(flags, base, events);
@@ -104,7 +104,8 @@ function handle(store: Store, rpc: RPC, flags: Flags, base: string, events: Even
 /** Serves in a thread beside the main one, on the same port. */
 function serveThread({ flags, base, port }: ThreadConfig, store: Store, rpc: RPC) {
   const events = writeEvents(flags.log);
-  const server = listen({ ...flags.http, port }, true, handle(store, rpc, flags, base, events));
+  const answer = handle(store, rpc, flags, base, events);
+  const server = listen({ ...flags.http, port }, true, answer, events);
   return async () => {
     await server.shutdown();
     await stderr.flush(FLUSH_MS);
