@@ -3,34 +3,93 @@
  *
  * @module
  */
-import { HTTPError } from "./problem.ts";
+import { Budget } from "./budget.ts";
+import { HTTPError, RETRY } from "./problem.ts";
 import { mediaType } from "./request.ts";
 
 const MAX_BODY = 64 << 10;
 // So much is read of a body that is too large: a connection that is closed while the other end still
 // sends may lose the answer.
 const MAX_DRAIN = 4 << 20;
+// A body that is read in one piece, which is faster. It can't be cancelled: where the rest never comes,
+// the connection stays, as an idle one does.
+const MAX_SMALL = 4 << 10;
+/** So many bytes of bodies are held at once, by each thread. */
+export const MAX_BODIES = 32 << 20;
+/** So long a body may take, in milliseconds. */
+export const BODY_MS = 10_000;
 
-/** The whole body, if it keeps to `limit` bytes. */
+const bodies = new Budget(MAX_BODIES);
+
+/** The whole body, if it keeps to `limit` bytes, and comes in time. */
 async function readBody(req: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
-  const tooLarge = () => new HTTPError(413, `the body is larger than ${limit} bytes`);
   const length = req.headers.get("content-length");
-  if (Number(length) > MAX_DRAIN) throw tooLarge();
+  if (Number(length) > MAX_DRAIN) throw tooLarge(limit);
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(tooSlow()), BODY_MS);
   try {
-    if (length !== null && Number(length) <= limit) return await req.bytes();
-    const chunks = [];
-    let size = 0;
-    for await (const chunk of req.body ?? []) {
-      size += chunk.length;
-      if (size > MAX_DRAIN) break; // which also cancels the stream
-      if (size <= limit) chunks.push(chunk);
+    if (length !== null && Number(length) <= MAX_SMALL) {
+      return await readSmall(req, Number(length), late);
     }
-    if (size > limit) throw tooLarge();
-    return await new Blob(chunks).bytes();
+    return await readLarge(req, limit, late);
   } catch (error) {
     // A client that hangs up is no error of ours, which would be logged.
     throw error instanceof HTTPError ? error : new HTTPError(400, "the body broke off");
+  } finally {
+    clearTimeout(timer);
   }
+}
+
+async function readSmall(
+  req: Request,
+  length: number,
+  late: Promise<never>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (!bodies.take(length)) throw tooMany();
+  try {
+    return await Promise.race([req.bytes(), late]);
+  } finally {
+    bodies.give(length);
+  }
+}
+
+async function readLarge(
+  req: Request,
+  limit: number,
+  late: Promise<never>,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const reader = req.body?.getReader();
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  let held = 0;
+  try {
+    while (size <= MAX_DRAIN) {
+      const { value: chunk } = await Promise.race([reader?.read(), late]) ?? {};
+      if (chunk === undefined) break;
+      size += chunk.length;
+      if (size > limit) continue; // what comes now is thrown away
+      if (!bodies.take(chunk.length)) throw tooMany();
+      held += chunk.length;
+      chunks.push(chunk);
+    }
+    if (size > limit) throw tooLarge(limit);
+    return await new Blob(chunks).bytes();
+  } finally {
+    bodies.give(held);
+    reader?.cancel().catch(() => {});
+  }
+}
+
+function tooLarge(limit: number): HTTPError {
+  return new HTTPError(413, `the body is larger than ${limit} bytes`);
+}
+
+function tooSlow(): HTTPError {
+  return new HTTPError(408, "the body is too slow", { connection: "close" });
+}
+
+function tooMany(): HTTPError {
+  return new HTTPError(503, "too many bodies are coming in", RETRY);
 }
 
 function decodeText(bytes: Uint8Array): string {

@@ -1,0 +1,183 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { BODY_MS, MAX_BODIES } from "../http/body.ts";
+import { add, follow, type Goto, start, within } from "./processes.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** A client that does as it likes. */
+class Client implements Disposable {
+  #rest = "";
+  private constructor(private readonly conn: Deno.Conn) {}
+
+  static async open(base: string): Promise<Client> {
+    const { hostname, port } = new URL(base);
+    return new Client(await Deno.connect({ hostname, port: Number(port) }));
+  }
+
+  /** Sends text as it is; what can't be sent any more is left out. */
+  async send(text: string): Promise<void> {
+    const bytes = encoder.encode(text);
+    try {
+      for (let n = 0; n < bytes.length;) n += await this.conn.write(bytes.subarray(n));
+    } catch {
+      // The server closed the connection, after what is read below.
+    }
+  }
+
+  /** Reads until `enough` accepts what came since the last time, or the connection ends. */
+  async read(enough: (text: string) => boolean, ms = 10_000): Promise<string> {
+    const buffer = new Uint8Array(1 << 16);
+    const parts = [this.#rest];
+    this.#rest = "";
+    const all = async () => {
+      while (!enough(parts.join(""))) {
+        const n = await this.conn.read(buffer).catch(() => null);
+        if (n === null) break;
+        parts.push(decoder.decode(buffer.subarray(0, n)));
+      }
+      return parts.join("");
+    };
+    return await within(ms, "an answer", all());
+  }
+
+  /** The status of the next answer. */
+  async status(ms?: number): Promise<number> {
+    const head = await this.read((text) => text.includes("\r\n"), ms);
+    return Number(/^HTTP\/1\.[01] (\d{3}) /.exec(head)?.[1]);
+  }
+
+  /** Whether the server ends the connection. */
+  async ends(ms = 10_000): Promise<boolean> {
+    return await this.read(() => false, ms).then(() => true, () => false);
+  }
+
+  [Symbol.dispose](): void {
+    this.conn.close();
+  }
+}
+
+/** So many clients. */
+async function clients(base: string, count: number): Promise<Client[] & Disposable> {
+  const all: Client[] = [];
+  for (let i = 0; i < count; i += 100) {
+    const more = Array.from({ length: Math.min(100, count - i) }, () => Client.open(base));
+    all.push(...await Promise.all(more));
+  }
+  return Object.assign(all, {
+    [Symbol.dispose]: () => all.forEach((one) => one[Symbol.dispose]()),
+  });
+}
+
+/** Resident memory, in MB. */
+async function memoryOf({ pid }: Goto): Promise<number> {
+  const ps = new Deno.Command("ps", { args: ["-o", "rss=", "-p", `${pid}`] });
+  return Number(decoder.decode((await ps.output()).stdout)) / 1024;
+}
+
+function post(path: string, type: string, length: number, body: string, more = ""): string {
+  return `POST ${path} HTTP/1.1\r\nhost: h\r\ncontent-type: ${type}\r\n` +
+    `content-length: ${length}\r\n${more}\r\n${body}`;
+}
+
+const FORM = "application/x-www-form-urlencoded";
+const JSON_TYPE = "application/json";
+
+it("a body that doesn't come in time answers 408, and a large one ends its connection", async () => {
+  await using master = await start("-rpc");
+  const slow = [
+    post("/add", FORM, 100, "url=https://example.com/"),
+    post("/api/links", JSON_TYPE, 50_000, "{"),
+    post("/rpc", JSON_TYPE, 1_000_000, "[".repeat(500_000)),
+    "POST /add HTTP/1.1\r\nhost: h\r\ncontent-type: application/x-www-form-urlencoded\r\n" +
+    "transfer-encoding: chunked\r\n\r\n5\r\nurl=h\r\n",
+  ];
+  await Promise.all(slow.map(async (text) => {
+    using client = await Client.open(master.url);
+    await client.send(text);
+    assertEquals(await client.status(BODY_MS + 5000), 408, text.slice(0, 80));
+    if (!text.includes("content-length: 100\r\n")) assert(await client.ends(), text.slice(0, 80));
+  }));
+  // One that is awaited, as it asked to be.
+  using polite = await Client.open(master.url);
+  const body = "url=https://example.com/polite";
+  await polite.send(post("/add", FORM, body.length, "", "expect: 100-continue\r\n"));
+  assertMatch(await polite.read((text) => text.includes("\r\n\r\n")), /^HTTP\/1\.1 100 /);
+  await polite.send(body);
+  assertEquals(await polite.status(), 200);
+});
+
+it("bodies that come in at once are bounded together: 503 past it", async () => {
+  await using master = await start("-rpc");
+  const key = await add(master.url, "https://example.com/");
+  const before = await memoryOf(master);
+  {
+    const size = 900_000;
+    using all = await clients(master.url, 200);
+    const sent = Promise.all(
+      all.map((client) => client.send(post("/rpc", JSON_TYPE, size + 1, " ".repeat(size)))),
+    );
+    let refused = 0;
+    const most = MAX_BODIES / size;
+    await Promise.all(all.map(async (client) => {
+      const status = await client.status(BODY_MS + 5000);
+      assert(status === 503 || status === 408, `${status}`);
+      if (status === 503) refused++;
+    }));
+    await sent;
+    assert(refused >= all.length - most - 1, `${refused} of ${all.length} were refused`);
+    const grown = await memoryOf(master) - before;
+    assert(grown < 250, `it took ${grown} MB`); // 180 MB of bodies took 700
+  }
+  // What they held is there again.
+  using client = await Client.open(master.url);
+  const call = `{"jsonrpc":"2.0","id":1,"method":"Store.Get","params":["${key}"]}`.padEnd(1 << 20);
+  await client.send(post("/rpc", JSON_TYPE, call.length, call));
+  assertEquals(await client.status(), 200);
+});
+
+it("requests that are sent ahead are answered in order", async () => {
+  await using master = await start();
+  for (const key of ["a", "b"]) await add(master.url, `https://example.com/${key}`, key);
+  using client = await Client.open(master.url);
+  const get = (key: string) => `GET /${key} HTTP/1.1\r\nhost: h\r\n\r\n`;
+  const body = "url=https://example.com/c&key=c";
+  await client.send(
+    get("a") + get("x") + post("/add", FORM, body.length, body) + get("c") + get("b"),
+  );
+  const text = await client.read((text) => text.includes("/b\r\n"));
+  const statuses = Array.from(text.matchAll(/HTTP\/1\.1 (\d{3})/g), ([, status]) => status);
+  assertEquals(statuses, ["302", "404", "200", "302", "302"]);
+  assertMatch(text, /com\/a\r\n[^]*com\/c\r\n[^]*com\/b\r\n/);
+});
+
+it("HTTP/1.0 is answered, and the connection ended unless it is to be kept", async () => {
+  await using master = await start();
+  const key = await add(master.url, "https://example.com/");
+  using once = await Client.open(master.url);
+  await once.send(`GET /${key} HTTP/1.0\r\n\r\n`);
+  assertEquals(await once.status(), 302);
+  assert(await once.ends());
+  using kept = await Client.open(master.url);
+  for (let i = 0; i < 2; i++) {
+    await kept.send(`GET /${key} HTTP/1.0\r\nconnection: keep-alive\r\n\r\n`);
+    const text = await kept.read((text) => text.includes("\r\n\r\n"));
+    assertMatch(text, /^HTTP\/1\.0 302 /);
+  }
+});
+
+it("clients that never read their redirects cost little, and others nothing", async () => {
+  await using master = await start();
+  const key = await add(master.url, `https://example.com/${"x".repeat(4000)}`);
+  const before = await memoryOf(master);
+  using all = await clients(master.url, 50);
+  const many = `GET /${key} HTTP/1.1\r\nhost: h\r\n\r\n`.repeat(20_000); // 80 MB of answers, each
+  for (const client of all) client.send(many);
+  const end = performance.now() + 3000;
+  while (performance.now() < end) {
+    assertEquals((await within(2000, "a redirect", follow(master.url, key))).status, 302);
+  }
+  const grown = await memoryOf(master) - before;
+  assert(grown < 250, `it took ${grown} MB`); // 4 GB, if answers piled up
+});
