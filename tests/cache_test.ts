@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Cache, LINK_BYTES } from "../links/cache.ts";
+import { Missing } from "../links/missing.ts";
+import { eventually } from "./processes.ts";
 import { random } from "./random.ts";
 
 for (const limit of [0, 1, 2, 3, 10, 1000]) {
@@ -66,4 +68,27 @@ it("Cache bounds the memory of links that are changed again and again", () => {
   for (let i = 99_990; i < 100_000; i++) {
     assertEquals(cache.get(`${i % 10}`), `https://example.com/${i}`);
   }
+});
+
+it("Missing remembers many keys, but not more than fit", () => {
+  const missing = new Missing();
+  const start = performance.now();
+  for (let i = 0; i < 65_536; i++) missing.add(`${i}`);
+  const asked = [missing.has("0"), missing.has("65535"), missing.has("unheard of")];
+  if (performance.now() - start < 1000) assertEquals(asked, [true, true, false]);
+  missing.delete("65535");
+  assertEquals(missing.has("65535"), false);
+  missing.add("65535");
+  missing.add("one more");
+  assertEquals([missing.has("0"), missing.has("65535")], [false, false], "there is room again");
+  missing.add("x".repeat(65));
+  assertEquals(missing.has("x".repeat(65)), false, "this is too long");
+});
+
+it("Missing forgets a key after a second", async () => {
+  const missing = new Missing();
+  missing.add("k");
+  const start = performance.now();
+  await eventually(() => !missing.has("k"), 5000);
+  assert(performance.now() - start >= 900);
 });

@@ -92,9 +92,10 @@ it("Client refuses at once what is more than can wait", async () => {
   const busy = results.at(-1)!;
   await assertRejects(() => within(500, "a refusal", busy), StoreError, "too many calls");
   answer();
-  const settled = await Promise.allSettled(results);
-  const answered = settled.filter(({ status }) => status === "fulfilled").length;
-  assert(answered >= 20_000 && answered <= 22_000, `${answered} were answered`);
+  // How many of the others are answered in time is up to the machine.
+  const reasons = await Promise.all(results.map((result) => result.then(() => "", String)));
+  const taken = reasons.filter((reason) => !reason.includes("too many calls")).length;
+  assert(taken >= 20_000 && taken <= 22_000, `${taken} were not refused`);
 });
 
 it("Client goes to the next address when one fails, and stays there", async () => {
@@ -113,6 +114,50 @@ it("Client goes to the next address when one fails, and stays there", async () =
   await using _again = named("a again", a.port);
   await client.get("k");
   assertEquals(served, ["a", "b", "b"]);
+});
+
+it("Client passes over what is no answer", async () => {
+  const nonsense = [
+    null,
+    1,
+    "",
+    [],
+    {},
+    { id: "0", result: "x" },
+    { id: -1, result: "x" },
+    {
+      id: 99,
+      result: "x",
+    },
+    { id: 0, error: "broken" },
+    { id: 0, error: { code: "x", message: "x" } },
+    {
+      id: 0,
+      error: { code: 1 },
+    },
+  ];
+  await using master = serve((calls) => [...nonsense, ...echo(calls), ...nonsense]);
+  using client = connect(master);
+  assertEquals(await client.get("k"), "k");
+});
+
+it("Client takes nobody for a master who doesn't say how it is", async () => {
+  const says: [up: boolean, address: string][] = [];
+  const other = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    () => Response.json({ jsonrpc: "2.0", id: 0, error: { code: -32601, message: "what?" } }),
+  );
+  await using _other = { [Symbol.asyncDispose]: () => other.shutdown() };
+  await using master = serve(echo);
+  const wrong = `http://127.0.0.1:${other.addr.port}`;
+  const masters = new Masters(
+    [new HTTPTransport(wrong), master.transport],
+    (up, address) => says.push([up, address]),
+  );
+  const client = new BatchClient(masters);
+  assertEquals((await client.call("Store.Get", ["k"])).result, "k");
+  client.masters.close();
+  assertEquals(says, [[true, master.transport.address]]);
 });
 
 it("Client repeats no more than a few times what can never succeed, then refuses it", async () => {

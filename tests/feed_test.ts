@@ -55,6 +55,18 @@ it("wholeLines() gives the same lines wherever their bytes are cut", async () =>
   }
 });
 
+it("wholeLines() refuses a line that has no end", async () => {
+  let sent = 0;
+  const endless = new ReadableStream<Uint8Array>({
+    pull(controller) {
+      controller.enqueue(new Uint8Array(1 << 20));
+      if (++sent === 100) controller.close();
+    },
+  });
+  await assertRejects(() => Array.fromAsync(wholeLines(endless)), Error, "a line of over");
+  assert(sent < 70, `${sent} MiB were read`);
+});
+
 it("wholeLines() takes the time that a long line needs, not its square", async () => {
   const chunk = new Uint8Array(16 << 10).fill(0x61);
   const chunks = Array.from({ length: 2000 }, () => chunk); // 32 MB; squared, 30 GB of copying

@@ -1,4 +1,5 @@
 import {
+  assert,
   assertEquals,
   assertFalse,
   assertMatch,
@@ -7,7 +8,7 @@ import {
 } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { handler, type HandlerOptions, starting } from "../handlers.ts";
-import { toLocation } from "../http/location.ts";
+import { Redirects, toLocation } from "../http/location.ts";
 import { Journal } from "../journal/journal.ts";
 import { formatLine } from "../journal/lines.ts";
 import { serveRPC } from "../rpc.ts";
@@ -608,4 +609,14 @@ it("a redirect leads where its link does now, however many others were asked for
       urls.set(key, `https://new.example/${key}`);
     }
   }
+});
+
+it("the answers for the links that are asked for first are kept, and not more of them than fit", () => {
+  const redirects = new Redirects();
+  const to = (i: number) => redirects.to(`k${i}`, `https://example.com/${i}`);
+  const answers = Array.from({ length: 10_001 }, (_, i) => to(i));
+  assertEquals(answers.findIndex((answer, i) => answer !== to(i)), 10_000);
+  const changed = redirects.to("k0", "https://new.example/");
+  assertEquals(changed.headers.get("location"), "https://new.example/");
+  assert(redirects.to("k0", "https://new.example/") === changed);
 });

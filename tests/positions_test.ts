@@ -502,6 +502,41 @@ it("a mirror answers from its file as soon as that is loaded, also for what ther
   assertEquals((await mirror.health()).ready, true);
 });
 
+it("an unfinished copy that can't be read is begun anew", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const file = house.file();
+  await Deno.writeTextFile(`${file}.part`, "what is this?\n");
+  const mirror = await house.replica(new Wire(master), { file });
+  await caughtUp(mirror, master);
+  assertEquals(mirror.get("k"), OLD);
+  assertEquals(await Deno.readTextFile(file), await Deno.readTextFile(master.journal.path));
+});
+
+it("a replica tells once when it loses the feed, or the master, and when that answers again", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const wire = new Wire(master);
+  const told: string[] = [];
+  const events: Events = (level, msg, fields) =>
+    void told.push(`${level} ${msg}: ${fields?.reason}`);
+  const replica = await house.replica(wire, { events, cache: 0 });
+  await caughtUp(replica, master);
+  wire.feedCut = true;
+  wire.cutFeeds();
+  await eventually(() => assertEquals(told.splice(0), ["warn lost the master's feed: cut"]));
+  wire.cut = true;
+  await eventually(async () => {
+    await assertRejects(async () => await replica.get("k"), StoreError);
+    assertEquals(told, ["warn lost the master: cut"]);
+  });
+  wire.cut = wire.feedCut = false;
+  await caughtUp(replica, master);
+  assertEquals(told.slice(1), ["info the master answers: undefined"]);
+});
+
 it("a replica asks once a second for a key that is unknown, and never for one that is too long", async () => {
   await using house = new House();
   const master = await house.master();

@@ -261,7 +261,12 @@ it("-threads=2: at SIGTERM under load, what was asked is answered and nothing is
 /** Workers of the module that dies when asked to, on one port, and what was told of them. */
 async function mortals(count: number, config: Partial<Config> = {}) {
   const told: { msg: string; fields?: Record<string, unknown> }[] = [];
-  const events: Events = (_level, msg, fields) => told.push({ msg, fields });
+  const times: number[] = []; // when that was
+  const events: Events = (_level, msg, fields) => {
+    if (/slow to start/.test(msg)) return; // which is up to the machine
+    told.push({ msg, fields });
+    times.push(performance.now());
+  };
   const dir = tempDir();
   const store = new URLStore(await Journal.open(`${dir.path}/store.jsonl`));
   await store.load();
@@ -287,6 +292,7 @@ async function mortals(count: number, config: Partial<Config> = {}) {
     workers,
     store,
     told,
+    times,
     ask,
     kill,
     started,
@@ -315,9 +321,20 @@ it("a thread that dies is replaced, and counted", async () => {
 
 it("a thread that dies at its start is replaced more and more slowly", async () => {
   await using threads = await mortals(1, { stillborn: true });
-  const { workers, told } = threads;
+  const { workers, told, times } = threads;
   await eventually(() => workers.deaths === 3);
   assertEquals(told.map(({ fields }) => fields?.deaths), [1, 2, 3]);
+  const [first, second, third] = times;
+  assert(second - first >= 95, `${second - first} ms after the first`); // clocks may be a little off
+  assert(third - second >= 190, `${third - second} ms after the second`);
+});
+
+it("a thread that died just before all shall stop is not replaced", async () => {
+  const threads = await mortals(1, { stillborn: true });
+  const { workers, told } = threads;
+  await eventually(() => workers.deaths === 1);
+  await threads[Symbol.asyncDispose](); // a timer that is left over would fail this test
+  assertEquals([workers.count, told.length], [0, 1]);
 });
 
 it("a thread that dies while it stops is waited for no longer, and not replaced", async () => {
