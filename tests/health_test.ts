@@ -101,5 +101,6 @@ it("a mirror of a busy master knows how far it is behind", async () => {
     assertEquals(lagBytes, master.position.from - mirror.position.from);
     assert(Number(lagSeconds) * 1000 <= performance.now() - start, `${lagSeconds}`);
   });
+  await eventually(async () => Number((await mirror.health()).lagSeconds) > 0.05);
   wire.feeds.open();
 });

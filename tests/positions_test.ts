@@ -165,6 +165,77 @@ it("a mirror that is being copied anew goes on showing what it told", async () =
   assertEquals(wire.count("Store.Get"), before);
 });
 
+it("a mirror whose first copy is being made shows what it told, also where that lags behind", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const top = new Wire(master);
+  const above = await house.replica(top, { file: house.file() });
+  await caughtUp(above, master);
+  top.feeds.close(); // what is above has no more than it had
+  const wire = new Wire(above);
+  wire.feeds.close();
+  const mirror = await house.replica(wire, { file: house.file() });
+  await mirror.update("k", NEW);
+  wire.feeds.open();
+  await eventually(async () => (await mirror.health()).reason === undefined);
+  assertEquals(mirror.count, 0, "its own copy is older than what it told");
+  assertEquals(await mirror.get("k"), NEW);
+  top.feeds.open();
+  await caughtUp(mirror, master);
+  assertEquals(mirror.get("k"), NEW, "from its own copy");
+});
+
+it("a mirror whose feed brings a change before its answer comes shows it from its own copy", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const wire = new Wire(master);
+  const mirror = await house.replica(wire, { file: house.file() });
+  await caughtUp(mirror, master);
+  wire.answers.close();
+  const update = mirror.update("k", NEW);
+  await eventually(() => mirror.position.from === master.position.from && master.count === 1);
+  await eventually(() => mirror.get("k") === NEW);
+  wire.answers.open();
+  await update;
+  assertEquals(mirror.get("k"), NEW);
+});
+
+it("a mirror takes no line from a feed that it could not load again", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const wire = new Wire(master);
+  const feed = wire.feed.bind(wire);
+  let spoiled = true;
+  wire.feed = async (...args) => {
+    const stream = await feed(...args);
+    if (!spoiled) return stream;
+    const spoil = new TransformStream<Uint8Array, Uint8Array>({
+      transform: (chunk, controller) =>
+        controller.enqueue(chunk.map((byte) => byte === 10 ? 10 : 33)),
+    });
+    return { ...stream, body: stream.body.pipeThrough(spoil) };
+  };
+  const file = house.file();
+  const told: string[] = [];
+  const events: Events = (_level, msg, fields) => void told.push(`${msg}: ${fields?.reason}`);
+  const mirror = await house.replica(wire, { file, events });
+  const read = () => Deno.readTextFile(file).catch(() => "");
+  for (const _ of ["while it is being copied", "later"]) {
+    spoiled = true;
+    wire.cutFeeds();
+    const before = await read();
+    await master.put(OLD);
+    await eventually(() => told.some((event) => event.includes("has a bad line: bad JSON")));
+    assertEquals(await read(), before);
+    spoiled = false;
+    await caughtUp(mirror, master);
+    told.length = 0;
+  }
+});
+
 it("a mirror that asked above for a key never shows an older version of its own", async () => {
   await using house = new House();
   const master = await house.master();
@@ -500,6 +571,17 @@ it("a mirror answers from its file as soon as that is loaded, also for what ther
   await eventually(async () => assertEquals(await mirror.get("k"), OLD));
   await assertRejects(async () => await mirror.get("l"), StoreError, "key not found");
   assertEquals((await mirror.health()).ready, true);
+});
+
+it("a lost master is looked for again and again, after ever longer pauses", async () => {
+  await using house = new House();
+  const wire = new Wire(await house.master());
+  wire.cut = true;
+  await house.replica(wire);
+  await eventually(() => wire.count("Store.Health") >= 6, 7000); // 50 to 800 ms at most lie between
+  const [start, asked] = [performance.now(), wire.count("Store.Health")];
+  await eventually(() => wire.count("Store.Health") >= asked + 2);
+  assert(performance.now() - start > 500);
 });
 
 it("an unfinished copy that can't be read is begun anew", async () => {

@@ -1,6 +1,7 @@
 import { assertEquals, assertFalse, assertObjectMatch, assertStrictEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Journal } from "../journal/journal.ts";
+import { formatPosition, parsePosition } from "../journal/position.ts";
 import { serveRPC } from "../rpc.ts";
 import { URLStore } from "../store.ts";
 import { tempDir } from "./processes.ts";
@@ -311,4 +312,15 @@ it("what is known is answered at once, without a promise", async () => {
   await using rpc = await serve();
   const get = `{"jsonrpc":"2.0","method":"Store.Get","params":["a"],"id":1}`;
   for (const text of [get, `[${get},${get}]`]) assertFalse(rpc.rpc(text) instanceof Promise);
+});
+
+it("a position in a header is read as it was written, and what is none shows nothing", () => {
+  for (const [from, to, text] of [[0, 0, "0"], [41, 41, "41"], [41, 82, "41-82"]] as const) {
+    assertEquals(formatPosition({ from, to }), text);
+    assertEquals(parsePosition(text), { from, to });
+  }
+  const none = { from: -1, to: -1 };
+  for (const text of [null, "", "-", "x", "1-", "-1", "1-2-3", "1e3", "1".repeat(16)]) {
+    assertEquals(parsePosition(text), none, String(text));
+  }
 });
