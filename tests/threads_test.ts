@@ -5,7 +5,8 @@ import { Journal } from "../journal/journal.ts";
 import { URLStore } from "../store.ts";
 import { Workers } from "../threads/workers.ts";
 import type { Config } from "./testdata/mortal.ts";
-import { add, eventually, follow, run, start, tempDir, within } from "./processes.ts";
+import { add, eventually, follow, type Goto, run, start, tempDir, within } from "./processes.ts";
+import { agree, change, following } from "./replicas.ts";
 
 const CONNECTIONS = 16; // all to one of two threads: once in 32,768 times
 
@@ -142,6 +143,68 @@ it("-threads=2: a change made elsewhere reaches every thread of a replica", asyn
   using writer = await Connection.open(master.url);
   await writer.ask("PUT", "/api/links/elsewhere", { url: "https://example.com/new" });
   await eventually(async () => (await shown()).every((url) => url === "https://example.com/new"));
+});
+
+it("-threads=2: a replica below keeps no old value, whichever threads its connections reach", async () => {
+  await using master = await start("-rpc", "-threads=2");
+  await using middle = await start(`-master=${master.url}`, "-rpc", "-threads=2");
+  await using leaf = await start(`-master=${middle.url}`);
+  const nodes = [master, middle, leaf];
+  const keys = ["a", "b", "c"];
+  for (const key of keys) await add(master.url, "https://example.com/", key);
+  await following(leaf);
+  const latest = new Map<string, string>();
+  let done = false;
+  const read = async (node: Goto) => {
+    while (!done) await Promise.all(keys.map((key) => follow(node.url, key)));
+  };
+  const reading = [middle, leaf, leaf].map(read);
+  for (let i = 0; i < 60; i++) {
+    const key = keys[i % keys.length];
+    const url = `https://example.com/${i}`;
+    const node = nodes[i % 2]; // whose own connection is another one each time
+    assertEquals(await change(node.url, key, url), 200);
+    latest.set(key, url);
+  }
+  done = true;
+  await Promise.all(reading);
+  for (const [key, url] of latest) await agree(nodes, key, url);
+});
+
+it("-threads=4: what is written as soon as a server is ready is done", async () => {
+  await using master = await start("-rpc", "-threads=4");
+  await using replica = await start(`-master=${master.url}`, "-threads=4");
+  for (const [n, { url }] of [master, replica].entries()) {
+    using all = await connections(url);
+    const answers = await Promise.all(
+      all.map((one, i) =>
+        one.ask("POST", "/api/links", { url: "https://example.com/", key: `${n}-${i}` })
+      ),
+    );
+    assertEquals(new Set(answers.map(({ status }) => status)), new Set([201]));
+  }
+});
+
+it("-threads=2: a repeated id gets its first answer through any thread", async () => {
+  await using master = await start("-rpc", "-threads=2");
+  await using mirror = await start(
+    `-master=${master.url}`,
+    "-file=mirror.jsonl",
+    "-rpc",
+    "-threads=2",
+  );
+  const params = ["https://example.com/", null, "one id"];
+  for (const { url } of [master, mirror, master, mirror]) {
+    using all = await connections(url);
+    const answers = await Promise.all(
+      all.map((one) =>
+        one.ask("POST", "/rpc", { jsonrpc: "2.0", id: 1, method: "Store.Put", params })
+      ),
+    );
+    assertEquals(new Set(answers.map(({ body }) => JSON.parse(body).result)), new Set(["0"]));
+  }
+  const health = await fetch(`${master.url}/readyz`);
+  assertEquals((await health.json()).links, 1);
 });
 
 it("-threads=2: every thread gives the same answers and keeps the same limits", async () => {
