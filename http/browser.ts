@@ -22,7 +22,11 @@ const PRIVATE = /^(?:(?:.+\.)?localhost|[^.:[\]]+|\d{1,3}(?:\.\d{1,3}){3}|\[[\da
  * ```ts
  * const check = browserCheck("https://go.example.com");
  * const headers = { host: "go.example.com", origin: "https://evil.example" };
- * check(new Request("https://go.example.com/add", { method: "POST", headers })); // throws: 403
+ * try {
+ *   check(new Request("https://go.example.com/add", { method: "POST", headers }));
+ * } catch (err) {
+ *   console.log(`${err}`); // Error: a page of another site may not change links
+ * }
  * ```
  */
 export function browserCheck(base: string): (req: Request) => void {
