@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { json, text } from "./http/answer.ts";
 import { api } from "./http/api.ts";
 import { readForm } from "./http/body.ts";
 import { browserCheck } from "./http/browser.ts";
@@ -47,7 +48,7 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
     ["api/links", (req) => api(req, "api/links", store, base)],
     ["rpc", rpc ? (req) => call(req, rpc) : noRPC],
     ["rpc/log", rpc ? (req) => feed(req, rpc) : noRPC],
-    ["healthz", (req) => (allow(req, "GET", "HEAD"), new Response("ok"))],
+    ["healthz", (req) => (allow(req, "GET", "HEAD"), text("ok"))],
     ["readyz", (req) => ready(req, store)],
   ]);
   const checkBrowser = browserCheck(base);
@@ -71,8 +72,8 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
 
 /** Answers until there is a store to ask: alive, but not ready. */
 export function starting(req: Request): Response {
-  if (/^\w+:\/\/[^/]*\/healthz(?:\?|$)/.test(req.url)) return new Response("ok");
-  return new Response("starting", { status: 503, headers: RETRY });
+  if (/^\w+:\/\/[^/]*\/healthz(?:\?|$)/.test(req.url)) return text("ok");
+  return text("starting", { status: 503, headers: RETRY });
 }
 
 /** `GET /KEY`: the hot path. */
@@ -104,7 +105,7 @@ async function add(req: Request, store: Store, base: string): Promise<Response> 
   try {
     const { key } = await store.put(url, wish || undefined);
     const short = `${base}/${key}`;
-    if (!html) return new Response(short);
+    if (!html) return text(short);
     const link = escapeHTML(short);
     return page(200, AddForm("", "", `<output><a href="${link}">${link}</a></output>\n`));
   } catch (error) {
@@ -125,7 +126,7 @@ function form(req: Request, ...otherMethods: string[]): Response {
 async function ready(req: Request, store: Store): Promise<Response> {
   allow(req, "GET", "HEAD");
   const health = await store.health();
-  return Response.json(health, { status: health.ready ? 200 : 503 });
+  return json(health, { status: health.ready ? 200 : 503 });
 }
 
 function noRPC(): never {

@@ -5,6 +5,7 @@
  */
 import type { Link } from "../links/link.ts";
 import type { Store } from "../store.ts";
+import { json } from "./answer.ts";
 import { readJSONText } from "./body.ts";
 import { HTTPError } from "./problem.ts";
 import { allow } from "./request.ts";
@@ -27,7 +28,7 @@ async function addLink(req: Request, store: Store, base: string): Promise<Respon
   const { url, key = null } = await readLink(req);
   if (key !== null && typeof key !== "string") throw new HTTPError(400, `"key" must be a string`);
   const link = await store.put(url, key ?? undefined);
-  return Response.json(show(link, base), {
+  return json(show(link, base), {
     status: 201,
     headers: { location: `/api/links/${link.key}` },
   });
@@ -43,13 +44,13 @@ async function oneLink(
   allow(req, "GET", "HEAD", "PUT", "DELETE");
   if (req.method === "PUT") {
     const { url } = await readLink(req);
-    return Response.json(show(await store.update(key, url), base));
+    return json(show(await store.update(key, url), base));
   }
   if (req.method === "DELETE") {
     await store.delete(key);
     return new Response(null, { status: 204 });
   }
-  return Response.json(show({ key, url: await store.get(key) }, base));
+  return json(show({ key, url: await store.get(key) }, base));
 }
 
 function show({ key, url }: Link, base: string) {

@@ -90,7 +90,7 @@ class Listener implements Server {
   #answer(req: Request): Response | Promise<Response> {
     if (this.#stopping) {
       const headers = { "connection": "close", "retry-after": "1" };
-      return new Response("shutting down", { status: 503, headers });
+      return new Response("shutting down\n", { status: 503, headers });
     }
     const response = this.handler(req);
     if (response instanceof Promise) {
@@ -109,7 +109,7 @@ class Listener implements Server {
         reusePort: this.shared,
         signal: connections.signal,
         onListen: () => {},
-        onError: () => new Response("internal error", { status: 500 }),
+        onError: () => new Response("internal error\n", { status: 500 }),
       }, (req) => this.#answer(req)));
     server.finished.catch((error) => {
       if (this.#connections === connections) this.#renew(error);

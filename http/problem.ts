@@ -4,6 +4,7 @@
  * @module
  */
 import { type Refusal, StoreError } from "../links/errors.ts";
+import { json, text } from "./answer.ts";
 
 const STATUS: Record<Refusal, number> = {
   "not found": 404,
@@ -61,8 +62,8 @@ export function toHTTPError(error: unknown, onError?: OnError): HTTPError {
 /** The answer to a request that failed: text, or a problem (RFC 9457) under /api. */
 export function fail(error: unknown, path: string, onError?: OnError): Response {
   const { status, message, headers } = toHTTPError(error, onError);
-  if (!/^api(?:\/|$)/.test(path)) return new Response(message, { status, headers });
-  return Response.json({ title: TITLES[status], status, detail: message }, {
+  if (!/^api(?:\/|$)/.test(path)) return text(message, { status, headers });
+  return json({ title: TITLES[status], status, detail: message }, {
     status,
     headers: { ...headers, "content-type": "application/problem+json" },
   });

@@ -29,7 +29,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
   const { text, position } = await rpc.call(await readJSONText(req, MAX_RPC_BODY), since);
   const headers = { "goto-position": formatPosition(position) };
   if (text === undefined) return new Response(null, { status: 204, headers });
-  return new Response(text, { headers: { ...headers, "content-type": "application/json" } });
+  return new Response(text + "\n", { headers: { ...headers, "content-type": "application/json" } });
 }
 
 /** `GET /rpc/log` */

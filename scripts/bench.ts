@@ -1,7 +1,7 @@
 /**
  * The benchmark: redirects, new links, loading and starting, beside a bare server of the same
  * runtime and nginx. Contestants take turns over several rounds, so that whatever else the machine
- * does meets all of them, and a ratio is taken within a round. See README.md, "Benchmark".
+ * does meets all of them, and a ratio is taken within a round. See docs/benchmark.md.
  *
  * @module
  */
@@ -259,7 +259,9 @@ async function check({ name, url, requests, post, ours, links }: Contestant): Pr
   if (post) {
     const body = new URLSearchParams({ url: "https://example.com/" });
     const response = await fetch(`${url}/add`, { method: "POST", body, signal });
-    if (!/^http.*\/\w+$/.test(await response.text())) throw new Error(`${name} makes no links`);
+    if (!/^http.*\/\w+$/.test((await response.text()).trimEnd())) {
+      throw new Error(`${name} makes no links`);
+    }
     return;
   }
   const paths = (await Deno.readTextFile(requests)).split("\n");

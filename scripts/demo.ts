@@ -118,7 +118,7 @@ async function request({ url }: Goto, path: string, init: RequestInit = {}) {
   const signal = AbortSignal.timeout(LIMIT_MS);
   const response = await fetch(`${url}/${path}`, { redirect: "manual", signal, ...init });
   const { status, headers } = response;
-  return { status, location: headers.get("location"), text: await response.text() };
+  return { status, location: headers.get("location"), text: (await response.text()).trimEnd() };
 }
 
 /** Adds a link, shows what comes of it, and gives its key. */

@@ -1,7 +1,7 @@
 /** Pages of other sites, which a browser lets send requests here. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { add, follow, type Goto, start } from "./processes.ts";
+import { add, follow, type Goto, lineOf, start } from "./processes.ts";
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const JSON_BODY = { "content-type": "application/json" };
@@ -25,7 +25,7 @@ async function send(
   await connection.write(new TextEncoder().encode(request));
   const answer = await new Response(connection.readable).text();
   const [head, ...text] = answer.split("\r\n\r\n");
-  return { status: Number(head.split(" ")[1]), text: text.join("\r\n\r\n") };
+  return { status: Number(head.split(" ")[1]), text: lineOf(text.join("\r\n\r\n")) };
 }
 
 /** Everything that changes links, sent with `headers`; gives the statuses. */

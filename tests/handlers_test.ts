@@ -14,7 +14,7 @@ import { formatLine } from "../journal/lines.ts";
 import { serveRPC } from "../rpc.ts";
 import { URLStore } from "../store.ts";
 import { AddForm } from "../web/form.ts";
-import { tempDir, within } from "./processes.ts";
+import { lineOf, tempDir, within } from "./processes.ts";
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const JSON_BODY = { "content-type": "application/json" };
@@ -55,7 +55,7 @@ async function serve(
       const url = `http://127.0.0.1:${port}${path}`;
       const response = await fetch(url, { redirect: "manual", signal, ...init });
       const { status, headers } = response;
-      return { status, headers, text: await response.text() };
+      return { status, headers, text: lineOf(await response.text()) };
     },
     /** Sends a request as it is, and gives all that comes until the server closes. */
     async send(head: string, body = ""): Promise<string> {
@@ -437,7 +437,7 @@ it("starting() is alive but not ready", async () => {
   assertEquals(ask("/healthz?x").status, 200);
   for (const path of ["/", "/a", "/readyz", "/a/healthz", "/healthz/a", "/rpc"]) {
     const response = ask(path);
-    assertEquals([response.status, await response.text()], [503, "starting"], path);
+    assertEquals([response.status, await response.text()], [503, "starting\n"], path);
     assertEquals(response.headers.get("retry-after"), "1");
   }
 });
@@ -619,4 +619,29 @@ it("the answers for the links that are asked for first are kept, and not more of
   const changed = redirects.to("k0", "https://new.example/");
   assertEquals(changed.headers.get("location"), "https://new.example/");
   assert(redirects.to("k0", "https://new.example/") === changed);
+});
+
+it("every text and every JSON ends with a newline, so that a terminal shows a line", async () => {
+  await using server = await serve({ k: "https://example.com/" });
+  const post = (body: string) => ({ method: "POST", headers: FORM, body });
+  for (
+    const [path, init] of [
+      ["/add", post("url=https://example.com/")],
+      ["/add", post("url=")],
+      ["/none"],
+      ["/healthz"],
+      ["/readyz"],
+      ["/api/links/k"],
+      ["/api/links/none"],
+    ] as [string, RequestInit?][]
+  ) {
+    const answer = await server.send(
+      `${init?.method ?? "GET"} ${path} HTTP/1.1\r\nHost: h` +
+        (init
+          ? `\r\nContent-Type: ${FORM["content-type"]}\r\nContent-Length: ${`${init.body}`.length}`
+          : ""),
+      init ? `${init.body}` : "",
+    );
+    assertMatch(answer, /[^\n]\n$/, path);
+  }
 });

@@ -1,7 +1,7 @@
 /** The program as users run it: a master with two replicas, real processes, real sockets. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, eventually, follow, run, start, tempDir, within } from "./processes.ts";
+import { add, eventually, follow, lineOf, run, start, tempDir, within } from "./processes.ts";
 
 const URL1 = "https://example.com/1";
 const URL2 = "https://example.com/2";
@@ -11,7 +11,7 @@ async function ask(url: string, init: RequestInit = {}) {
   const signal = AbortSignal.timeout(10_000);
   const response = await fetch(url, { redirect: "manual", signal, ...init });
   const { status, headers } = response;
-  return { status, headers, text: await response.text() };
+  return { status, headers, text: lineOf(await response.text()) };
 }
 
 function hasIPv6(): boolean {

@@ -297,6 +297,11 @@ export async function add(base: string, url: string, key?: string): Promise<stri
   return text.slice(text.lastIndexOf("/") + 1);
 }
 
+/** The one line that a text is, without its end. */
+export function lineOf(text: string): string {
+  return text.replace(/\n$/, "");
+}
+
 /** Asks for a short link, without going where it points. */
 export async function follow(
   base: string,
@@ -307,5 +312,5 @@ export async function follow(
     signal: AbortSignal.timeout(10_000),
   });
   const { status, headers } = response;
-  return { status, location: headers.get("location"), body: await response.text() };
+  return { status, location: headers.get("location"), body: lineOf(await response.text()) };
 }

@@ -66,9 +66,9 @@ describe("a start", () => {
     const alive = await eventually(async () =>
       await (await fetch(`http://${http}/healthz`)).text()
     );
-    assertEquals(alive, "ok");
+    assertEquals(alive, "ok\n");
     const early = await fetch(`http://${http}/readyz`);
-    assertEquals([early.status, await early.text()], [503, "starting"]);
+    assertEquals([early.status, await early.text()], [503, "starting\n"]);
     await using master = await starting;
     const { percent } = await master.waitForLog(({ msg }) => msg === `loading ${path}`);
     assertGreater(percent, 0);

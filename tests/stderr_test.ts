@@ -12,7 +12,7 @@ async function ask(base: string, from: number, to: number): Promise<void> {
     const response = await fetch(`${base}/unknown?${i}-${LONG}`, {
       signal: AbortSignal.timeout(10_000),
     });
-    assertEquals([response.status, await response.text()], [404, "key not found"]);
+    assertEquals([response.status, await response.text()], [404, "key not found\n"]);
   }
 }
 

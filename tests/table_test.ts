@@ -132,7 +132,7 @@ it("a table filled to its limit of keys refuses new ones before they are written
     "",
     undefined,
   ]);
-  assertEquals([SLOT_BITS, 2 ** SLOT_BITS * 7 / 8], [29, 469_762_048], "as README says");
+  assertEquals([SLOT_BITS, 2 ** SLOT_BITS * 7 / 8], [29, 469_762_048], "as docs/replicas.md says");
 });
 
 it("a table whose memory is full refuses before anything is written, and rewrites what is superseded", () => {
@@ -154,7 +154,7 @@ it("a table whose memory is full refuses before anything is written, and rewrite
   assertEquals(new Map(table), links);
   const ref = table.memory.segments.length;
   assertEquals(ref, 8, "one is left for rewriting");
-  assertEquals([2 ** SEGMENT_BITS, MAX_SEGMENTS], [256 << 20, 128], "as README says");
+  assertEquals([2 ** SEGMENT_BITS, MAX_SEGMENTS], [256 << 20, 128], "as docs/replicas.md says");
 });
 
 it("Table shows an entry only when it is told to, and counts what was superseded", () => {
