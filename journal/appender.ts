@@ -5,6 +5,7 @@
  */
 import type { Events } from "./events.ts";
 import { type Locked, reasonOf, writeAll } from "./file.ts";
+import { SameFile } from "./same.ts";
 
 const PROBE_MS = 1000;
 const PROBE_BYTES = 4096;
@@ -17,8 +18,8 @@ export interface AppenderOptions {
 }
 
 /**
- * Appends to a file: all of what it is given, or nothing. While the disk refuses, it looks once a
- * second whether it still does.
+ * Appends to a file: all of what it is given, or nothing. While the disk refuses, or the file isn't the
+ * one that it was, it looks once a second whether that is still so.
  */
 export class Appender {
   /** Why the last write failed, until one succeeds. */
@@ -26,6 +27,8 @@ export class Appender {
   /** How often the disk was waited for. */
   syncs = 0;
   #torn = false; // whether there may be something behind the last whole line
+  #lost = false; // whether the file is not as it was left
+  readonly #same: SameFile;
   #writing: Promise<unknown> = Promise.resolve();
   #closed = false;
   #probe?: ReturnType<typeof setTimeout>;
@@ -35,7 +38,9 @@ export class Appender {
     private readonly locked: Locked,
     public size: number,
     private readonly options: AppenderOptions,
-  ) {}
+  ) {
+    this.#same = new SameFile(locked);
+  }
 
   /**
    * Appends whole lines, and syncs.
@@ -49,15 +54,14 @@ export class Appender {
   }
 
   async #append(lines: Uint8Array): Promise<void> {
-    const { file } = this.locked;
     try {
+      await this.#checkFound();
       await this.#cutOff();
       this.#torn = true;
-      await writeAll(file, lines);
-      if (this.options.sync) {
-        await file.syncData();
-        this.syncs++;
-      }
+      await writeAll(this.locked.file, lines);
+      // After the write, so that nobody is told of a change in a file that was taken away before.
+      const [wrong] = await Promise.all([this.#same.wrong(this.size, lines.length), this.#sync()]);
+      if (wrong !== undefined) await this.#takeBack(lines.length, wrong);
       this.#torn = false;
     } catch (error) {
       // A failed sync may have dropped any of the pages: none of it counts.
@@ -69,12 +73,38 @@ export class Appender {
     this.#resume();
   }
 
+  async #sync(): Promise<void> {
+    if (!this.options.sync) return;
+    await this.locked.file.syncData();
+    this.syncs++;
+  }
+
   /** Takes back what a failed write left behind the last whole line. */
   async #cutOff(): Promise<void> {
     if (!this.#torn) return;
-    await this.locked.file.truncate(this.size);
+    // Of a file that somebody cut there is nothing to take back: it must not be filled up.
+    if ((await this.locked.file.stat()).size > this.size) {
+      await this.locked.file.truncate(this.size);
+    }
     await this.locked.file.sync();
     this.#torn = false;
+  }
+
+  /** Leaves a file that is not as it was left as it was found: the last `bytes` are ours. */
+  async #takeBack(bytes: number, reason: string): Promise<never> {
+    const { file } = this.locked;
+    this.#lost = true;
+    this.#torn = false;
+    await file.truncate(Math.max(0, (await file.stat()).size - bytes));
+    throw new Error(reason);
+  }
+
+  /** Writes nothing to a file that was not as it was left, until it is. */
+  async #checkFound(): Promise<void> {
+    if (!this.#lost) return;
+    const wrong = await this.#same.wrong(this.size);
+    if (wrong !== undefined) throw new Error(wrong);
+    this.#lost = false;
   }
 
   #fail(reason: string): void {
@@ -97,6 +127,7 @@ export class Appender {
 
   async #tryRoom(): Promise<void> {
     if (this.failure === undefined) return;
+    await this.#checkFound();
     await this.#cutOff();
     this.#torn = true;
     try {
