@@ -12,6 +12,7 @@ import { Redirects } from "./http/location.ts";
 import { fail, HTTPError, type OnError, RETRY, toHTTPError } from "./http/problem.ts";
 import { allow, checkHost, keyOf, prefersHTML, query } from "./http/request.ts";
 import { call, feed, type RPC } from "./http/rpc.ts";
+import { authorizeWriter, isGuarded } from "./http/token.ts";
 import { StoreError } from "./links/errors.ts";
 import type { Store } from "./store.ts";
 import { AddForm } from "./web/form.ts";
@@ -24,6 +25,8 @@ export interface HandlerOptions {
   base: string;
   /** RPC for replicas; without it, `/rpc` is not found. */
   rpc?: RPC;
+  /** What is asked of those who add, change or list links. */
+  token?: string;
   onError?: OnError;
 }
 
@@ -40,7 +43,7 @@ export interface HandlerOptions {
  * await handle(new Request("http://localhost:8080/docs")); // 404, key not found
  * ```
  */
-export function handler({ store, base, rpc, onError }: HandlerOptions): Handler {
+export function handler({ store, base, rpc, token, onError }: HandlerOptions): Handler {
   const routes = new Map<string, Handler>([
     ["", (req) => form(req)],
     ["add", (req) => req.method === "POST" ? add(req, store, base) : form(req, "POST")],
@@ -62,7 +65,10 @@ export function handler({ store, base, rpc, onError }: HandlerOptions): Handler 
     try {
       checkHost(req);
       checkBrowser(req);
-      const response = route ? route(req) : api(req, key, store, base);
+      const answer = () => route ? route(req) : api(req, key, store, base);
+      const response = token !== undefined && isGuarded(req.method, key)
+        ? authorizeWriter(req, token).then(answer)
+        : answer();
       return response instanceof Response ? response : response.catch((e) => fail(e, key, onError));
     } catch (error) {
       return fail(error, key, onError);

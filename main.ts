@@ -8,7 +8,7 @@ import { runCommand } from "./cli/commands.ts";
 import { writeEvents } from "./cli/events.ts";
 import { runToExit } from "./cli/exit.ts";
 import { type Flags, parseFlags, UsageError } from "./cli/flags.ts";
-import { whatIsOpen } from "./cli/open.ts";
+import { whoMayWrite } from "./cli/open.ts";
 import { ignoreProxies } from "./cli/proxies.ts";
 import { untilSignal } from "./cli/signals.ts";
 import { FLUSH_MS, stderr } from "./cli/stderr.ts";
@@ -74,8 +74,8 @@ async function main(): Promise<number> {
     links: backend.count,
     threads: 1 + workers.count,
   });
-  const exposed = whatIsOpen(flags);
-  if (exposed !== undefined) events("warn", exposed);
+  const { level, who } = whoMayWrite(flags);
+  events(level, who);
 
   events("info", "shutting down", { signal: await signal });
   const late = new Promise<"late">((resolve) => setTimeout(resolve, GRACE_MS, "late"));
@@ -96,6 +96,7 @@ function handle(store: Store, rpc: RPC, flags: Flags, base: string, events: Even
     store,
     base,
     rpc: flags.rpc ? { ...rpc, token: flags["rpc-token"] || undefined } : undefined,
+    token: flags.token || undefined,
     onError: (error) => events("error", "a request failed", { reason: String(error) }),
   });
   return flags.access ? accessLog(answer, events) : answer;

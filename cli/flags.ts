@@ -4,7 +4,16 @@
  * @module
  */
 import { parseArgs } from "node:util";
-import type { Address } from "../http/listen.ts";
+import {
+  FileProblem,
+  oneOf,
+  parseAddress,
+  parseBoolean,
+  parseCount,
+  parseHost,
+  parseMasters,
+  parseSecret,
+} from "./values.ts";
 
 /** A flag: what it may be, and what it means. `parse` throws what is allowed. */
 interface Flag<T> {
@@ -43,8 +52,13 @@ const FLAGS = {
   cache: flag("1000000", "N", "most links a replica keeps in memory", parseCount(16_000_000)),
   keys: flag("counter", "KIND", "counter, or random (not guessable)", oneOf("counter", "random")),
   sync: flag("always", "WHEN", "always, or none: leave it to the OS", oneOf("always", "none")),
+  token: {
+    ...flag("", "TOKEN", "required of who adds or changes links; @FILE holds it", parseSecret),
+    secret: true,
+    telling: true,
+  },
   "rpc-token": {
-    ...flag("", "TOKEN", "required of replicas", parseToken),
+    ...flag("", "TOKEN", "required of replicas; @FILE holds it", parseSecret),
     secret: true,
     telling: true,
   },
@@ -127,6 +141,7 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
       }
       return [name, value];
     } catch (error) {
+      if (error instanceof FileProblem) throw new UsageError(`${from}: ${error.message}`);
       const allowed = error instanceof Error ? error.message : error;
       const value = flag.secret ? "this value" : `"${text}"`;
       throw new UsageError(`${from}: ${value} is not allowed: ${allowed}`);
@@ -161,73 +176,4 @@ function flag<T>(
   parse: (text: string) => T,
 ): Flag<T> {
   return { default: standard, arg, help, parse };
-}
-
-function oneOf<T extends string>(...allowed: T[]): (text: string) => T {
-  return (text) => {
-    const value = allowed.find((one) => one === text);
-    if (value === undefined) throw new Error(`use ${allowed.join(" or ")}`);
-    return value;
-  };
-}
-
-function parseBoolean(text: string): boolean {
-  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return true;
-  if (/^(?:0|f|F|false|FALSE|False)$/.test(text)) return false;
-  throw new Error("use true or false");
-}
-
-function parseCount(most: number): (text: string) => number {
-  return (text) => {
-    if (!/^\d{1,9}$/.test(text) || Number(text) > most) {
-      throw new Error(`use a number from 0 to ${most}`);
-    }
-    return Number(text);
-  };
-}
-
-function parseToken(text: string): string {
-  if (!/^[!-~]*$/.test(text)) throw new Error("use visible ASCII characters, without spaces");
-  return text;
-}
-
-function parseAddress(text: string): Address {
-  const [, hostname, port] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
-  const name = hostname?.replace(/^\[(.*)\]$/, "$1");
-  const bare = name === hostname ? /^[^\s:/[\]]*$/ : /^[\da-fA-F:.%]+$/;
-  if (port === undefined || Number(port) > 65535 || !bare.test(name)) {
-    throw new Error("use :port or host:port, with a port up to 65535");
-  }
-  return { hostname: name, port: Number(port) };
-}
-
-/** Schemes, which stand for a host where a URL was cut short, or is none of ours. */
-const SCHEME = /^(?:about|blob|data|file|ftp|https?|javascript|mailto|wss?)$/;
-
-/** What short links start with: a scheme and a host, and no "/" at the end. */
-function parseHost(text: string): string {
-  if (text === "") return "";
-  const origin = parseOrigin(text);
-  const { hostname, pathname } = new URL(origin);
-  if (SCHEME.test(hostname)) throw new Error(`"${hostname}" is a scheme; use host:port, or a URL`);
-  if (pathname !== "/") {
-    throw new Error("use host:port, or a URL without a path, since none is served");
-  }
-  return origin;
-}
-
-function parseMasters(text: string): string[] {
-  if (text === "") return [];
-  return text.split(",").map((part) => parseOrigin(part.trim().replace(/^:/, "localhost:")));
-}
-
-function parseOrigin(text: string): string {
-  const url = URL.parse(text.includes("://") ? text : `http://${text}`);
-  if (
-    !url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username ||
-    url.password
-  ) {
-    throw new Error("use host:port, or a URL that starts with http:// or https://");
-  }
-  return url.href.replace(/\/+$/, "");
 }

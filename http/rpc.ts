@@ -9,6 +9,7 @@ import type { Call } from "../rpc.ts";
 import { readJSONText } from "./body.ts";
 import { HTTPError } from "./problem.ts";
 import { allow, query } from "./request.ts";
+import { authorizeReplica } from "./token.ts";
 
 const MAX_RPC_BODY = 1 << 20;
 
@@ -24,7 +25,7 @@ export interface RPC {
 /** `POST /rpc` */
 export async function call(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "POST");
-  await authorize(req, rpc.token);
+  if (rpc.token !== undefined) await authorizeReplica(req, rpc.token);
   const since = parsePosition(req.headers.get("goto-position")).to;
   const { text, position } = await rpc.call(await readJSONText(req, MAX_RPC_BODY), since);
   const headers = { "goto-position": formatPosition(position) };
@@ -35,7 +36,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
 /** `GET /rpc/log` */
 export async function feed(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "GET");
-  await authorize(req, rpc.token);
+  if (rpc.token !== undefined) await authorizeReplica(req, rpc.token);
   const params = query(req);
   const at = params.get("offset") ?? "0";
   if (at !== "end" && !/^\d{1,15}$/.test(at)) {
@@ -53,18 +54,4 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
   });
   if (check !== undefined) headers.set("goto-log-check", check);
   return new Response(body, { headers });
-}
-
-/** Refuses whoever doesn't bear the token. Digests have one length and tell nothing of it. */
-async function authorize(req: Request, token?: string): Promise<void> {
-  if (token === undefined) return;
-  const given = req.headers.get("authorization")?.replace(/^bearer +/i, "") ?? "";
-  const [a, b] = await Promise.all(
-    [given, token].map(async (text) =>
-      new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))
-    ),
-  );
-  let difference = 0;
-  for (let i = 0; i < a.length; i++) difference |= a[i] ^ b[i];
-  if (difference) throw new HTTPError(401, "a token is needed", { "www-authenticate": "Bearer" });
 }

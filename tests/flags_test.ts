@@ -19,6 +19,7 @@ it("parseFlags() has the defaults that the help names", () => {
     cache: 1_000_000,
     keys: "counter",
     sync: "always",
+    token: "",
     "rpc-token": "",
     log: "text",
     access: false,

@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { parseFlags } from "../cli/flags.ts";
-import { whatIsOpen } from "../cli/open.ts";
+import { whoMayWrite } from "../cli/open.ts";
 import { add, eventually, follow, start } from "./processes.ts";
 import { agree, ready } from "./replicas.ts";
 
@@ -59,29 +59,40 @@ it("a wrong token is told of also where the master was away at first", async () 
   await wrong.waitForLog(({ msg, reason }) => msg === "lost the master" && /401/.test(reason));
 });
 
-it("what is open to others is told at the start, in one line", async () => {
-  const warnings = async (...flags: string[]) => {
+it("who may write is told at the start, in one line, as a warning where that is anybody", async () => {
+  const told = async (...flags: string[]) => {
     await using goto = await start(...flags);
     await goto.stop();
-    return goto.logs.filter(({ level }) => level === "warn").map(({ msg }) => msg);
+    const lines = goto.logs.filter(({ msg }) => msg.includes(" may "));
+    return lines.map(({ level, msg }) => `${level}: ${msg}`);
   };
-  const open = "whoever reaches any address of this machine may add, change and delete links";
+  const all = "whoever reaches any address of this machine may";
+  const bearers = "whoever bears the token may";
+  const users = "every user of this machine may";
+  const write = " add, change and delete links";
   const rpc = ", and use RPC, which asks for no token";
-  assertEquals(await warnings("-http=0.0.0.0:0"), [open]);
-  assertEquals(await warnings("-http=:0"), [open]);
-  assertEquals(await warnings("-http=0.0.0.0:0", "-rpc"), [open + rpc]);
-  assertEquals(await warnings("-http=[::]:0", "-rpc", "-rpc-token=secret"), [open]);
-  assertEquals(await warnings("-http=127.0.0.1:0", "-rpc"), []);
-  assertEquals(await warnings("-http=localhost:0", "-rpc"), []);
+  assertEquals(await told("-http=0.0.0.0:0"), [`warn: ${all}${write}`]);
+  assertEquals(await told("-http=:0"), [`warn: ${all}${write}`]);
+  assertEquals(await told("-http=0.0.0.0:0", "-rpc"), [`warn: ${all}${write}${rpc}`]);
+  assertEquals(await told("-http=[::]:0", "-rpc", "-rpc-token=secret"), [`warn: ${all}${write}`]);
+  assertEquals(await told("-http=127.0.0.1:0", "-rpc"), [`info: ${users}${write}${rpc}`]);
+  assertEquals(await told("-http=localhost:0"), [`info: ${users}${write}`]);
+  assertEquals(await told("-http=:0", "-token=secret"), [`info: ${bearers}${write}`]);
+  assertEquals(await told("-http=:0", "-token=secret", "-rpc"), [
+    `warn: ${bearers}${write}, and ${all} by RPC, which asks for no token`,
+  ]);
 });
 
-it("whatIsOpen() names the address that others reach", () => {
+it("whoMayWrite() names the address that others reach", () => {
   const { http, ...flags } = parseFlags([], () => undefined);
-  const open = (hostname: string) => whatIsOpen({ ...flags, http: { ...http, hostname } });
+  const who = (hostname: string) => whoMayWrite({ ...flags, http: { ...http, hostname } });
   for (const hostname of ["localhost", "127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"]) {
-    assertEquals(open(hostname), undefined, hostname);
+    assertEquals(who(hostname).level, "info", hostname);
   }
   for (const hostname of ["10.0.0.1", "fe80::1", "go.example.com", "127.example.com.evil"]) {
-    assertEquals(open(hostname), `whoever reaches ${hostname} may add, change and delete links`);
+    assertEquals(who(hostname), {
+      level: "warn",
+      who: `whoever reaches ${hostname} may add, change and delete links`,
+    });
   }
 });

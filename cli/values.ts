@@ -1,0 +1,111 @@
+/**
+ * What flags may be: each of these reads a text, or throws what is allowed.
+ *
+ * @module
+ */
+import type { Address } from "../http/listen.ts";
+import { reasonOf } from "../journal/file.ts";
+
+/** One of a few words. */
+export function oneOf<T extends string>(...allowed: T[]): (text: string) => T {
+  return (text) => {
+    const value = allowed.find((one) => one === text);
+    if (value === undefined) throw new Error(`use ${allowed.join(" or ")}`);
+    return value;
+  };
+}
+
+/** True or false, as Go spells them. */
+export function parseBoolean(text: string): boolean {
+  if (/^(?:1|t|T|true|TRUE|True)$/.test(text)) return true;
+  if (/^(?:0|f|F|false|FALSE|False)$/.test(text)) return false;
+  throw new Error("use true or false");
+}
+
+/** A number from 0 to `most`. */
+export function parseCount(most: number): (text: string) => number {
+  return (text) => {
+    if (!/^\d{1,9}$/.test(text) || Number(text) > most) {
+      throw new Error(`use a number from 0 to ${most}`);
+    }
+    return Number(text);
+  };
+}
+
+/** A file that a flag names, and that can't be used: the message says all. */
+export class FileProblem extends Error {}
+
+/**
+ * What nobody shall know, as a header can bear it: itself, or `@FILE`, the file that holds it, whose last
+ * newline doesn't count.
+ *
+ * @throws {FileProblem} the file can't be read, or holds nothing
+ */
+export function parseSecret(text: string): string {
+  const path = text.startsWith("@") ? text.slice(1) : undefined;
+  if (path === "") throw new Error('name a file behind the "@"');
+  const secret = path === undefined ? text : readText(path).replace(/\r?\n$/, "");
+  if (/^[!-~]*$/.test(secret)) return secret;
+  const allowed = "use visible ASCII characters, without spaces";
+  throw path === undefined ? new Error(allowed) : new FileProblem(`${path}: ${allowed}`);
+}
+
+/**
+ * Reads a file that a flag names.
+ *
+ * @throws {FileProblem} it can't be read, or holds nothing
+ */
+function readText(path: string): string {
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(path);
+  } catch (error) {
+    throw new FileProblem(`can't read ${path}: ${reasonOf(error)}`);
+  }
+  if (text.trim() === "") throw new FileProblem(`${path} is empty`);
+  return text;
+}
+
+/** Where to listen. */
+export function parseAddress(text: string): Address {
+  const [, hostname, port] = /^(.*):(\d{1,5})$/.exec(text) ?? [];
+  const name = hostname?.replace(/^\[(.*)\]$/, "$1");
+  const bare = name === hostname ? /^[^\s:/[\]]*$/ : /^[\da-fA-F:.%]+$/;
+  if (port === undefined || Number(port) > 65535 || !bare.test(name)) {
+    throw new Error("use :port or host:port, with a port up to 65535");
+  }
+  return { hostname: name, port: Number(port) };
+}
+
+/** Schemes, which stand for a host where a URL was cut short, or is none of ours. */
+const SCHEME = /^(?:about|blob|data|file|ftp|https?|javascript|mailto|wss?)$/;
+
+/** What short links start with: a scheme and a host, and no "/" at the end. */
+export function parseHost(text: string): string {
+  if (text === "") return "";
+  const origin = parseOrigin(text);
+  const { hostname, pathname } = new URL(origin);
+  if (SCHEME.test(hostname)) throw new Error(`"${hostname}" is a scheme; use host:port, or a URL`);
+  if (pathname !== "/") {
+    throw new Error("use host:port, or a URL without a path, since none is served");
+  }
+  return origin;
+}
+
+/** Origins, separated by commas. */
+export function parseMasters(text: string): string[] {
+  if (text === "") return [];
+  return text.split(",").map((part) => parseOrigin(part.trim().replace(/^:/, "localhost:")));
+}
+
+/** A scheme and a host, and perhaps a path. */
+function parseOrigin(text: string): string {
+  const url = URL.parse(text.includes("://") ? text : `http://${text}`);
+  if (
+    !url || !/^https?:$/.test(url.protocol) || url.search || url.hash || url.username ||
+    url.password
+  ) {
+    throw new Error("use host:port, or a URL that starts with http:// or https://");
+  }
+  return url.href.replace(/\/+$/, "");
+}
