@@ -9,14 +9,17 @@ import { readForm } from "./http/body.ts";
 import { browserCheck } from "./http/browser.ts";
 import type { Handler } from "./http/listen.ts";
 import { Redirects } from "./http/location.ts";
-import { fail, HTTPError, type OnError, RETRY, toHTTPError } from "./http/problem.ts";
+import { fail, HTTPError, type OnError, RETRY } from "./http/problem.ts";
 import { allow, checkHost, keyOf, prefersHTML, query } from "./http/request.ts";
 import { call, feed, type RPC } from "./http/rpc.ts";
 import { authorizeWriter, isGuarded } from "./http/token.ts";
 import { StoreError } from "./links/errors.ts";
 import type { Store } from "./store.ts";
-import { AddForm } from "./web/form.ts";
-import { escapeHTML, page } from "./web/page.ts";
+import { assets } from "./web/assets.ts";
+import { detail } from "./web/detail.ts";
+import { filledForm, refuseForm } from "./web/form.ts";
+import { missing, type Otherwise } from "./web/missing.ts";
+import { detailOf, page, seeOther } from "./web/page.ts";
 
 /** What the handlers work on. */
 export interface HandlerOptions {
@@ -44,37 +47,48 @@ export interface HandlerOptions {
  * ```
  */
 export function handler({ store, base, rpc, token, onError }: HandlerOptions): Handler {
-  const routes = new Map<string, Handler>([
-    ["", (req) => form(req)],
-    ["add", (req) => req.method === "POST" ? add(req, store, base) : form(req, "POST")],
-    ["api", (req) => api(req, "api", store, base)],
-    ["api/links", (req) => api(req, "api/links", store, base)],
+  const apiRoute: Route = (req, path) => api(req, path, store, base);
+  const detailRoute: Route = (req, path) => detail(req, path.slice(".detail/".length), store, base);
+  const routes = new Map<string, Route>([
+    ["", (req) => form(req, store, base)],
+    ["add", (req) => req.method === "POST" ? add(req, store, base) : form(req, store, base)],
+    ["api", apiRoute],
+    ["api/links", apiRoute],
     ["rpc", rpc ? (req) => call(req, rpc) : noRPC],
     ["rpc/log", rpc ? (req) => feed(req, rpc) : noRPC],
     ["healthz", (req) => (allow(req, "GET", "HEAD"), text("ok"))],
     ["readyz", (req) => ready(req, store)],
+    ...assets,
   ]);
   const checkBrowser = browserCheck(base);
   const redirects = new Redirects();
-  return (req) => {
-    const key = keyOf(req.url);
-    const route = routes.get(key);
-    if (route === undefined && !key.startsWith("api/")) {
-      return redirect(req, store, redirects, key, onError);
-    }
+  const otherwise = missing(base, (req, key) => {
+    return redirect(req, store, redirects, key, otherwise);
+  }, onError);
+  const answer = (req: Request, key: string, route: Route) => {
     try {
       checkHost(req);
       checkBrowser(req);
-      const answer = () => route ? route(req) : api(req, key, store, base);
       const response = token !== undefined && isGuarded(req.method, key)
-        ? authorizeWriter(req, token).then(answer)
-        : answer();
+        ? authorizeWriter(req, token).then(() => route(req, key))
+        : route(req, key);
       return response instanceof Response ? response : response.catch((e) => fail(e, key, onError));
     } catch (error) {
       return fail(error, key, onError);
     }
   };
+  return (req) => {
+    const key = keyOf(req.url);
+    const route = routes.get(key) ??
+      (key.startsWith("api/") ? apiRoute : key.startsWith(".detail/") ? detailRoute : undefined);
+    return route === undefined
+      ? redirect(req, store, redirects, key, otherwise)
+      : answer(req, key, route);
+  };
 }
+
+/** Answers a request for a path. */
+type Route = (req: Request, path: string) => Response | Promise<Response>;
 
 /** Answers until there is a store to ask: alive, but not ready. */
 export function starting(req: Request): Response {
@@ -88,7 +102,7 @@ function redirect(
   store: Store,
   redirects: Redirects,
   key: string,
-  onError?: OnError,
+  otherwise: Otherwise,
 ): Response | Promise<Response> {
   const method = req.method;
   try {
@@ -96,13 +110,13 @@ function redirect(
     const url = store.get(key);
     return typeof url === "string"
       ? redirects.to(key, url)
-      : url.then((url) => redirects.to(key, url)).catch((error) => fail(error, key, onError));
+      : url.then((url) => redirects.to(key, url)).catch((e) => otherwise(e, req, key));
   } catch (error) {
-    return fail(error, key, onError);
+    return otherwise(error, req, key);
   }
 }
 
-/** `POST /add`: the short link, as Go's program gives it, or as a page for a browser. */
+/** `POST /add`: the short link, as Go's program gives it; a browser is sent on to a page with it. */
 async function add(req: Request, store: Store, base: string): Promise<Response> {
   const fields = await readForm(req);
   const url = fields.get("url") ?? "";
@@ -110,22 +124,19 @@ async function add(req: Request, store: Store, base: string): Promise<Response> 
   const html = prefersHTML(req);
   try {
     const { key } = await store.put(url, wish || undefined);
-    const short = `${base}/${key}`;
-    if (!html) return text(short);
-    const link = escapeHTML(short);
-    return page(200, AddForm("", "", `<output><a href="${link}">${link}</a></output>\n`));
+    return html ? seeOther(`${detailOf(key)}?new`) : text(`${base}/${key}`);
   } catch (error) {
     if (!html || !(error instanceof StoreError)) throw error;
-    const { status, message, headers } = toHTTPError(error);
-    const result = `<output role="alert">${escapeHTML(message)}</output>\n`;
-    return page(status, AddForm(url, wish, result), headers);
+    return await refuseForm(error, { url, key: wish }, store, base);
   }
 }
 
 /** `GET /` and `GET /add` */
-function form(req: Request, ...otherMethods: string[]): Response {
-  allow(req, "GET", "HEAD", ...otherMethods);
-  return page(200, AddForm(query(req).get("url") ?? ""));
+async function form(req: Request, store: Store, base: string): Promise<Response> {
+  allow(req, "GET", "HEAD", ...(keyOf(req.url) === "add" ? ["POST"] : []));
+  const filled = query(req);
+  const [url, key] = ["url", "key"].map((name) => filled.get(name) ?? "");
+  return page(200, await filledForm({ url, key }, store, base));
 }
 
 /** `GET /readyz` */

@@ -24,7 +24,7 @@ const MAX_URL = 8192;
 
 /** The first segments of the paths that mean something else than a link. */
 export const RESERVED: ReadonlySet<string> = new Set(
-  ["add", "api", "rpc", "healthz", "readyz", "metrics"],
+  ["add", "api", "rpc", "healthz", "readyz", "metrics", "favicon.ico", "robots.txt"],
 );
 
 /**
@@ -52,8 +52,11 @@ export function randomKey(): string {
  * @throws {StoreError} invalid key
  */
 export function checkKey(key: string): void {
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(key)) {
-    throw new StoreError("invalid key", "invalid key: use 1 to 64 of A-Z a-z 0-9 _ -");
+  if (!/^(?!\.)[A-Za-z0-9_.-]{1,64}(?<!\.)$/.test(key)) {
+    throw new StoreError(
+      "invalid key",
+      "invalid key: use 1 to 64 of A-Z a-z 0-9 _ -, and dots inside",
+    );
   }
   if (RESERVED.has(key)) throw new StoreError("invalid key", `invalid key: "${key}" is reserved`);
 }

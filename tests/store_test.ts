@@ -405,8 +405,11 @@ it("checkURL() knows this server by its port, too", () => {
   assertEquals(checkURL("http://localhost:8081/x", "localhost:8080"), "http://localhost:8081/x");
 });
 
-it("checkKey() takes 1 to 64 of A-Z a-z 0-9 _ -", () => {
-  for (const key of ["a", "Z", "0", "_", "-", "my-talk_2", "x".repeat(64), "addx", "Add"]) {
+it("checkKey() takes 1 to 64 of A-Z a-z 0-9 _ -, and dots inside", () => {
+  const long = "x".repeat(64);
+  for (
+    const key of ["a", "Z", "0", "_", "-", "my-talk_2", long, "addx", "Add", "my.link", "a..b"]
+  ) {
     checkKey(key);
   }
 });
@@ -416,7 +419,9 @@ const BAD_KEYS = [
   " ",
   "a b",
   "a/b",
-  "a.b",
+  ".a",
+  "a.",
+  ".",
   "a%62",
   "é",
   "a\n",
@@ -433,5 +438,6 @@ it("checkKey() refuses other characters, other lengths, and the names of routes"
 });
 
 it("checkKey() reserves the names of all routes", () => {
-  assertEquals([...RESERVED].sort(), ["add", "api", "healthz", "metrics", "readyz", "rpc"]);
+  const names = "add api favicon.ico healthz metrics readyz robots.txt rpc";
+  assertEquals([...RESERVED].sort(), names.split(" "));
 });

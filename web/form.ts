@@ -3,33 +3,136 @@
  *
  * @module
  */
-import { escapeHTML } from "./page.ts";
+import { toHTTPError } from "../http/problem.ts";
+import { errNotFound, StoreError } from "../links/errors.ts";
+import { checkKey } from "../links/link.ts";
+import type { Store } from "../store.ts";
+import { detailOf, escapeHTML, layout, linkTo, page, sentence } from "./page.ts";
 
-/** The form that Go's program shows, filled in with `url` and `key`, below what came of the last. */
-export function AddForm(url = "", key = "", result = ""): string {
-  return `<!DOCTYPE html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>goto</title>
-<style>
-  :root { color-scheme: light dark }
-  body { font: 1.1rem/1.5 system-ui, sans-serif; max-width: 36rem; margin: 12vh auto; padding: 0 1rem }
-  form { display: grid; gap: .6rem }
-  label { display: grid }
-  input, button { font: inherit; padding: .4rem .6rem }
-  output { display: block; margin: 1rem 0; font-size: 1.3rem; overflow-wrap: anywhere }
-</style>
-<h1>goto</h1>
-${result}<form method="POST" action="/add">
-  <label>URL <input name="url" required autofocus maxlength="8192" value="${
-    escapeHTML(url)
-  }"></label>
-  <label>Key (optional) <input name="key" maxlength="64" pattern="[A-Za-z0-9_\\-]+" value="${
-    escapeHTML(key)
-  }"></label>
-  <button>Add</button>
+/** What the form shows. */
+export interface Filled {
+  url?: string;
+  key?: string;
+  /** What is wrong with a field, or with none of them, as HTML. */
+  errors?: { url?: string; key?: string; form?: string };
+  heading?: string;
+  /** What it says first, as HTML. */
+  intro?: string;
+}
+
+/**
+ * The page with the form that Go's program shows, filled in.
+ *
+ * @param base what short links start with
+ */
+export function AddForm(base: string, filled: Filled = {}): string {
+  const { url = "", key = "", errors = {}, heading = "New link", intro = "" } = filled;
+  const focus = errors.key && !errors.url ? "key" : "url";
+  const form = `<form method="POST" action="/add">
+<div class="field">
+<label for="url">Long address</label>
+<input id="url" name="url" type="text" inputmode="url" required maxlength="8192" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="https://example.com/a/long/way"${
+    state("url", focus, errors.url)
+  } value="${escapeHTML(url)}">
+${complaint("url", errors.url)}</div>
+<div class="field">
+<label for="key">Key <span class="hint">(optional)</span></label>
+<div class="joined"><span aria-hidden="true">${
+    escapeHTML(base.replace(/^https?:\/\//, ""))
+  }/</span><input id="key" name="key" maxlength="64" pattern="${KEY_PATTERN}" title="Letters, digits, _ and -, and dots inside" autocomplete="off" autocapitalize="off" spellcheck="false"${
+    state("key", focus, errors.key, "key-hint")
+  } value="${escapeHTML(key)}"></div>
+<p class="hint" id="key-hint">${KEY_HINT}</p>
+${complaint("key", errors.key)}</div>
+<div class="buttons"><button>Make the link</button></div>
 </form>
-</html>
 `;
+  return layout({
+    title: `${heading} – goto`,
+    at: "/",
+    main: `${errors.form ? `<p class="note bad" role="alert">${errors.form}</p>\n` : ""}` +
+      `<section class="card">\n<h1>${escapeHTML(heading)}</h1>\n${intro}${form}</section>\n`,
+    footer: `<p>Drag <a class="bookmarklet" href="${
+      escapeHTML(bookmarklet(base))
+    }">Shorten</a> to your bookmarks: on any page, it brings you here with its address filled in.</p>\n`,
+  });
+}
+
+/** What `pattern` allows, as {@linkcode checkKey} does. */
+const KEY_PATTERN = "[A-Za-z0-9_\\-](?:[A-Za-z0-9_.\\-]*[A-Za-z0-9_\\-])?";
+const KEY_HINT = "Letters, digits, _ and -, and dots inside. Left empty, a short one is made.";
+
+/** The form, where it was refused: with what was typed, and what is wrong beside its field. */
+export async function refuseForm(
+  error: StoreError,
+  { url, key }: { url: string; key: string },
+  store: Store,
+  base: string,
+): Promise<Response> {
+  const errors = error.kind === "invalid url"
+    ? { url: sentence(error.message) }
+    : error.kind === "invalid key"
+    ? { key: sentence(error.message) }
+    : error.kind === "exists"
+    ? { key: await taken(key, store) }
+    : { form: sentence(error.message) };
+  const { status, headers } = toHTTPError(error);
+  return page(status, AddForm(base, { url, key, errors }), headers);
+}
+
+/** The form as a query fills it in; a key that is taken says where it leads. */
+export async function filledForm(
+  { url, key }: { url: string; key: string },
+  store: Store,
+  base: string,
+): Promise<string> {
+  if (key === "") return AddForm(base, { url });
+  return AddForm(base, { url, key, errors: { key: await taken(key, store, "") } });
+}
+
+/** The form that offers to make a link that isn't there. */
+export function offerForm(key: string, base: string): string {
+  const heading = "There is no such link";
+  if (!isChoosable(key)) {
+    return AddForm(base, { heading, intro: `<p><b>${escapeHTML(key)}</b> leads nowhere.</p>\n` });
+  }
+  const intro = `<p><b>${escapeHTML(key)}</b> leads nowhere yet. Where should it lead?</p>\n`;
+  return AddForm(base, { key, heading, intro });
+}
+
+function isChoosable(key: string): boolean {
+  try {
+    checkKey(key);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Says where a key leads that is taken; `otherwise`, where it can't be found. */
+async function taken(key: string, store: Store, otherwise = "Key already exists"): Promise<string> {
+  try {
+    const url = await store.get(key);
+    const name = `<a href="${escapeHTML(detailOf(key))}">${escapeHTML(key)}</a>`;
+    return `${name} is taken: it leads to ${linkTo(url)}`;
+  } catch (error) {
+    if (error instanceof StoreError) return error === errNotFound ? otherwise : "";
+    throw error;
+  }
+}
+
+/** The attributes of a field that was refused, or that is to be filled in first. */
+function state(name: string, focus: string, error?: string, hint?: string): string {
+  const described = [error && `${name}-error`, hint].filter(Boolean).join(" ");
+  return (name === focus ? " autofocus" : "") + (error ? ' aria-invalid="true"' : "") +
+    (described && ` aria-describedby="${described}"`);
+}
+
+function complaint(name: string, error?: string): string {
+  return error ? `<p class="error" id="${name}-error">${error}</p>\n` : "";
+}
+
+/** A bookmark that brings the address of any page into the form. */
+function bookmarklet(base: string): string {
+  return `javascript:location.href='${base}/?url='+encodeURIComponent(location.href)`;
 }

@@ -1,0 +1,110 @@
+/**
+ * `/.detail/KEY`: a link to be seen, changed and deleted, without following it.
+ *
+ * @module
+ */
+import { readForm } from "../http/body.ts";
+import { toHTTPError } from "../http/problem.ts";
+import { allow, query } from "../http/request.ts";
+import { errNotFound, StoreError } from "../links/errors.ts";
+import type { Link } from "../links/link.ts";
+import type { Store } from "../store.ts";
+import { offerForm } from "./form.ts";
+import { detailOf, escapeHTML, layout, linkTo, page, seeOther, sentence } from "./page.ts";
+
+/** `GET` shows the link, `POST` changes or deletes it, and sends the browser on. */
+export async function detail(
+  req: Request,
+  key: string,
+  store: Store,
+  base: string,
+): Promise<Response> {
+  allow(req, "GET", "HEAD", "POST");
+  let typed: string | undefined;
+  try {
+    if (req.method === "POST") {
+      const fields = await readForm(req);
+      if (fields.get("action") === "delete") {
+        await store.delete(key);
+        return seeOther(`/.all?deleted=${encodeURIComponent(key.toWellFormed())}`);
+      }
+      typed = fields.get("url") ?? "";
+      await store.update(key, typed);
+      return seeOther(`${detailOf(key)}?changed`);
+    }
+    const params = query(req);
+    const note = params.has("new")
+      ? "Your link is ready."
+      : params.has("changed")
+      ? "The link is changed."
+      : undefined;
+    return page(200, show({ key, url: await store.get(key) }, base, { note }));
+  } catch (error) {
+    if (error === errNotFound) return page(404, offerForm(key, base));
+    if (!(error instanceof StoreError)) throw error;
+    return await refused(error, { key, url: typed }, store, base);
+  }
+}
+
+/** What is said of a change that was refused, with what was typed; or of a link that can't be had. */
+async function refused(
+  error: StoreError,
+  { key, url: typed }: { key: string; url?: string },
+  store: Store,
+  base: string,
+): Promise<Response> {
+  const { status, message, headers } = toHTTPError(error);
+  try {
+    const link = { key, url: await store.get(key) };
+    return page(status, show(link, base, { typed, error: sentence(message) }), headers);
+  } catch {
+    const main = `<section class="card">\n<h1>${escapeHTML(key)}</h1>\n` +
+      `<p class="note bad" role="alert">${sentence(message)}</p>\n</section>\n`;
+    return page(status, layout({ title: `${key} – goto`, main }), headers);
+  }
+}
+
+/** What is said beside the link. */
+interface Said {
+  note?: string;
+  typed?: string;
+  error?: string;
+}
+
+function show({ key, url }: Link, base: string, { note, typed, error }: Said): string {
+  const short = escapeHTML(`${base}/${encodeURIComponent(key.toWellFormed())}`);
+  const action = escapeHTML(detailOf(key));
+  const main = `${note ? `<p class="note" role="status">${note}</p>\n` : ""}<section class="card">
+<h1>${escapeHTML(key)}</h1>
+<div class="short"><a href="${short}">${short.replace(/^https?:\/\//, "")}</a>
+<button type="button" data-copy="${short}" hidden>Copy</button><output aria-live="polite"></output></div>
+<dl>
+<dt>Leads to</dt><dd>${linkTo(url)}</dd>
+</dl>
+</section>
+<section class="card">
+<h2>Change it</h2>
+<form method="POST" action="${action}">
+<div class="field">
+<label for="url">Long address</label>
+<input id="url" name="url" type="text" inputmode="url" required maxlength="8192" autocomplete="off" autocapitalize="off" spellcheck="false"${
+    error ? ' aria-invalid="true" aria-describedby="url-error" autofocus' : ""
+  } value="${escapeHTML(typed ?? url)}">
+${error ? `<p class="error" id="url-error">${error}</p>\n` : ""}</div>
+<div class="buttons"><button name="action" value="change">Save</button></div>
+</form>
+</section>
+<section class="card">
+<details class="danger-zone">
+<summary>Delete it</summary>
+<p>Whoever follows <b>${escapeHTML(key)}</b> from then on is told that there is no such link.</p>
+<form method="POST" action="${action}">
+<div class="buttons"><button class="danger" name="action" value="delete">Delete ${
+    escapeHTML(key)
+  }</button></div>
+</form>
+</details>
+</section>
+`;
+  return layout({ title: `${key} – goto`, main });
+}
