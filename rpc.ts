@@ -56,11 +56,15 @@ export function serveRPC(store: Backend, onError: (error: unknown) => void = () 
   const remove = async ([key = "", id]: Args) => (await store.delete(key, id), true);
   const answer = serve(
     new Map<string, Method>([
-      ["Store.Get", { params: [key], call: ([key = ""], since) => store.get(key, since) }],
+      ["Store.Get", {
+        params: [key],
+        safe: true,
+        call: ([key = ""], since) => store.get(key, since),
+      }],
       ["Store.Put", { params: [url, { ...key, optional: true }, id], call: put }],
       ["Store.Update", { params: [key, url, id], call: update }],
       ["Store.Delete", { params: [key, id], call: remove }],
-      ["Store.Health", { params: [], call: () => store.health() }],
+      ["Store.Health", { params: [], safe: true, call: () => store.health() }],
     ]),
     (error) => {
       if (error instanceof StoreError) {

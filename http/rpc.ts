@@ -5,13 +5,16 @@
  */
 import type { FeedStream } from "../journal/feed.ts";
 import { formatPosition, parsePosition } from "../journal/position.ts";
+import { MAX_BATCH_ANSWER } from "../jsonrpc/server.ts";
 import type { Call } from "../rpc.ts";
+import { Room } from "./answers.ts";
 import { readJSONText } from "./body.ts";
 import { HTTPError } from "./problem.ts";
 import { allow, query } from "./request.ts";
 import { authorizeReplica } from "./token.ts";
 
 const MAX_RPC_BODY = 1 << 20;
+const MAX_GROWTH = 160; // from the shortest call to the longest answer
 
 /** The calls and the feed that are served. */
 export interface RPC {
@@ -27,10 +30,22 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "POST");
   if (rpc.token !== undefined) await authorizeReplica(req, rpc.token);
   const since = parsePosition(req.headers.get("goto-position")).to;
-  const { text, position } = await rpc.call(await readJSONText(req, MAX_RPC_BODY), since);
-  const headers = { "goto-position": formatPosition(position) };
-  if (text === undefined) return new Response(null, { status: 204, headers });
-  return new Response(text + "\n", { headers: { ...headers, "content-type": "application/json" } });
+  const body = await readJSONText(req, MAX_RPC_BODY);
+  // Before anything is done: who is refused may be sure that nothing was.
+  const room = new Room(Math.min(body.length * MAX_GROWTH, MAX_BATCH_ANSWER));
+  try {
+    const { text, position } = await rpc.call(body, since);
+    const headers = { "goto-position": formatPosition(position) };
+    if (text !== undefined) {
+      const type = { "content-type": "application/json" };
+      return new Response(room.hold(text + "\n"), { headers: { ...headers, ...type } });
+    }
+    room.give();
+    return new Response(null, { status: 204, headers });
+  } catch (error) {
+    room.give();
+    throw error;
+  }
 }
 
 /** `GET /rpc/log` */

@@ -5,6 +5,10 @@
  */
 
 const MAX_BATCH = 10_000; // calls that are taken at once
+/** So many characters of a batch's answer may be results of safe methods; one result may be longer. */
+export const MAX_BATCH_ANSWER = 4 << 20;
+/** The code of calls that a batch's answer had no room for: they were not made, or had no effect. */
+export const NO_ROOM = -32006;
 
 /** A parameter, which is a text. */
 export interface Param {
@@ -21,6 +25,8 @@ export type Args = (string | undefined)[];
 /** What a method takes, in this order or by name, and does. A promise is waited for. */
 export interface Method {
   params: Param[];
+  /** Whether it changes nothing, so that its result may be left out where there is no room for it. */
+  safe?: boolean;
   call(args: Args, since: number): unknown;
 }
 
@@ -37,6 +43,12 @@ interface Request {
   method?: unknown;
   params?: unknown;
   id?: unknown;
+}
+
+/** What the results in a batch's answer may still take. */
+interface Room {
+  left: number;
+  full: boolean;
 }
 
 /** An answer to one request; a notification has none. */
@@ -70,22 +82,28 @@ export function serve(
     if (!Array.isArray(body)) return answer(body, since);
     if (body.length === 0) return invalid();
     if (body.length > MAX_BATCH) return invalid(`: a batch holds at most ${MAX_BATCH} calls`);
-    const answers = body.map((request) => answer(request, since));
+    const room: Room = { left: MAX_BATCH_ANSWER, full: false };
+    const answers = body.map((request) => answer(request, since, room));
     return answers.every(isSettled) ? batch(answers) : Promise.all(answers).then(batch);
   };
 
-  function answer(request: unknown, since: number): Answer | Promise<Answer> {
+  function answer(request: unknown, since: number, room?: Room): Answer | Promise<Answer> {
     if (typeof request !== "object" || request === null || Array.isArray(request)) return invalid();
     const { jsonrpc, method, params, id }: Request = request;
     if (!isId(id)) return invalid();
     if (jsonrpc !== "2.0" || typeof method !== "string") return invalid("", id);
-    const succeed = (result: unknown) =>
-      id === undefined
-        ? undefined
-        : `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${JSON.stringify(result)}}`;
     const fail = (error: RPCError) => id === undefined ? undefined : failure(id, error);
     const known = methods.get(method);
     if (!known) return fail({ code: -32601, message: "Method not found" });
+    const bounded = known.safe && id !== undefined ? room : undefined;
+    if (bounded?.full) return fail(errNoRoom);
+    const succeed = (result: unknown) => {
+      if (id === undefined) return;
+      const text = `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":${
+        JSON.stringify(result)
+      }}`;
+      return bounded && !take(bounded, text.length) ? fail(errNoRoom) : text;
+    };
     const args = bind(known.params, params);
     if (!args) return fail({ code: -32602, message: "Invalid params" });
     try {
@@ -96,6 +114,18 @@ export function serve(
       return fail(explain(error));
     }
   }
+}
+
+const errNoRoom = {
+  code: NO_ROOM,
+  message: "the batch's answer is too large: ask for the rest again",
+};
+
+/** Takes room for one more result. There is always room for the first, or nobody would ever get it. */
+function take(room: Room, length: number): boolean {
+  room.full ||= length > room.left && room.left < MAX_BATCH_ANSWER;
+  if (!room.full) room.left -= length;
+  return !room.full;
 }
 
 function isSettled(answer: Answer | Promise<Answer>): answer is Answer {

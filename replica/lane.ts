@@ -4,7 +4,7 @@
  * @module
  */
 import { fromBatch, type Outcome, toBatch, toCall } from "../jsonrpc/batch.ts";
-import type { RPCError } from "../jsonrpc/server.ts";
+import { NO_ROOM, type RPCError } from "../jsonrpc/server.ts";
 import type { Position } from "../journal/position.ts";
 import { errNotFound, StoreError } from "../links/errors.ts";
 import { type Answer, CODES, errDown } from "../rpc.ts";
@@ -101,7 +101,9 @@ export class Lane {
     try {
       const send = (signal: AbortSignal) => transport.call(text, since, signal);
       const reply = await limit(left, errDeadline, session, send);
-      settle(calls, fromBatch(reply.text, calls.length), reply.position);
+      const rest = settle(calls, fromBatch(reply.text, calls.length), reply.position);
+      if (rest.length < calls.length) this.#queue.unshift(...rest); // those go with the next request
+      else refuse(rest, errNoAnswer);
       this.#failures = 0;
       return true;
     } catch (error) {
@@ -150,14 +152,16 @@ export class Lane {
   }
 }
 
-/** Gives every call what it came to. */
-function settle(calls: Call[], outcomes: (Outcome | undefined)[], position: Position): void {
-  for (const [i, { resolve, reject }] of calls.entries()) {
+/** Gives every call what it came to, but for those that the answer had no room for, which it gives. */
+function settle(calls: Call[], outcomes: (Outcome | undefined)[], position: Position): Call[] {
+  return calls.filter(({ resolve, reject }, i) => {
     const outcome = outcomes[i];
+    if (outcome?.error?.code === NO_ROOM) return true;
     if (outcome === undefined) reject(errNoAnswer);
     else if (outcome.error === undefined) resolve({ result: outcome.result, position });
     else resolve({ error: toStoreError(outcome.error), position });
-  }
+    return false;
+  });
 }
 
 function refuse(calls: Call[], error: StoreError): void {

@@ -1,0 +1,117 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { MAX_ANSWERS, Room } from "../http/answers.ts";
+import { HTTPError } from "../http/problem.ts";
+import { MAX_BATCH_ANSWER, NO_ROOM } from "../jsonrpc/server.ts";
+import { add, start } from "./processes.ts";
+import { Client, clients, JSON_TYPE, memoryOf, post } from "./sockets.ts";
+import { caughtUp, House, Wire } from "./wire.ts";
+
+const LONG = `https://example.com/${"x".repeat(8000)}`;
+
+/** A batch of calls, as it goes over the wire. */
+function batch(count: number, method: string, ...params: string[]): string {
+  const calls = Array.from(
+    { length: count },
+    (_, id) => JSON.stringify({ jsonrpc: "2.0", method, params, id }),
+  );
+  return `[${calls}]`;
+}
+
+/** Whether there is room for all that may be held. */
+function isFree(): boolean {
+  try {
+    new Room(MAX_ANSWERS).give();
+    return true;
+  } catch (error) {
+    if (error instanceof HTTPError && error.status === 503) return false;
+    throw error;
+  }
+}
+
+it("a batch's answer is bounded: what there is no room for says so, and changes are always told of", async () => {
+  await using master = await start("-rpc");
+  const key = await add(master.url, LONG);
+  const ask = async (body: string) => {
+    const init = { method: "POST", headers: { "content-type": JSON_TYPE }, body };
+    const response = await fetch(`${master.url}/rpc`, init);
+    assertEquals(response.status, 200);
+    return await response.text();
+  };
+  const text = await ask(batch(9000, "Store.Get", key));
+  assert(text.length > MAX_BATCH_ANSWER - 10_000, `${text.length}`);
+  assert(text.length < 1.5 * MAX_BATCH_ANSWER, `${text.length}`);
+  const answers: { id: number; result?: string; error?: { code: number } }[] = JSON.parse(text);
+  assertEquals(answers.map(({ id }) => id), Array.from(answers.keys()));
+  assertEquals(answers.length, 9000);
+  const got = answers.findIndex(({ result }) => result !== LONG);
+  assertEquals(got, Math.floor(MAX_BATCH_ANSWER / JSON.stringify(answers[0]).length));
+  assert(answers.slice(got).every(({ error }) => error?.code === NO_ROOM));
+  // A change among them is made, and its answer there.
+  const put = `{"jsonrpc":"2.0","method":"Store.Put","params":["${LONG}","last"],"id":"put"}`;
+  const mixed = JSON.parse(await ask(`${batch(1000, "Store.Get", key).slice(0, -1)},${put}]`));
+  assertEquals(mixed.at(-1), { jsonrpc: "2.0", id: "put", result: "last" });
+  assertEquals(mixed.at(-2).error.code, NO_ROOM);
+});
+
+it("a replica asks again for what a batch's answer had no room for", async () => {
+  await using house = new House();
+  const master = await house.master();
+  const wire = new Wire(master);
+  const replica = await house.replica(wire);
+  await caughtUp(replica, master);
+  const urls = Array.from({ length: 1500 }, (_, n) => `${LONG}${n}`);
+  const links = await Promise.all(urls.map((url) => master.put(url)));
+  const found = await Promise.all(links.map(({ key }) => replica.get(key)));
+  assertEquals(found.findIndex((url, n) => url !== urls[n]), -1);
+});
+
+it("answers that nobody takes are bounded together: 503 past it, before anything is done", async () => {
+  await using master = await start("-rpc");
+  const key = await add(master.url, LONG);
+  const before = await memoryOf(master);
+  const body = batch(9000, "Store.Get", key);
+  const request = post("/rpc", JSON_TYPE, body.length, body);
+  const most = MAX_ANSWERS / MAX_BATCH_ANSWER; // 16
+  {
+    using all = await clients(master.url, 10 * most);
+    for (const client of all) await client.send(request);
+    const read = await Promise.all(
+      all.map((client) => client.read((text) => /\r\n\r\n[^]*[{n]/.test(text))),
+    );
+    const refused = read.filter((text) => / 503 [^]*too many answers/.test(text)).length;
+    assert(refused > most, `${refused} of ${all.length} were refused`);
+    assert(read.some((text) => text.includes(" 200 ")));
+    const grown = await memoryOf(master) - before;
+    assert(grown < 500, `it took ${grown} MB`); // 1.2 GB, if all waited
+    // Short answers need little room, redirects none.
+    using other = await Client.open(master.url);
+    await other.send(`GET /${key} HTTP/1.1\r\nhost: h\r\n\r\n`);
+    assertEquals(await other.status(), 302);
+  }
+  // What they held is there again.
+  using client = await Client.open(master.url);
+  for (let i = 0; i < most; i++) {
+    await client.send(request);
+    assertMatch(await client.read((text) => text.endsWith("\r\n0\r\n\r\n"), 20_000), / 200 /);
+  }
+});
+
+it("Room.hold() gives a text as it is, in parts", async () => {
+  for (const text of ["short", "ä😀".repeat(100_000), "x".repeat(64 << 10), "x".repeat(200_001)]) {
+    assertEquals(await new Response(new Room(10).hold(text)).text(), text);
+    assert(isFree());
+  }
+});
+
+it("Room.hold() gives its room back when a client leaves, or takes nothing for too long", async () => {
+  const left = new Room(0).hold("x".repeat(1_000_000));
+  assert(left instanceof ReadableStream && !isFree());
+  await left.cancel();
+  assert(isFree());
+  const stalled = new Room(0).hold("x".repeat(1_000_000), 20);
+  assert(stalled instanceof ReadableStream && !isFree());
+  const error = await stalled.getReader().closed.then(() => {}, (error) => error);
+  assertEquals(error?.message, "stalled");
+  assert(isFree());
+});
