@@ -4,15 +4,16 @@
  * @module
  */
 import { json, text } from "./http/answer.ts";
+import { tellMade } from "./http/access.ts";
 import { api } from "./http/api.ts";
 import { readForm } from "./http/body.ts";
-import { browserCheck } from "./http/browser.ts";
+import type { Peer } from "./http/client.ts";
+import { guard, type GuardOptions } from "./http/guard.ts";
 import type { Handler } from "./http/listen.ts";
 import { Redirects } from "./http/location.ts";
 import { fail, HTTPError, type OnError, RETRY } from "./http/problem.ts";
-import { allow, checkHost, keyOf, prefersHTML, query } from "./http/request.ts";
+import { allow, keyOf, prefersHTML, query } from "./http/request.ts";
 import { call, feed, type RPC } from "./http/rpc.ts";
-import { authorizeWriter, isGuarded } from "./http/token.ts";
 import { StoreError } from "./links/errors.ts";
 import type { Store } from "./store.ts";
 import { assets } from "./web/assets.ts";
@@ -22,14 +23,10 @@ import { missing, type Otherwise } from "./web/missing.ts";
 import { detailOf, page, seeOther } from "./web/page.ts";
 
 /** What the handlers work on. */
-export interface HandlerOptions {
+export interface HandlerOptions extends GuardOptions {
   store: Store;
-  /** What short links start with, such as `http://localhost:8080`. */
-  base: string;
   /** RPC for replicas; without it, `/rpc` is not found. */
   rpc?: RPC;
-  /** What is asked of those who add, change or list links. */
-  token?: string;
   onError?: OnError;
 }
 
@@ -46,7 +43,8 @@ export interface HandlerOptions {
  * await handle(new Request("http://localhost:8080/docs")); // 404, key not found
  * ```
  */
-export function handler({ store, base, rpc, token, onError }: HandlerOptions): Handler {
+export function handler(options: HandlerOptions): Handler {
+  const { store, base, rpc, onError } = options;
   const apiRoute: Route = (req, path) => api(req, path, store, base);
   const detailRoute: Route = (req, path) => detail(req, path.slice(".detail/".length), store, base);
   const routes = new Map<string, Route>([
@@ -60,30 +58,26 @@ export function handler({ store, base, rpc, token, onError }: HandlerOptions): H
     ["readyz", (req) => ready(req, store)],
     ...assets,
   ]);
-  const checkBrowser = browserCheck(base);
+  const guarded = guard(options);
   const redirects = new Redirects();
   const otherwise = missing(base, (req, key) => {
     return redirect(req, store, redirects, key, otherwise);
   }, onError);
-  const answer = (req: Request, key: string, route: Route) => {
+  const answer = (req: Request, key: string, peer: Peer | undefined, route: Route) => {
     try {
-      checkHost(req);
-      checkBrowser(req);
-      const response = token !== undefined && isGuarded(req.method, key)
-        ? authorizeWriter(req, token).then(() => route(req, key))
-        : route(req, key);
+      const response = guarded(req, key, peer, () => route(req, key));
       return response instanceof Response ? response : response.catch((e) => fail(e, key, onError));
     } catch (error) {
       return fail(error, key, onError);
     }
   };
-  return (req) => {
+  return (req, peer) => {
     const key = keyOf(req.url);
     const route = routes.get(key) ??
       (key.startsWith("api/") ? apiRoute : key.startsWith(".detail/") ? detailRoute : undefined);
     return route === undefined
       ? redirect(req, store, redirects, key, otherwise)
-      : answer(req, key, route);
+      : answer(req, key, peer, route);
   };
 }
 
@@ -124,7 +118,8 @@ async function add(req: Request, store: Store, base: string): Promise<Response> 
   const html = prefersHTML(req);
   try {
     const { key } = await store.put(url, wish || undefined);
-    return html ? seeOther(`${detailOf(key)}?new`) : text(`${base}/${key}`);
+    const answer = html ? seeOther(`${detailOf(key)}?new`) : text(`${base}/${key}`);
+    return tellMade(answer, key);
   } catch (error) {
     if (!html || !(error instanceof StoreError)) throw error;
     return await refuseForm(error, { url, key: wish }, store, base);

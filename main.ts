@@ -17,11 +17,10 @@ import { accessLog } from "./http/access.ts";
 import { canShare, type Handler, hostOf, listen, ListenError } from "./http/listen.ts";
 import type { Events } from "./journal/events.ts";
 import { JournalError } from "./journal/file.ts";
-import type { RPC } from "./http/rpc.ts";
+import { Rate } from "./http/rate.ts";
 import { causeOf } from "./replica/replica.ts";
 import { serveRPC } from "./rpc.ts";
-import type { Store } from "./store.ts";
-import { runThread } from "./threads/thread.ts";
+import { type Parts, runThread } from "./threads/thread.ts";
 import { Workers } from "./threads/workers.ts";
 
 const GRACE_MS = 10_000; // for what is in flight at a shutdown
@@ -50,9 +49,10 @@ async function main(): Promise<number> {
     events("warn", "this platform can't share a port between threads: going on with one");
   }
   // Threads share a port; to every other process it shall be taken, as without them.
-  if (shared && flags.http.port !== 0) await listen(flags.http, false, starting).shutdown();
+  if (shared && flags.http.port !== 0) await listen(flags.http, starting).shutdown();
   let answer: Handler = starting;
-  const server = listen(flags.http, shared, (req) => answer(req), events);
+  const peers = asksWho(flags);
+  const server = listen(flags.http, (req, peer) => answer(req, peer), { shared, peers, events });
   const { port } = server;
   const base = baseOf(flags, port);
   const opening = openBackend(flags, base, events);
@@ -61,9 +61,11 @@ async function main(): Promise<number> {
   const call = serveRPC(backend, (error) => {
     events("error", "a call failed", { reason: String(error) });
   });
-  answer = handle(backend, { call, feed: backend.feed.bind(backend) }, flags, base, events);
+  const limit = new Rate(flags.rate);
+  const rpc = { call, feed: backend.feed.bind(backend) };
+  answer = handle(flags, base, { store: backend, rpc, limit }, events);
   const thread: ThreadConfig = { flags, base, port };
-  const workers = new Workers(import.meta.url, thread, { store: backend, call }, events);
+  const workers = new Workers(import.meta.url, thread, { store: backend, call, limit }, events);
   if (shared) {
     backend.share((memory) => workers.attach(memory));
     await Promise.race([workers.start(threads - 1), signal]);
@@ -91,22 +93,30 @@ async function main(): Promise<number> {
 }
 
 /** What a thread answers requests with, the main one or another. */
-function handle(store: Store, rpc: RPC, flags: Flags, base: string, events: Events): Handler {
+function handle(flags: Flags, base: string, parts: Parts, events: Events): Handler {
   const answer = handler({
-    store,
+    store: parts.store,
     base,
-    rpc: flags.rpc ? { ...rpc, token: flags["rpc-token"] || undefined } : undefined,
+    rpc: flags.rpc ? { ...parts.rpc, token: flags["rpc-token"] || undefined } : undefined,
     token: flags.token || undefined,
+    limit: flags.rate > 0 ? parts.limit : undefined,
+    proxies: flags.proxy,
     onError: (error) => events("error", "a request failed", { reason: String(error) }),
   });
-  return flags.access ? accessLog(answer, events) : answer;
+  return flags.access ? accessLog(answer, events, flags.proxy) : answer;
+}
+
+/** Whether there is anything for which a client's address is needed. */
+function asksWho({ access, rate }: Flags): boolean {
+  return access || rate > 0;
 }
 
 /** Serves in a thread beside the main one, on the same port. */
-function serveThread({ flags, base, port }: ThreadConfig, store: Store, rpc: RPC) {
+function serveThread({ flags, base, port }: ThreadConfig, parts: Parts) {
   const events = writeEvents(flags.log);
-  const answer = handle(store, rpc, flags, base, events);
-  const server = listen({ ...flags.http, port }, true, answer, events);
+  const answer = handle(flags, base, parts, events);
+  const options = { shared: true, peers: asksWho(flags), events };
+  const server = listen({ ...flags.http, port }, answer, options);
   return async () => {
     await server.shutdown();
     await stderr.flush(FLUSH_MS);

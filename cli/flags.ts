@@ -62,6 +62,8 @@ const FLAGS = {
     secret: true,
     telling: true,
   },
+  rate: flag("0", "N", "new links a minute for each client (0: any number)", parseCount(60_000)),
+  proxy: flag("0", "N", "proxies in front whose X-Forwarded-For is believed", parseCount(16)),
   log: flag(
     "text",
     "FORM",

@@ -5,6 +5,7 @@
  */
 import type { Link } from "../links/link.ts";
 import type { Store } from "../store.ts";
+import { tellMade } from "./access.ts";
 import { json } from "./answer.ts";
 import { readJSONText } from "./body.ts";
 import { HTTPError } from "./problem.ts";
@@ -28,10 +29,8 @@ async function addLink(req: Request, store: Store, base: string): Promise<Respon
   const { url, key = null } = await readLink(req);
   if (key !== null && typeof key !== "string") throw new HTTPError(400, `"key" must be a string`);
   const link = await store.put(url, key ?? undefined);
-  return json(show(link, base), {
-    status: 201,
-    headers: { location: `/api/links/${link.key}` },
-  });
+  const headers = { location: `/api/links/${link.key}` };
+  return tellMade(json(show(link, base), { status: 201, headers }), link.key);
 }
 
 /** `GET`, `PUT`, `DELETE /api/links/KEY` */

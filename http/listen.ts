@@ -4,20 +4,30 @@
  * @module
  */
 import { type Events, silent } from "../journal/events.ts";
+import type { Peer } from "./client.ts";
 
 const WATCH_MS = 1000; // between two looks whether there are descriptors left
 const QUIET_MS = 60_000; // after so long without trouble it is told of again
 const LAST_ANSWERS_MS = 1000; // for what is in flight when all connections must be closed
 const SENT_MS = 20; // until what was answered, or closed, is
 
-/** Answers one request; at once where it can. */
-export type Handler = (req: Request) => Response | Promise<Response>;
+/** Answers one request; at once where it can. Who asks is told where it is asked for. */
+export type Handler = (req: Request, peer?: Peer) => Response | Promise<Response>;
 
 /** Where to listen. */
 export interface Address {
   /** "" for all addresses. */
   hostname: string;
   port: number;
+}
+
+/** How to listen. */
+export interface ListenOptions {
+  /** Whether other threads may listen at the same address. */
+  shared?: boolean;
+  /** Whether the handler is told who asks. */
+  peers?: boolean;
+  events?: Events;
 }
 
 /** A server at work. */
@@ -38,16 +48,10 @@ export class ListenError extends Error {
 /**
  * Serves HTTP, until it is told to stop: where the runtime gives up listening, it begins anew.
  *
- * @param shared whether other threads may listen at the same address
  * @throws {ListenError}
  */
-export function listen(
-  address: Address,
-  shared: boolean,
-  handler: Handler,
-  events: Events = silent,
-): Server {
-  return new Listener(address, shared, handler, events);
+export function listen(address: Address, handler: Handler, options: ListenOptions = {}): Server {
+  return new Listener(address, handler, options);
 }
 
 /**
@@ -68,9 +72,8 @@ class Listener implements Server {
 
   constructor(
     private readonly address: Address,
-    private readonly shared: boolean,
     private readonly handler: Handler,
-    private readonly events: Events,
+    private readonly options: ListenOptions,
   ) {
     this.#server = this.#open();
     this.port = this.#server.addr.port;
@@ -87,12 +90,12 @@ class Listener implements Server {
     await this.#server.shutdown();
   }
 
-  #answer(req: Request): Response | Promise<Response> {
+  #answer(req: Request, peer?: Peer): Response | Promise<Response> {
     if (this.#stopping) {
       const headers = { "connection": "close", "retry-after": "1" };
       return new Response("shutting down\n", { status: 503, headers });
     }
-    const response = this.handler(req);
+    const response = this.handler(req, peer);
     if (response instanceof Promise) {
       const done = () => this.#inFlight.delete(response);
       this.#inFlight.add(response);
@@ -103,14 +106,18 @@ class Listener implements Server {
 
   #open(port = this.address.port): Deno.HttpServer<Deno.NetAddr> {
     const connections = this.#connections = new AbortController();
+    // The runtime makes what a second parameter asks for.
+    const answer: Handler = this.options.peers
+      ? (req, peer) => this.#answer(req, peer)
+      : (req) => this.#answer(req);
     const server = open({ ...this.address, port }, (address) =>
       Deno.serve({
         ...address,
-        reusePort: this.shared,
+        reusePort: this.options.shared,
         signal: connections.signal,
         onListen: () => {},
         onError: () => new Response("internal error\n", { status: 500 }),
-      }, (req) => this.#answer(req)));
+      }, answer));
     server.finished.catch((error) => {
       if (this.#connections === connections) this.#renew(error);
     });
@@ -136,9 +143,13 @@ class Listener implements Server {
     const now = performance.now();
     if (now - this.#lastTrouble > QUIET_MS) {
       const message = reason instanceof Error ? reason.message : String(reason);
-      this.events("error", "can't accept connections; closing those there are", {
-        reason: message.replace(/^Error: /, ""),
-      });
+      (this.options.events ?? silent)(
+        "error",
+        "can't accept connections; closing those there are",
+        {
+          reason: message.replace(/^Error: /, ""),
+        },
+      );
     }
     this.#lastTrouble = now;
     await Promise.race([Promise.allSettled(this.#inFlight), pause(LAST_ANSWERS_MS)]);

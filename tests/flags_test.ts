@@ -21,6 +21,8 @@ it("parseFlags() has the defaults that the help names", () => {
     sync: "always",
     token: "",
     "rpc-token": "",
+    rate: 0,
+    proxy: 0,
     log: "text",
     access: false,
     compact: false,

@@ -248,7 +248,8 @@ it("-access logs every request", async () => {
   assertMatch(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
   assert(ms >= 0);
   const url = `${goto.url}/none?x=1`;
-  assertEquals(request, { level: "info", msg: "request", method: "GET", url, status: 404 });
+  const client = "127.0.0.1";
+  assertEquals(request, { level: "info", msg: "request", client, method: "GET", url, status: 404 });
 });
 
 it("-log=text, the default, writes one line an event", async () => {

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import type { Events } from "../journal/events.ts";
+import { Rate } from "../http/rate.ts";
 import { Journal } from "../journal/journal.ts";
 import { URLStore } from "../store.ts";
 import { Workers } from "../threads/workers.ts";
@@ -338,7 +339,12 @@ async function mortals(count: number, config: Partial<Config> = {}) {
   const { port } = holder.addr;
   const url = import.meta.resolve("./testdata/mortal.ts");
   const call = () => ({ position: store.position });
-  const workers = new Workers(url, { port, ...config }, { store, call }, events);
+  const workers = new Workers(
+    url,
+    { port, ...config },
+    { store, call, limit: new Rate(0) },
+    events,
+  );
   store.share((memory) => workers.attach(memory));
   const started = workers.start(count);
   holder.close();

@@ -4,6 +4,7 @@
  * @module
  */
 import { errNotFound, type Refusal, StoreError } from "../links/errors.ts";
+import type { Limit } from "../http/rate.ts";
 import type { Call } from "../rpc.ts";
 import type { Backend } from "../store.ts";
 
@@ -11,11 +12,13 @@ import type { Backend } from "../store.ts";
 export interface Service {
   store: Backend;
   call: Call;
+  limit: Limit;
 }
 
 type Methods =
   & Pick<Backend, "get" | "put" | "update" | "delete" | "health" | "feed">
-  & Pick<Service, "call">;
+  & Pick<Service, "call">
+  & Limit;
 
 /** A question: which method, and with what. */
 type Question = {
@@ -49,7 +52,7 @@ export function answerQuestions(port: MessagePort, service: Service): void {
   });
 }
 
-function ask({ store, call }: Service, question: Question): unknown {
+function ask({ store, call, limit }: Service, question: Question): unknown {
   switch (question.method) {
     case "get":
       return store.get(...question.args);
@@ -65,6 +68,10 @@ function ask({ store, call }: Service, question: Question): unknown {
       return store.feed(...question.args);
     case "call":
       return call(...question.args);
+    case "take":
+      return limit.take(...question.args);
+    case "giveBack":
+      return limit.giveBack(...question.args);
   }
 }
 

@@ -6,6 +6,7 @@
 import type { Link } from "../links/link.ts";
 import { type TableMemory, TableReader } from "../links/table.ts";
 import type { Health, Store } from "../store.ts";
+import type { Limit } from "../http/rate.ts";
 import type { RPC } from "../http/rpc.ts";
 import { Asker } from "./port.ts";
 
@@ -21,6 +22,13 @@ export type Order = { kind: "memory"; memory: TableMemory } | { kind: "stop" };
 
 /** What a thread says of itself. */
 export type Report = { kind: "serving" } | { kind: "stopped" };
+
+/** What there is to answer requests with, in any thread. */
+export interface Parts {
+  store: Store;
+  rpc: RPC;
+  limit: Limit;
+}
 
 /** The store of a thread: it looks into the memory that all threads share, else it asks the main one. */
 export class ThreadStore implements Store {
@@ -60,11 +68,7 @@ export class ThreadStore implements Store {
  * In a thread: waits for what it is started with, runs it, and says so. `run` gives what ends it.
  */
 export async function runThread<Config>(
-  run: (
-    config: Config,
-    store: Store,
-    rpc: RPC,
-  ) => () => Promise<void>,
+  run: (config: Config, parts: Parts) => () => Promise<void>,
 ): Promise<void> {
   const { config, memory, port } = await new Promise<Start<Config>>((resolve) => {
     globalThis.addEventListener(
@@ -76,10 +80,15 @@ export async function runThread<Config>(
   const say = (report: Report) => port.postMessage(report);
   const main = new Asker(port);
   const store = new ThreadStore(memory, main);
-  const stop = run(config, store, {
+  const rpc: RPC = {
     call: (text, since) => main.ask("call", text, since),
     feed: (offset, check) => main.ask("feed", offset, check),
-  });
+  };
+  const limit: Limit = {
+    take: (client) => main.ask("take", client),
+    giveBack: (client) => main.ask("giveBack", client),
+  };
+  const stop = run(config, { store, rpc, limit });
   port.addEventListener("message", async ({ data }: MessageEvent<Order>) => {
     if (!("kind" in data)) return;
     if (data.kind === "memory") return store.attach(data.memory);

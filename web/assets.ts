@@ -4,7 +4,6 @@
  * @module
  */
 import { allow } from "../http/request.ts";
-import type { Handler } from "../http/listen.ts";
 import icon from "./icon.svg" with { type: "text" };
 import script from "./script.js" with { type: "text" };
 import css from "./style.css" with { type: "text" };
@@ -30,7 +29,7 @@ export const style = {
 };
 
 /** The routes to them. */
-export const assets: [path: string, handler: Handler][] = [
+export const assets: [path: string, answer: (req: Request) => Response][] = [
   [".style.css", serve(css, "text/css", FOR_EVER)],
   [".script.js", serve(script, "text/javascript", FOR_EVER)],
   [".icon.svg", serve(icon, "image/svg+xml", FOR_EVER)],
@@ -38,7 +37,7 @@ export const assets: [path: string, handler: Handler][] = [
   ["robots.txt", serve(ROBOTS, "text/plain", DAY)],
 ];
 
-function serve(text: string, type: string, cache: string): Handler {
+function serve(text: string, type: string, cache: string): (req: Request) => Response {
   const headers = {
     "content-type": `${type}; charset=utf-8`,
     "cache-control": cache,

@@ -14,7 +14,7 @@ export interface Config {
 
 const me = crypto.randomUUID();
 
-await runThread<Config>((config, store) => {
+await runThread<Config>((config, { store }) => {
   if (config.stillborn) throw new Error("stillborn");
   if (config.slow) { for (;;); }
   const address = { port: config.port, hostname: "127.0.0.1", reusePort: true, onListen() {} };
