@@ -7,6 +7,7 @@ import { json, text } from "./http/answer.ts";
 import { tellMade } from "./http/access.ts";
 import { api } from "./http/api.ts";
 import { readForm } from "./http/body.ts";
+import { cors } from "./http/cors.ts";
 import type { Peer } from "./http/client.ts";
 import { guard, type GuardOptions } from "./http/guard.ts";
 import type { Handler } from "./http/listen.ts";
@@ -44,7 +45,7 @@ export interface HandlerOptions extends GuardOptions {
  * ```
  */
 export function handler(options: HandlerOptions): Handler {
-  const { store, base, rpc, onError } = options;
+  const { store, base, rpc, origins = [], onError } = options;
   const apiRoute: Route = (req, path) => api(req, path, store, base);
   const detailRoute: Route = (req, path) => detail(req, path.slice(".detail/".length), store, base);
   const routes = new Map<string, Route>([
@@ -59,6 +60,7 @@ export function handler(options: HandlerOptions): Handler {
     ...assets,
   ]);
   const guarded = guard(options);
+  const share = origins.length > 0 ? cors(origins) : undefined;
   const redirects = new Redirects();
   const otherwise = missing(base, (req, key) => {
     return redirect(req, store, redirects, key, otherwise);
@@ -75,9 +77,9 @@ export function handler(options: HandlerOptions): Handler {
     const key = keyOf(req.url);
     const route = routes.get(key) ??
       (key.startsWith("api/") ? apiRoute : key.startsWith(".detail/") ? detailRoute : undefined);
-    return route === undefined
-      ? redirect(req, store, redirects, key, otherwise)
-      : answer(req, key, peer, route);
+    if (route === undefined) return redirect(req, store, redirects, key, otherwise);
+    if (share === undefined) return answer(req, key, peer, route);
+    return share(req, key, () => answer(req, key, peer, route));
   };
 }
 

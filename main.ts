@@ -101,6 +101,7 @@ function handle(flags: Flags, base: string, parts: Parts, events: Events): Handl
     token: flags.token || undefined,
     limit: flags.rate > 0 ? parts.limit : undefined,
     proxies: flags.proxy,
+    origins: flags.cors,
     onError: (error) => events("error", "a request failed", { reason: String(error) }),
   });
   return flags.access ? accessLog(answer, events, flags.proxy) : answer;

@@ -12,6 +12,7 @@ import {
   parseCount,
   parseHost,
   parseMasters,
+  parseOrigins,
   parseSecret,
 } from "./values.ts";
 
@@ -64,6 +65,7 @@ const FLAGS = {
   },
   rate: flag("0", "N", "new links a minute for each client (0: any number)", parseCount(60_000)),
   proxy: flag("0", "N", "proxies in front whose X-Forwarded-For is believed", parseCount(16)),
+  cors: flag("", "ORIGIN", "pages that may use the API; several, comma-separated", parseOrigins),
   log: flag(
     "text",
     "FORM",

@@ -92,10 +92,22 @@ export function parseHost(text: string): string {
   return origin;
 }
 
-/** Origins, separated by commas. */
+/** Where masters are, separated by commas. */
 export function parseMasters(text: string): string[] {
   if (text === "") return [];
   return text.split(",").map((part) => parseOrigin(part.trim().replace(/^:/, "localhost:")));
+}
+
+/** Origins as browsers send them, separated by commas. */
+export function parseOrigins(text: string): string[] {
+  if (text === "") return [];
+  return text.split(",").map((part) => {
+    const url = part.includes("://") ? parseOrigin(part.trim()) : "";
+    if (url === "" || url !== new URL(url).origin) {
+      throw new Error("use a scheme and a host, such as https://intranet.example.com");
+    }
+    return url;
+  });
 }
 
 /** A scheme and a host, and perhaps a path. */

@@ -26,9 +26,8 @@ export async function api(
 /** `POST /api/links` */
 async function addLink(req: Request, store: Store, base: string): Promise<Response> {
   allow(req, "POST");
-  const { url, key = null } = await readLink(req);
-  if (key !== null && typeof key !== "string") throw new HTTPError(400, `"key" must be a string`);
-  const link = await store.put(url, key ?? undefined);
+  const { url, key } = await readLink(req);
+  const link = await store.put(url, key);
   const headers = { location: `/api/links/${link.key}` };
   return tellMade(json(show(link, base), { status: 201, headers }), link.key);
 }
@@ -42,7 +41,8 @@ async function oneLink(
 ): Promise<Response> {
   allow(req, "GET", "HEAD", "PUT", "DELETE");
   if (req.method === "PUT") {
-    const { url } = await readLink(req);
+    const { url, key: given = key } = await readLink(req);
+    if (given !== key) throw new HTTPError(400, `"key" can't be changed: make another link`);
     return json(show(await store.update(key, url), base));
   }
   if (req.method === "DELETE") {
@@ -56,8 +56,8 @@ function show({ key, url }: Link, base: string) {
   return { key, url, short: `${base}/${encodeURIComponent(key)}` };
 }
 
-/** What is said of a link: its URL, and perhaps more. */
-async function readLink(req: Request): Promise<{ url: string; key?: unknown }> {
+/** What is said of a link: its URL, and perhaps its key. */
+async function readLink(req: Request): Promise<{ url: string; key?: string }> {
   const text = await readJSONText(req);
   let value: unknown;
   try {
@@ -65,10 +65,16 @@ async function readLink(req: Request): Promise<{ url: string; key?: unknown }> {
   } catch {
     // Said below.
   }
-  if (typeof value !== "object" || value === null) {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new HTTPError(400, "the body is no JSON object");
   }
-  const { url, key }: { url?: unknown; key?: unknown } = value;
+  const { url, key = null, ...unknown }: { url?: unknown; key?: unknown } = value;
+  const [name] = Object.keys(unknown);
+  if (name !== undefined) {
+    const shown = JSON.stringify(name.slice(0, 64));
+    throw new HTTPError(400, `${shown} is not known; use "url" and "key"`);
+  }
   if (typeof url !== "string") throw new HTTPError(400, `"url" must be a string`);
-  return { url, key };
+  if (key !== null && typeof key !== "string") throw new HTTPError(400, `"key" must be a string`);
+  return { url, key: key ?? undefined };
 }

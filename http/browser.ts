@@ -18,6 +18,7 @@ const PRIVATE = /^(?:(?:.+\.)?localhost|[^.:[\]]+|\d{1,3}(?:\.\d{1,3}){3}|\[[\da
  * - A request that changes something, of another origin: no page but ours may send our forms.
  *
  * @param base what short links start with
+ * @param origins others whose pages may do as ours
  * @example
  * ```ts
  * const check = browserCheck("https://go.example.com");
@@ -29,7 +30,7 @@ const PRIVATE = /^(?:(?:.+\.)?localhost|[^.:[\]]+|\d{1,3}(?:\.\d{1,3}){3}|\[[\da
  * }
  * ```
  */
-export function browserCheck(base: string): (req: Request) => void {
+export function browserCheck(base: string, origins: string[] = []): (req: Request) => void {
   const own = new URL(base);
   return (req) => {
     const site = req.headers.get("sec-fetch-site");
@@ -42,6 +43,7 @@ export function browserCheck(base: string): (req: Request) => void {
     if (req.method === "GET" || req.method === "HEAD") return;
     const ourSite = site === null || site === "same-origin" || site === "none";
     if (ourSite && (origin === null || isOurs(origin, req, own))) return;
+    if (origin !== null && origins.includes(origin)) return;
     throw new HTTPError(403, "a page of another site may not change links");
   };
 }

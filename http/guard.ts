@@ -20,6 +20,8 @@ export interface GuardOptions {
   limit?: Limit;
   /** How many proxies in front are believed. */
   proxies?: number;
+  /** Origins whose pages may do as ours, beside ours. */
+  origins?: string[];
 }
 
 /** Has `answer` answer a request for `path`, if it may be. */
@@ -31,8 +33,8 @@ export type Guard = (
 ) => Response | Promise<Response>;
 
 /** Makes what stands before all handlers but the redirect. It throws, or rejects, an {@linkcode HTTPError}. */
-export function guard({ base, token, limit, proxies = 0 }: GuardOptions): Guard {
-  const checkBrowser = browserCheck(base);
+export function guard({ base, token, limit, proxies = 0, origins }: GuardOptions): Guard {
+  const checkBrowser = browserCheck(base, origins);
   return (req, path, peer, answer) => {
     checkHost(req);
     checkBrowser(req);

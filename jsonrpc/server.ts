@@ -105,7 +105,7 @@ export function serve(
       return bounded && !take(bounded, text.length) ? fail(errNoRoom) : text;
     };
     const args = bind(known.params, params);
-    if (!args) return fail({ code: -32602, message: "Invalid params" });
+    if (typeof args === "string") return fail({ code: -32602, message: `Invalid params${args}` });
     try {
       const result = known.call(args, since);
       if (!(result instanceof Promise)) return succeed(result);
@@ -149,26 +149,26 @@ function invalid(why = "", id: Id = null): string {
   return failure(id, { code: -32600, message: `Invalid Request${why}` });
 }
 
-/** Params by position or by name; an optional one may be null. */
-function bind(params: Param[], given: unknown = []): Args | undefined {
-  if (typeof given !== "object" || given === null) return;
+/** Params by position or by name; an optional one may be null. A text says more of what is wrong. */
+function bind(params: Param[], given: unknown = []): Args | string {
+  if (typeof given !== "object" || given === null) return "";
   let values: unknown[] = [];
   if (Array.isArray(given)) {
     values = given;
   } else {
     for (const [name, value] of Object.entries(given)) {
       const at = params.findIndex((param) => param.name === name);
-      if (at === -1) return;
+      if (at === -1) return `: ${JSON.stringify(name.slice(0, 64))} is not known`;
       values[at] = value;
     }
   }
-  if (values.length > params.length) return;
+  if (values.length > params.length) return "";
   const args: Args = [];
   for (const [i, { optional = false, min = 0, max = Infinity }] of params.entries()) {
     const value = values[i] ?? undefined;
     if (typeof value === "string" && value.length >= min && value.length <= max) args.push(value);
     else if (value === undefined && optional) args.push(undefined);
-    else return;
+    else return "";
   }
   return args;
 }

@@ -23,6 +23,7 @@ it("parseFlags() has the defaults that the help names", () => {
     "rpc-token": "",
     rate: 0,
     proxy: 0,
+    cors: [],
     log: "text",
     access: false,
     compact: false,

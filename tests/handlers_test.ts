@@ -364,7 +364,16 @@ it("/api refuses with a problem (RFC 9457)", async () => {
   const refused: [request: string, body: string | undefined, status: number, detail: string][] = [
     ["POST /api/links", `{"url":""}`, 400, "invalid URL: it is empty"],
     ["POST /api/links", `{}`, 400, `"url" must be a string`],
-    ["POST /api/links", `[]`, 400, `"url" must be a string`],
+    ["POST /api/links", `[]`, 400, noObject],
+    ["POST /api/links", `{"url":"a.b","kee":"a"}`, 400, `"kee" is not known; use "url" and "key"`],
+    ["POST /api/links", `{"kee":1}`, 400, `"kee" is not known; use "url" and "key"`],
+    ["PUT /api/links/taken", `{"ur":"a.b"}`, 400, `"ur" is not known; use "url" and "key"`],
+    [
+      "PUT /api/links/taken",
+      `{"url":"a.b","key":"k"}`,
+      400,
+      `"key" can't be changed: make another link`,
+    ],
     ["POST /api/links", `{"url":1}`, 400, `"url" must be a string`],
     ["POST /api/links", `{"url":"a.b","key":1}`, 400, `"key" must be a string`],
     ["POST /api/links", `{"url":"a.b","key":"rpc"}`, 400, `invalid key: "rpc" is reserved`],

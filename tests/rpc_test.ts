@@ -1,4 +1,10 @@
-import { assertEquals, assertFalse, assertObjectMatch, assertStrictEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertObjectMatch,
+  assertStrictEquals,
+} from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Journal } from "../journal/journal.ts";
 import { formatPosition, parsePosition } from "../journal/position.ts";
@@ -158,6 +164,21 @@ it("JSON-RPC: a batch of calls, notifications and mistakes", async () => {
     bad("9", -32602, "Invalid params"),
   ]);
   assertEquals(rpc.store.get("c"), URL2);
+});
+
+it("JSON-RPC: a param that isn't known is refused by its name", async () => {
+  await using rpc = await serve();
+  const put = { jsonrpc: "2.0", method: "Store.Put", id: 1 };
+  const names = { kee: `"kee"`, Key: `"Key"`, 'a"b': `"a\\"b"`, __proto: `"__proto"` };
+  for (const [name, shown] of Object.entries(names)) {
+    const params = { url: URL2, [name]: "docs" };
+    const answer = bad(1, -32602, `Invalid params: ${shown} is not known`);
+    assertEquals(await rpc.ask({ ...put, params }), answer);
+  }
+  assertEquals(rpc.store.count, 1);
+  const params = { url: URL2, ["k".repeat(1000)]: "docs" };
+  const text = JSON.stringify(await rpc.ask({ ...put, params }));
+  assert(text.length < 200, text);
 });
 
 it("JSON-RPC: a batch of notifications is not answered", async () => {
