@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Place } from "./followers.ts";
 import { NEWLINE } from "./lines.ts";
 
 /** How often a feed with nothing to tell shows that it is alive, with a blank line, in milliseconds. */
@@ -11,7 +12,6 @@ export const HEARTBEAT_MS = 2000;
 export const CHECK_BYTES = 4096;
 /** No line of a journal is longer, in bytes. */
 export const MAX_LINE = 64 << 20;
-const STALLED_MS = 30_000;
 
 /** Shows that a feed is alive. */
 export const BLANK = new Uint8Array([NEWLINE]);
@@ -25,7 +25,7 @@ export interface Feed {
   /** The position where they end. */
   readonly size: number;
   /**
-   * Reads whole changes from `position`, at most about 1 MiB. At the end it waits for the next ones,
+   * Reads from `position`, at most {@linkcode FOLLOWER_BYTES}. At the end it waits for the next change,
    * `wait` milliseconds at most; what it then gives is empty. Nothing, once the feed has ended.
    */
   read(position: number, wait: number): Promise<Uint8Array | undefined>;
@@ -51,42 +51,38 @@ export interface FeedStream {
  * before `offset`, or that it lacks what the feed no longer has, the stream starts over where the feed
  * begins. A follower that takes nothing for `patience` milliseconds, though there is something, is cut
  * off.
+ *
+ * @throws {StoreError} unavailable: too many follow already
  */
 export async function openFeed(
   feed: Feed,
   offset?: number,
   check?: string,
-  patience = STALLED_MS,
+  patience?: number,
 ): Promise<FeedStream> {
-  const { base } = feed;
-  let at = offset ?? feed.size;
-  let known = await feed.check(at);
-  // A copy that is longer than the feed, or that a given fingerprint shows to differ, is another one's.
-  if (at < base || at > feed.size || (check !== undefined && known !== check)) {
-    at = base;
-    known = await feed.check(base);
+  const place = new Place();
+  try {
+    const { base } = feed;
+    let at = offset ?? feed.size;
+    let known = await feed.check(at);
+    // A copy that is longer than the feed, or that a given fingerprint shows to differ, is another one's.
+    if (at < base || at > feed.size || (check !== undefined && known !== check)) {
+      at = base;
+      known = await feed.check(base);
+    }
+    let next = at;
+    const body = place.body(async () => {
+      const bytes = await feed.read(next, HEARTBEAT_MS);
+      // Where the feed was written anew meanwhile, the follower must start over.
+      if (!bytes || (feed.base !== base && next < feed.kept)) return;
+      next += bytes.length;
+      return bytes.length > 0 ? bytes : BLANK;
+    }, patience);
+    return { offset: at, size: feed.size, check: known, body };
+  } catch (error) {
+    place.leave();
+    throw error;
   }
-  const size = feed.size;
-  let next = at;
-  let stalled: ReturnType<typeof setTimeout> | undefined;
-  const body = new ReadableStream<Uint8Array>({
-    // Called when the follower has taken what was there: nothing piles up for a slow one.
-    async pull(controller) {
-      clearTimeout(stalled);
-      try {
-        const bytes = await feed.read(next, HEARTBEAT_MS);
-        // Where the feed was written anew meanwhile, the follower must start over.
-        if (!bytes || (feed.base !== base && next < feed.kept)) return controller.close();
-        next += bytes.length;
-        controller.enqueue(bytes.length > 0 ? bytes : BLANK);
-        stalled = setTimeout(() => controller.error(new Error("stalled")), patience);
-      } catch (error) {
-        controller.error(error);
-      }
-    },
-    cancel: () => clearTimeout(stalled),
-  }, { highWaterMark: 0 });
-  return { offset: at, size, check: known, body };
 }
 
 /**
@@ -140,26 +136,4 @@ export function join(chunks: Uint8Array[]): Uint8Array {
 /** The SHA-256 of `bytes`, in hexadecimal. */
 export async function fingerprint(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-}
-
-/** A condition variable: some wait, for a time at most, until another says that things changed. */
-export class Condition {
-  #waiters = new Set<() => void>();
-
-  /** Resolves with the next {@linkcode notifyAll}, or after `ms` milliseconds. */
-  wait(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = () => {
-        clearTimeout(timer);
-        this.#waiters.delete(wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, ms);
-      this.#waiters.add(wake);
-    });
-  }
-
-  notifyAll(): void {
-    for (const wake of this.#waiters) wake();
-  }
 }

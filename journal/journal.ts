@@ -10,12 +10,15 @@
  */
 import { Appender } from "./appender.ts";
 import { type Events, silent } from "./events.ts";
-import { CHECK_BYTES, Condition, type Feed, fingerprint } from "./feed.ts";
+import { Condition } from "./condition.ts";
+import { CHECK_BYTES, type Feed, fingerprint } from "./feed.ts";
 import { explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
+import { FOLLOWER_BYTES } from "./followers.ts";
 import { type Apply, type Bad, NEWLINE, type Tell } from "./lines.ts";
 import { loadLines, type Scanner } from "./load.ts";
+import { Tail } from "./tail.ts";
 
-const CHUNK = 1 << 20;
+const TAIL_BYTES = 256 << 10;
 
 const encoder = new TextEncoder();
 
@@ -49,7 +52,7 @@ export class Journal implements Feed {
   #size = 0;
   #term = 1;
   #lines = 0;
-  #last: { offset: number; bytes: Uint8Array } = { offset: -1, bytes: new Uint8Array() }; // what most followers want next
+  #tail = new Tail(TAIL_BYTES); // what most followers want next, up to the end of what was written
   #grown = new Condition();
   #ended = false;
   #closing?: Promise<void>;
@@ -144,6 +147,7 @@ export class Journal implements Feed {
       if (sync) await file.syncData();
       this.#lines = unended ? lines + 1 : lines;
       this.#size = this.#end;
+      this.#tail.restart(this.#size);
       this.#reader?.close();
       this.#reader = await Deno.open(path);
     } catch (error) {
@@ -160,6 +164,7 @@ export class Journal implements Feed {
   /** Lets an empty journal begin at the position where the feed does that it will be a copy of. */
   begin(position: number): void {
     this.#base = this.#size = position;
+    this.#tail.restart(position);
   }
 
   /** The position behind all that was written. */
@@ -174,10 +179,9 @@ export class Journal implements Feed {
    */
   async append(lines: string | Uint8Array): Promise<void> {
     const bytes = typeof lines === "string" ? encoder.encode(lines) : lines;
-    const offset = this.#end;
     await this.#appender.append(bytes);
     this.#lines += countLines(bytes);
-    if (bytes.length <= CHUNK) this.#last = { offset, bytes };
+    this.#tail.append(bytes);
   }
 
   /** Lets followers have what was appended. */
@@ -189,9 +193,9 @@ export class Journal implements Feed {
   async read(position: number, wait: number): Promise<Uint8Array | undefined> {
     if (position === this.#size && !this.#ended) await this.#grown.wait(wait);
     if (position === this.#size && this.#ended) return;
-    const length = Math.min(CHUNK, this.#size - position);
+    const length = Math.min(FOLLOWER_BYTES, this.#size - position);
     if (length <= 0) return new Uint8Array();
-    if (position === this.#last.offset) return this.#last.bytes;
+    if (position >= this.#tail.start) return this.#tail.read(position, length);
     return await this.#readAt(position, length);
   }
 

@@ -3,7 +3,10 @@
  *
  * @module
  */
-import { CHECK_BYTES, Condition, type Feed, fingerprint } from "./feed.ts";
+import { Condition } from "./condition.ts";
+import { CHECK_BYTES, type Feed, fingerprint } from "./feed.ts";
+import { FOLLOWER_BYTES } from "./followers.ts";
+import { Tail } from "./tail.ts";
 
 const WINDOW_BYTES = 1 << 20;
 
@@ -14,51 +17,42 @@ const WINDOW_BYTES = 1 << 20;
 export class Window implements Feed {
   readonly base = 0;
   readonly kept = 0;
-  #bytes = new Uint8Array(2 * WINDOW_BYTES);
-  #length = 0;
+  readonly #tail: Tail;
   #ended = false;
   #grown = new Condition();
 
-  /** Starts, still empty, at `start`; `startCheck` is the fingerprint of the bytes before. */
-  constructor(private start: number, private startCheck?: string) {}
+  /** Starts, still empty, at `first`; `firstCheck` is the fingerprint of the bytes before. */
+  constructor(private readonly first: number, private readonly firstCheck?: string) {
+    this.#tail = new Tail(WINDOW_BYTES, first);
+  }
 
   get size(): number {
-    return this.start + this.#length;
+    return this.#tail.end;
   }
 
   /** An offset whose fingerprint is known, as late as can be. */
   get anchor(): number {
-    return this.start === 0 || this.#length >= CHECK_BYTES ? this.size : this.start;
+    const { start, end } = this.#tail;
+    return start === 0 || end - start >= CHECK_BYTES ? end : start;
   }
 
   append(bytes: Uint8Array): void {
-    const capacity = this.#bytes.length;
-    if (this.#length + bytes.length > capacity) {
-      const keep = Math.max(0, Math.min(this.#length, WINDOW_BYTES - bytes.length));
-      this.#bytes.copyWithin(0, this.#length - keep, this.#length);
-      const beyond = Math.max(0, bytes.length - capacity);
-      this.start += this.#length - keep + beyond;
-      this.startCheck = undefined;
-      this.#length = keep;
-      bytes = bytes.subarray(beyond);
-    }
-    this.#bytes.set(bytes, this.#length);
-    this.#length += bytes.length;
+    this.#tail.append(bytes);
     this.#grown.notifyAll();
   }
 
   async read(offset: number, wait: number): Promise<Uint8Array | undefined> {
     if (offset === this.size) await this.grown(wait);
     // The end of a follower's feed, too, where this one was lost or the follower is too slow for it.
-    if (this.#ended || offset < this.start) return;
-    return this.#bytes.slice(offset - this.start, this.#length);
+    if (this.#ended || offset < this.#tail.start) return;
+    return this.#tail.read(offset, FOLLOWER_BYTES);
   }
 
   async check(offset: number): Promise<string | undefined> {
-    if (offset === this.start && this.startCheck !== undefined) return this.startCheck;
+    if (offset === this.first && this.firstCheck !== undefined) return this.firstCheck;
     const from = Math.max(0, offset - CHECK_BYTES);
-    if (from < this.start || offset > this.size) return;
-    return await fingerprint(this.#bytes.slice(from - this.start, offset - this.start));
+    if (from < this.#tail.start || offset > this.size) return;
+    return await fingerprint(this.#tail.read(from, offset - from));
   }
 
   /** Whether the feed was lost: another window took over, or none did. */

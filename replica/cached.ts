@@ -5,6 +5,7 @@
  */
 import { type Events, silent } from "../journal/events.ts";
 import { BLANK, type FeedStream, HEARTBEAT_MS, openFeed, wholeLines } from "../journal/feed.ts";
+import { Place } from "../journal/followers.ts";
 import { readLines } from "../journal/lines.ts";
 import { Window } from "../journal/window.ts";
 import { Ahead } from "../links/ahead.ts";
@@ -144,11 +145,17 @@ export class CachedCopy implements Copy, Followed {
     }
     // Further back it is the master's to tell.
     const { transport, session } = this.masters;
-    const signal = AbortSignal.any([this.#closed.signal, session]);
+    const left = new AbortController();
+    const signal = AbortSignal.any([this.#closed.signal, session, left.signal]);
+    const place = new Place();
     try {
       const stream = await transport.feed(offset, check, signal);
-      return { ...stream, body: ReadableStream.from(behind(window, stream)) };
+      const blocks = behind(window, stream);
+      const read = async () => (await blocks.next()).value;
+      const body = place.body(read, undefined, () => left.abort());
+      return { ...stream, body };
     } catch {
+      place.leave();
       throw errNoFeed;
     }
   }
@@ -162,7 +169,10 @@ export class CachedCopy implements Copy, Followed {
 }
 
 /** Gives the rest of a feed to someone else no sooner than `window` has it. */
-async function* behind(window: Window, { offset, body }: FeedStream) {
+async function* behind(
+  window: Window,
+  { offset, body }: FeedStream,
+): AsyncGenerator<Uint8Array, undefined, void> {
   let at = offset;
   for await (const lines of wholeLines(body)) {
     at += lines.length;
