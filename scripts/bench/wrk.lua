@@ -1,22 +1,57 @@
--- Sends the requests of a file, in order and round and round: every contestant gets the same ones,
--- and wrk's own work is the same for each. A line is a path, or, after POST, a body.
-local requests = {}
+-- Asks for links, or makes new ones. Every contestant gets the same requests in the same order, and
+-- wrk's own work is the same for each. Arguments:
+--   one          the first link, again and again
+--   random N S   one of N at random, a sequence that S chooses
+--   all N        each of N once; then it ends
+--   new          makes links
+local ffi = require("ffi")
+ffi.cdef("int getpid(void); int kill(int pid, int signal);")
+local SIGINT = 2
+
+local kind, links
+local head, tail
 local at = 0
 
+-- As keyOf in links.ts.
+local function key(n)
+  local text = ""
+  repeat
+    local digit = n % 36
+    text = string.char(digit + (digit < 10 and 48 or 87)) .. text
+    n = (n - digit) / 36
+  until n == 0
+  return "k" .. text
+end
+
 function init(args)
-  for line in io.lines(args[1]) do
-    if args[2] == "POST" then
-      local headers = { ["Content-Type"] = "application/x-www-form-urlencoded" }
-      requests[#requests + 1] = wrk.format("POST", "/add", headers, line)
-    else
-      requests[#requests + 1] = wrk.format("GET", line)
+  kind, links = args[1], tonumber(args[2])
+  math.randomseed(tonumber(args[3] or 1))
+  local text
+  if kind == "new" then
+    local headers = { ["Content-Type"] = "application/x-www-form-urlencoded" }
+    text = wrk.format("POST", "/add", headers, "url=https%3A%2F%2Fexample.com%2Fnew%2F@@@@@@@@")
+  else
+    text = wrk.format("GET", "/@@@@@@@@")
+  end
+  local first, last = text:find("@+")
+  head, tail = text:sub(1, first - 1), text:sub(last + 1)
+  if kind == "all" then
+    local answered = 0
+    response = function()
+      answered = answered + 1
+      -- Only a signal ends the wait of wrk's main thread.
+      if answered == links then ffi.C.kill(ffi.C.getpid(), SIGINT) end
     end
   end
 end
 
 function request()
-  at = at % #requests + 1
-  return requests[at]
+  if kind == "random" then return head .. key(math.random(0, links - 1)) .. tail end
+  at = at + 1
+  if kind == "new" then return head .. (10000000 + at) .. tail end
+  -- The number is prime: it jumps about, and comes to every link before one comes again.
+  if kind == "all" then return head .. key((at * 7919777) % links) .. tail end
+  return head .. key(0) .. tail
 end
 
 function done(summary, latency)
