@@ -17,6 +17,8 @@ import { allow, keyOf, prefersHTML, query } from "./http/request.ts";
 import { call, feed, type RPC } from "./http/rpc.ts";
 import { StoreError } from "./links/errors.ts";
 import type { Store } from "./store.ts";
+import { exportLinks } from "./http/export.ts";
+import { all } from "./web/all.ts";
 import { assets } from "./web/assets.ts";
 import { detail } from "./web/detail.ts";
 import { filledForm, refuseForm } from "./web/form.ts";
@@ -57,6 +59,8 @@ export function handler(options: HandlerOptions): Handler {
     ["rpc/log", rpc ? (req) => feed(req, rpc) : noRPC],
     ["healthz", (req) => (allow(req, "GET", "HEAD"), text("ok"))],
     ["readyz", (req) => ready(req, store)],
+    [".all", (req) => all(req, store)],
+    [".export", (req) => exportLinks(req, store)],
     ...assets,
   ]);
   const guarded = guard(options);

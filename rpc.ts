@@ -9,6 +9,7 @@ import type { Copy } from "./links/copy.ts";
 import { errNotFound, type Refusal, StoreError } from "./links/errors.ts";
 import { type Flight, Flights } from "./links/flights.ts";
 import { checkKey, checkURL, type Link, randomKey } from "./links/link.ts";
+import { isListing, type Listing, type Query, readQuery } from "./links/list.ts";
 import { Missing } from "./links/missing.ts";
 import type { Backend, Health, Store } from "./store.ts";
 
@@ -20,6 +21,7 @@ export const CODES: ReadonlyMap<Refusal, number> = new Map([
   ["exists", -32002],
   ["invalid url", -32003],
   ["invalid key", -32004],
+  ["invalid query", -32602],
   ["unavailable", -32005],
   ["full", -32005],
 ]);
@@ -54,6 +56,13 @@ export function serveRPC(store: Backend, onError: (error: unknown) => void = () 
   const put = async ([url = "", key, id]: Args) => (await store.put(url, key, id)).key;
   const update = async ([key = "", url = "", id]: Args) => (await store.update(key, url, id), true);
   const remove = async ([key = "", id]: Args) => (await store.delete(key, id), true);
+  const listing = ["q", "after", "limit", "order"].map((name) => ({
+    name,
+    optional: true,
+    number: name === "limit",
+  }));
+  const list = ([q, after, limit, order]: Args) =>
+    store.list(readQuery({ q, after, limit, order }));
   const answer = serve(
     new Map<string, Method>([
       ["Store.Get", {
@@ -64,6 +73,7 @@ export function serveRPC(store: Backend, onError: (error: unknown) => void = () 
       ["Store.Put", { params: [url, { ...key, optional: true }, id], call: put }],
       ["Store.Update", { params: [key, url, id], call: update }],
       ["Store.Delete", { params: [key, id], call: remove }],
+      ["Store.List", { params: listing, safe: true, call: list }],
       ["Store.Health", { params: [], safe: true, call: () => store.health() }],
     ]),
     (error) => {
@@ -143,6 +153,14 @@ export class ProxyStore implements Store {
 
   async delete(key: string, id = this.#id()): Promise<void> {
     await this.#write("Store.Delete", [key, id], key);
+  }
+
+  /** Asks the master, who has them all. */
+  async list({ q, after, limit, order }: Query = {}): Promise<Listing> {
+    const params = [q, after, limit?.toString(), order];
+    const { result, error } = await this.client.call("Store.List", params);
+    if (isListing(result)) return result;
+    throw error ?? new StoreError("unavailable", "master gave no list");
   }
 
   /** How the master is. */

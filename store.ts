@@ -11,6 +11,7 @@ import { Answers } from "./links/answers.ts";
 import { errNotFound, StoreError } from "./links/errors.ts";
 import * as rules from "./links/link.ts";
 import type { Change, Link } from "./links/link.ts";
+import type { Listing, Query } from "./links/list.ts";
 import { LinkScanner } from "./links/scan.ts";
 import { Table, type TableMemory } from "./links/table.ts";
 
@@ -33,6 +34,8 @@ export interface Store {
   update(key: string, url: string, id?: string): Promise<Link>;
   /** Deletes a link. */
   delete(key: string, id?: string): Promise<void>;
+  /** Gives a page of links. */
+  list(query?: Query): Promise<Listing>;
   /** How the store is. */
   health(): Health | Promise<Health>;
 }
@@ -148,6 +151,10 @@ export class URLStore implements Backend {
 
   async delete(key: string, id?: string): Promise<void> {
     await this.#answers.once(id, () => this.#save({ key, url: "", id, isNew: false }));
+  }
+
+  list(query?: Query): Promise<Listing> {
+    return this.urls.list(query);
   }
 
   restore({ key, url }: Link): Promise<Link> {

@@ -4,12 +4,13 @@
  * @module
  */
 import type { Link } from "../links/link.ts";
+import { type Query, readQuery } from "../links/list.ts";
 import type { Store } from "../store.ts";
 import { tellMade } from "./access.ts";
 import { json } from "./answer.ts";
 import { readJSONText } from "./body.ts";
 import { HTTPError } from "./problem.ts";
-import { allow } from "./request.ts";
+import { allow, query } from "./request.ts";
 
 /** Answers whatever is asked for under `api`. */
 export async function api(
@@ -18,14 +19,42 @@ export async function api(
   store: Store,
   base: string,
 ): Promise<Response> {
-  if (path === "api/links") return await addLink(req, store, base);
+  if (path === "api/links") {
+    return await (isRead(req) ? listLinks : addLink)(req, store, base);
+  }
   if (!path.startsWith("api/links/")) throw new HTTPError(404, "not found");
   return await oneLink(req, path.slice("api/links/".length), store, base);
 }
 
+function isRead({ method }: Request): boolean {
+  return method === "GET" || method === "HEAD";
+}
+
+/** `GET /api/links?q=&after=&limit=&order=` */
+async function listLinks(req: Request, store: Store, base: string): Promise<Response> {
+  const { links, next, count } = await store.list(queryOf(req));
+  return json({ links: links.map((link) => show(link, base)), next, count });
+}
+
+/**
+ * What is asked of a list.
+ *
+ * @throws {StoreError} invalid query
+ */
+export function queryOf(req: Request): Query {
+  const params = query(req);
+  const get = (name: string) => params.get(name) ?? undefined;
+  return readQuery({
+    q: get("q"),
+    after: get("after"),
+    limit: get("limit"),
+    order: get("order"),
+  });
+}
+
 /** `POST /api/links` */
 async function addLink(req: Request, store: Store, base: string): Promise<Response> {
-  allow(req, "POST");
+  allow(req, "GET", "HEAD", "POST");
   const { url, key } = await readLink(req);
   const link = await store.put(url, key);
   const headers = { location: `/api/links/${link.key}` };

@@ -11,6 +11,7 @@ const STATUS: Record<Refusal, number> = {
   "exists": 409,
   "invalid url": 400,
   "invalid key": 400,
+  "invalid query": 400,
   "unavailable": 503,
   "full": 507,
 };

@@ -14,6 +14,8 @@ export const NO_ROOM = -32006;
 export interface Param {
   name: string;
   optional?: boolean;
+  /** Whether it may be given as a number, too. */
+  number?: boolean;
   /** Least and most characters. */
   min?: number;
   max?: number;
@@ -164,8 +166,9 @@ function bind(params: Param[], given: unknown = []): Args | string {
   }
   if (values.length > params.length) return "";
   const args: Args = [];
-  for (const [i, { optional = false, min = 0, max = Infinity }] of params.entries()) {
-    const value = values[i] ?? undefined;
+  for (const [i, { optional = false, number, min = 0, max = Infinity }] of params.entries()) {
+    let value = values[i] ?? undefined;
+    if (number && typeof value === "number") value = String(value);
     if (typeof value === "string" && value.length >= min && value.length <= max) args.push(value);
     else if (value === undefined && optional) args.push(undefined);
     else return "";

@@ -15,6 +15,7 @@ import { Buffer } from "node:buffer";
 export const HEAD = 16;
 export const LONG_HEAD = HEAD + 8;
 /** Where in the head what stands. */
+export const MADE = 8;
 export const URL_LENGTH = 12;
 export const KEY_LENGTH = 14;
 export const FLAGS = 15;
@@ -107,8 +108,34 @@ export class EntryReader {
     return (this.segments[ref >>> this.shift]![((ref << 3) & this.mask) + FLAGS] & HIDDEN) !== 0;
   }
 
+  /** When the link was made, in seconds since 1970, or 0 where that isn't known. */
+  madeOf(ref: number): number {
+    return this.segments[ref >>> this.shift]!.readUInt32LE(((ref << 3) & this.mask) + MADE);
+  }
+
+  /** How many bytes an entry takes. */
+  sizeOf(ref: number): number {
+    const { at, end } = this.parts(ref);
+    return align(end - at);
+  }
+
+  /** The memory of a segment. */
+  bytesOf(segment: number): Buffer<SharedArrayBuffer> {
+    return this.segments[segment]!;
+  }
+
+  /** Where in its segment an entry begins. */
+  offsetOf(ref: number): number {
+    return (ref << 3) & this.mask;
+  }
+
+  /** The reference to what begins at `at` in a segment. */
+  refTo(segment: number, at: number): number {
+    return ((segment << this.shift) | (at >>> 3)) >>> 0;
+  }
+
   /** The segment of an entry, and where in it what begins and ends. */
-  protected parts(ref: number) {
+  parts(ref: number) {
     const bytes = this.segments[ref >>> this.shift]!;
     const at = (ref << 3) & this.mask;
     const flags = bytes[at + FLAGS];
@@ -120,4 +147,9 @@ export class EntryReader {
       : bytes.readUInt16LE(at + URL_LENGTH);
     return { bytes, at, key, url, end: url + urlLength, flags };
   }
+}
+
+/** The next multiple of 8. */
+export function align(size: number): number {
+  return (size + 7) & ~7;
 }

@@ -10,6 +10,7 @@ export type Refusal =
   | "exists"
   | "invalid url"
   | "invalid key"
+  | "invalid query"
   | "unavailable"
   | "full";
 

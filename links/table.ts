@@ -9,6 +9,7 @@
  */
 import { hash, type HashConstants, RANDOM_HASH } from "./hash.ts";
 import type { Link } from "./link.ts";
+import { Lister, type Listing, type Query } from "./list.ts";
 import { Rewriter } from "./rewriter.ts";
 import { Sharing, type TableMemory } from "./sharing.ts";
 import { Slots } from "./slots.ts";
@@ -64,6 +65,7 @@ export class Table {
   readonly #slots: Slots;
   readonly #rewriter: Rewriter;
   readonly #sharing: Sharing;
+  readonly #lister: Lister;
   #told = 0; // how often segments had come or gone when other threads were told
   #added = 0; // entries that are not shown yet
 
@@ -79,6 +81,20 @@ export class Table {
       segmentBits: this.#entries.bits,
       constants,
     }));
+    this.#lister = new Lister({
+      entries: this.#entries,
+      count: () => this.count,
+      isCurrent: (ref) => this.#find(this.#entries.keyOf(ref)) === ref,
+    });
+  }
+
+  /**
+   * Gives a page of links.
+   *
+   * @throws {StoreError} invalid query; unavailable, where too many wait
+   */
+  list(query?: Query): Promise<Listing> {
+    return this.#lister.list(query);
   }
 
   /** How many bytes the entries take. */

@@ -4,7 +4,9 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { Blocks } from "./blocks.ts";
 import {
+  align,
   EntryReader,
   FLAGS,
   HEAD,
@@ -58,6 +60,9 @@ export class EntryWriter extends EntryReader {
   superseded = 0;
   /** How often segments came or went. */
   changes = 0;
+  /** How many have a key or a URL of two bytes a character. */
+  wide = 0;
+  readonly blocks = new Blocks(this);
   readonly #opened: Segment[] = []; // in the order in which they were; the last one is written to
   readonly #numbered: (Segment | undefined)[] = [];
 
@@ -85,6 +90,7 @@ export class EntryWriter extends EntryReader {
     const urlLength = wideURL ? 2 * url.length : url.length;
     const long = keyLength > MAX_SHORT_KEY || urlLength > MAX_SHORT_URL;
     const head = long ? LONG_HEAD : HEAD;
+    if (wideKey || wideURL) this.wide++;
     const ref = this.#allocate(head + keyLength + urlLength, this.most - 1);
     const bytes = this.segments[ref >>> this.shift]!;
     const at = (ref << 3) & this.mask;
@@ -131,12 +137,6 @@ export class EntryWriter extends EntryReader {
     else Atomics.and(bytes, at + FLAGS, ~HIDDEN);
   }
 
-  /** How many bytes an entry takes. */
-  sizeOf(ref: number): number {
-    const { at, end } = this.parts(ref);
-    return align(end - at);
-  }
-
   /** Nothing leads to an entry any more. */
   supersede(ref: number): void {
     const size = this.sizeOf(ref);
@@ -163,6 +163,7 @@ export class EntryWriter extends EntryReader {
     this.superseded -= segment.superseded;
     this.#opened.splice(this.#opened.indexOf(segment), 1);
     this.segments[number] = this.#numbered[number] = undefined;
+    this.blocks.drop(number);
     this.changes++;
   }
 
@@ -171,7 +172,7 @@ export class EntryWriter extends EntryReader {
     const segment = this.#numbered[number]!;
     let at = startOf(number);
     while (at < segment.end) {
-      const ref = this.#refTo(number, at);
+      const ref = this.refTo(number, at);
       at += this.sizeOf(ref); // before whoever gets it may let go of the segment
       yield ref;
     }
@@ -193,7 +194,8 @@ export class EntryWriter extends EntryReader {
     const at = segment.end;
     segment.end = align(at + size);
     this.bytes += segment.end - at;
-    return this.#refTo(segment.number, at);
+    this.blocks.note(segment.number, at, segment.end);
+    return this.refTo(segment.number, at);
   }
 
   #open(size: number, most: number): Segment {
@@ -212,10 +214,6 @@ export class EntryWriter extends EntryReader {
     this.changes++;
     return segment;
   }
-
-  #refTo(number: number, at: number): number {
-    return ((number << this.shift) | (at >>> 3)) >>> 0;
-  }
 }
 
 /** No entry begins where the reference to it would be 0, which leads nowhere. */
@@ -231,8 +229,4 @@ function isWide(text: string): boolean {
 function write(bytes: Buffer, at: number, text: string, wide: boolean): void {
   if (wide) return void bytes.write(text, at, "utf16le");
   for (let i = 0; i < text.length; i++) bytes[at + i] = text.charCodeAt(i);
-}
-
-function align(size: number): number {
-  return (size + 7) & ~7;
 }

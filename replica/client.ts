@@ -10,7 +10,8 @@ import type { Masters } from "./masters.ts";
 const WRITES = new Set(["Store.Put", "Store.Update", "Store.Delete"]);
 
 /**
- * Calls a master. Reads and writes travel apart, so that a read never waits for a disk.
+ * Calls a master. Reads and writes travel apart, so that a read never waits for a disk, and neither
+ * waits for a list.
  *
  * @example
  * ```ts ignore
@@ -21,10 +22,12 @@ const WRITES = new Set(["Store.Put", "Store.Update", "Store.Delete"]);
 export class BatchClient implements Client {
   readonly #reads: Lane;
   readonly #writes: Lane;
+  readonly #lists: Lane;
 
   constructor(readonly masters: Masters) {
     this.#reads = new Lane(masters, false);
     this.#writes = new Lane(masters, true);
+    this.#lists = new Lane(masters, false);
   }
 
   get down(): boolean {
@@ -32,6 +35,11 @@ export class BatchClient implements Client {
   }
 
   call(method: string, params: (string | undefined)[], since = 0): Promise<Answer> {
-    return (WRITES.has(method) ? this.#writes : this.#reads).call(method, params, since);
+    const lane = WRITES.has(method)
+      ? this.#writes
+      : method === "Store.List"
+      ? this.#lists
+      : this.#reads;
+    return lane.call(method, params, since);
   }
 }

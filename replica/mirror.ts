@@ -9,6 +9,7 @@ import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { type Apply, readLines } from "../journal/lines.ts";
 import { Ahead, type Noted } from "../links/ahead.ts";
 import type { Copy } from "../links/copy.ts";
+import type { Listing, Query } from "../links/list.ts";
 import { Table, type TableMemory } from "../links/table.ts";
 import { URLStore } from "../store.ts";
 import { errNoFeed, type Followed, type Line, refuseLine } from "./follower.ts";
@@ -72,6 +73,10 @@ export class Mirror implements Copy, Followed {
     if (!this.#ahead.note(key, position, this.position)) return;
     this.#links.hide(key);
     this.#expose();
+  }
+
+  list(query?: Query): Promise<Listing> {
+    return this.#links.list(query);
   }
 
   /** What a mirror is told, the feed will bring. */

@@ -8,7 +8,9 @@ import type { FeedStream } from "../journal/feed.ts";
 import type { JournalOptions } from "../journal/journal.ts";
 import type { Position } from "../journal/position.ts";
 import type { Copy } from "../links/copy.ts";
+import { StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
+import type { Listing, Query } from "../links/list.ts";
 import type { TableMemory } from "../links/table.ts";
 import { errDown, ProxyStore } from "../rpc.ts";
 import type { Backend, Health } from "../store.ts";
@@ -35,6 +37,8 @@ export interface ReplicaOptions extends JournalOptions {
 interface FedCopy extends Copy, Followed {
   readonly count: number;
   load(): Promise<void>;
+  /** Lists its links, if it has them all. */
+  list?(query?: Query): Promise<Listing>;
   feed(offset?: number, check?: string): Promise<FeedStream>;
   share(take: (memory: TableMemory) => void): void;
   /** What there is to tell of it, where the master's journal reaches to `end`. */
@@ -110,6 +114,17 @@ export class Replica extends ProxyStore implements Backend {
       links: this.count,
       ...details,
     };
+  }
+
+  /** With nobody above in reach, a mirror lists what it has. */
+  override async list(query?: Query): Promise<Listing> {
+    try {
+      return await super.list(query);
+    } catch (error) {
+      const isAway = error instanceof StoreError && error.kind === "unavailable";
+      if (!isAway || !this.#copy.whole || !this.#copy.list) throw error;
+      return await this.#copy.list(query);
+    }
   }
 
   /** How the master is, if it says so soon: those below wait for the answer, and those below them. */

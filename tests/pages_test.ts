@@ -20,7 +20,18 @@ async function browse({ url }: Goto, path: string, fields?: Record<string, strin
 it("pages load nothing from elsewhere, have no inline script or style, and say so", async () => {
   await using master = await start();
   await add(master.url, "https://example.com/", "docs");
-  for (const path of ["/", "/add", "/?key=docs", "/.detail/docs", "/.detail/none", "/none"]) {
+  for (
+    const path of [
+      "/",
+      "/add",
+      "/?key=docs",
+      "/.all",
+      "/.all?q=x",
+      "/.detail/docs",
+      "/.detail/none",
+      "/none",
+    ]
+  ) {
     const { headers, text } = await browse(master, path);
     const policy = headers.get("content-security-policy") ?? "";
     assertMatch(policy, /^default-src 'none'; /, path);
@@ -124,6 +135,30 @@ it("/.detail/KEY, also KEY+, shows a link without following it, changes and dele
     assertEquals(none.status, 404);
     assertMatch(none.text, /name="key"[^>]* value="docs"/);
   }
+});
+
+it("/.all shows the newest links first, in pages, and those that are searched", async () => {
+  await using master = await start();
+  assertStringIncludes((await browse(master, "/.all")).text, "There are no links yet.");
+  for (let i = 0; i < 60; i++) await add(master.url, `https://example.com/${i}`, `key.${i}`);
+  const keys = (text: string) => [...text.matchAll(/class="key" [^>]*>([^<]*)</g)].map((m) => m[1]);
+  const first = await browse(master, "/.all");
+  assertEquals([keys(first.text).length, keys(first.text)[0]], [50, "key.59"]);
+  assertStringIncludes(first.text, ">60 links</p>");
+  const [, older] = /href="([^"]*)" rel="next">Older</.exec(first.text)!;
+  const second = await browse(master, older.replaceAll("&#38;", "&"));
+  assertEquals([keys(second.text).length, keys(second.text).at(-1)], [10, "key.0"]);
+  assertFalse(second.text.includes(">Older<"));
+
+  const found = await browse(master, "/.all?q=COM/7");
+  assertEquals(keys(found.text), ["key.7"]);
+  assertMatch(found.text, />1 of 60 links<\/p>/);
+  const none = await browse(master, `/.all?q=${encodeURIComponent(`"><script>`)}`);
+  assertMatch(none.text, /value="&#34;&#62;&#60;script&#62;"/);
+  assertStringIncludes(none.text, "None of 60 links holds that.");
+  const bad = await browse(master, "/.all?after=x");
+  assertEquals(bad.status, 400);
+  assertMatch(bad.text, /role="alert">&#34;after&#34; is no &#34;next&#34; of a page</);
 });
 
 it("a page of another site changes nothing by the form of a link", async () => {

@@ -16,7 +16,7 @@ export interface Service {
 }
 
 type Methods =
-  & Pick<Backend, "get" | "put" | "update" | "delete" | "health" | "feed">
+  & Pick<Backend, "get" | "put" | "update" | "delete" | "list" | "health" | "feed">
   & Pick<Service, "call">
   & Limit;
 
@@ -62,6 +62,8 @@ function ask({ store, call, limit }: Service, question: Question): unknown {
       return store.update(...question.args);
     case "delete":
       return store.delete(...question.args);
+    case "list":
+      return store.list(...question.args);
     case "health":
       return store.health();
     case "feed":

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Link } from "../links/link.ts";
+import type { Listing, Query } from "../links/list.ts";
 import { type TableMemory, TableReader } from "../links/table.ts";
 import type { Health, Store } from "../store.ts";
 import type { Limit } from "../http/rate.ts";
@@ -57,6 +58,10 @@ export class ThreadStore implements Store {
 
   delete(key: string, id?: string): Promise<void> {
     return this.main.ask("delete", key, id);
+  }
+
+  list(query?: Query): Promise<Listing> {
+    return this.main.ask("list", query);
   }
 
   health(): Promise<Health> {

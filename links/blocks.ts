@@ -1,0 +1,108 @@
+/**
+ * Entries in blocks, in the order in which they were written, so that all can be looked at, the newest
+ * first, and in pieces.
+ *
+ * @module
+ */
+import type { EntryReader } from "./entries.ts";
+import type { Link } from "./link.ts";
+
+const BLOCK = 128 << 10; // bytes; one ends with the entry that reaches beyond
+
+/** Neighbours in a segment. */
+export interface Block {
+  /** The number of the segment. */
+  readonly segment: number;
+  /** Where in it the block begins, and ends. */
+  readonly start: number;
+  end: number;
+  /** How many bytes were written before, in all segments. */
+  readonly born: number;
+  /** When the newest and the oldest link was made, once that was looked at. */
+  newest?: number;
+  oldest?: number;
+  /** Whether its segment was let go. */
+  gone: boolean;
+}
+
+/**
+ * The blocks of a writer's entries.
+ *
+ * @example
+ * ```ts
+ * import { EntryWriter } from "./writer.ts";
+ *
+ * const entries = new EntryWriter();
+ * entries.add({ key: "docs", url: "https://example.com/" });
+ * const [block] = entries.blocks.all();
+ * const [ref] = entries.blocks.refsOf(block);
+ * entries.keyOf(ref); // "docs"
+ * ```
+ */
+export class Blocks {
+  /** How many bytes were ever written. */
+  written = 0;
+  #blocks: Block[] = [];
+
+  constructor(private readonly entries: EntryReader) {}
+
+  /** Notes that a segment is written to, from `start` to `end`. */
+  note(segment: number, start: number, end: number): void {
+    const born = this.written;
+    this.written += end - start;
+    const last = this.#blocks.at(-1);
+    if (last !== undefined && last.segment === segment && last.end - last.start < BLOCK) {
+      last.end = end;
+      last.newest = last.oldest = undefined;
+    } else {
+      this.#blocks.push({ segment, start, end, born, gone: false });
+    }
+  }
+
+  /** Notes that a segment is let go. */
+  drop(segment: number): void {
+    this.#blocks = this.#blocks.filter((block) => !(block.gone = block.segment === segment));
+  }
+
+  /** All of them, in the order in which they were written. */
+  all(): Block[] {
+    return [...this.#blocks];
+  }
+
+  bytesOf({ segment, start, end }: Block) {
+    return this.entries.bytesOf(segment).subarray(start, end);
+  }
+
+  /** The references to the entries of a block, in the order in which they were written. */
+  refsOf(block: Block): number[] {
+    const { entries } = this;
+    const refs: number[] = [];
+    let [newest, oldest] = [0, Infinity];
+    for (let at = block.start; at < block.end;) {
+      const ref = entries.refTo(block.segment, at);
+      const made = entries.madeOf(ref);
+      newest = Math.max(newest, made);
+      oldest = Math.min(oldest, made);
+      refs.push(ref);
+      at += entries.sizeOf(ref);
+    }
+    block.newest = newest;
+    block.oldest = oldest;
+    return refs;
+  }
+
+  /** How many bytes were written before an entry of a block. */
+  placeOf(ref: number, block: Block): number {
+    return block.born + this.entries.offsetOf(ref) - block.start;
+  }
+
+  /** Where in a block the key and the URL of an entry begin, and where that ends. */
+  rangesOf(ref: number, { start }: Block): [key: number, url: number, end: number] {
+    const { key, url, end } = this.entries.parts(ref);
+    return [key - start, url - start, end - start];
+  }
+
+  linkOf(ref: number): Link {
+    return { key: this.entries.keyOf(ref), url: this.entries.urlOf(ref) };
+  }
+}
