@@ -7,6 +7,7 @@ import { Batch, type Save } from "./journal/batch.ts";
 import { type FeedStream, openFeed } from "./journal/feed.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { Position } from "./journal/position.ts";
+import { Upkeep } from "./journal/upkeep.ts";
 import { Answers } from "./links/answers.ts";
 import { errNotFound, StoreError } from "./links/errors.ts";
 import * as rules from "./links/link.ts";
@@ -118,6 +119,7 @@ export class URLStore implements Backend {
   #queueChars = 0;
   #saving?: Promise<void>;
   #closed = false;
+  #upkeep?: Upkeep;
   readonly #answers = new Answers();
 
   constructor(readonly journal: Journal, private readonly options: URLStoreOptions = {}) {}
@@ -213,6 +215,12 @@ export class URLStore implements Backend {
     const scanner = new LinkScanner(this.urls, remember);
     await this.journal.load((change) => this.set(change), undefined, scanner);
     this.#next = this.urls.size;
+    this.#upkeep = new Upkeep(this.journal, () => this.urls.size);
+  }
+
+  /** Leaves the journal's file alone from now on, but for changes. */
+  async rest(): Promise<void> {
+    await this.#upkeep?.close();
   }
 
   get about() {
@@ -248,6 +256,7 @@ export class URLStore implements Backend {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#saving;
+    await this.rest();
     await this.journal.close();
   }
 }

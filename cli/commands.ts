@@ -5,14 +5,16 @@
  */
 import config from "../deno.json" with { type: "json" };
 import { type Address, hostOf } from "../http/listen.ts";
+import { askToCompact } from "../journal/asked.ts";
 import type { Events } from "../journal/events.ts";
-import { exists, JournalError } from "../journal/file.ts";
+import { exists, InUseError, JournalError } from "../journal/file.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { causeOf } from "../replica/replica.ts";
 import { baseOf, FILE, openBackend } from "./backend.ts";
 import { type Flags, help } from "./flags.ts";
 import { runImport } from "./import.ts";
 import { print } from "./print.ts";
+import { showProgress } from "./progress.ts";
 import { complain } from "./stderr.ts";
 
 const HEALTHCHECK_MS = 2000;
@@ -35,11 +37,14 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   }
 }
 
-/** Compacts the journal at `path`, and gives the exit code. */
+/** Compacts the journal at `path`, or has the process that uses it do so, and gives the exit code. */
 async function runCompact(path: string, repairs: boolean, events: Events): Promise<number> {
   if (!await exists(path)) throw new JournalError(`${path}: No such file`);
   if (repairs) await repair(path, { events });
-  const { lines, bytes } = await compact(path, { events });
+  const { lines, bytes } = await compact(path, { events }).catch((error) => {
+    if (!(error instanceof InUseError)) throw error;
+    return askToCompact(error.path, error.holder, showProgress(`compacting ${path}`, events));
+  });
   const count = (n: number) => n.toLocaleString("en-US");
   return print(
     `${path}: ${count(lines[0])} lines, ${count(bytes[0])} bytes before; ` +

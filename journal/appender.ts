@@ -4,7 +4,7 @@
  * @module
  */
 import type { Events } from "./events.ts";
-import { type Locked, reasonOf, writeAll } from "./file.ts";
+import { type Draft, type Locked, reasonOf, syncFolder, writeAll } from "./file.ts";
 import { SameFile } from "./same.ts";
 
 const PROBE_MS = 1000;
@@ -28,6 +28,7 @@ export class Appender {
   syncs = 0;
   #torn = false; // whether there may be something behind the last whole line
   #lost = false; // whether the file is not as it was left
+  #named = true; // whether the file's name is on disk
   readonly #same: SameFile;
   #writing: Promise<unknown> = Promise.resolve();
   #closed = false;
@@ -53,8 +54,41 @@ export class Appender {
     return done;
   }
 
+  /**
+   * Lets `draft` take the file's place between two writes, once `finish` has given it what it lacks of
+   * so many bytes; `placed` is then told of it, and gives its size.
+   *
+   * @throws what the file system said; the file is then as it was before
+   */
+  replace(
+    draft: Draft,
+    finish: (size: number) => Promise<void>,
+    placed: () => number,
+  ): Promise<void> {
+    const done = this.#writing.then(async () => {
+      const wrong = this.failure ?? await this.#same.wrong(this.size);
+      if (wrong !== undefined) throw new Error(wrong);
+      await finish(this.size);
+      await draft.file.syncData();
+      await draft.put(this.locked);
+      this.size = placed();
+      this.#named = false;
+      // There is no way back: where the name can't be made durable, nothing more is taken until it can.
+      await this.#name().catch((error) => this.#fail(reasonOf(error)));
+    });
+    this.#writing = done.catch(() => {});
+    return done;
+  }
+
+  async #name(): Promise<void> {
+    if (this.#named) return;
+    await syncFolder(this.locked.path);
+    this.#named = true;
+  }
+
   async #append(lines: Uint8Array): Promise<void> {
     try {
+      await this.#name();
       await this.#checkFound();
       await this.#cutOff();
       this.#torn = true;
@@ -127,6 +161,7 @@ export class Appender {
 
   async #tryRoom(): Promise<void> {
     if (this.failure === undefined) return;
+    await this.#name();
     await this.#checkFound();
     await this.#cutOff();
     this.#torn = true;

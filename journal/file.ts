@@ -9,6 +9,14 @@ export class JournalError extends Error {
   override name = "JournalError";
 }
 
+/** Another process has the file. */
+export class InUseError extends JournalError {
+  /** @param path the file itself, also where it was named by a link */
+  constructor(readonly path: string, readonly holder: string) {
+    super(`${path}: Already in use by ${holder}`);
+  }
+}
+
 /** A file that is locked for this process. */
 export interface Locked {
   /** The file itself, also where it was named by a link. */
@@ -33,13 +41,14 @@ export async function lock(path: string): Promise<Locked> {
       if ((await Deno.lstat(path)).isSymlink) path = await Deno.realPath(path);
       const { isFile, size, ino } = await file.stat();
       if (!isFile) throw new Error("Not a regular file");
-      if (!await file.tryLock(true)) throw new Error(`Already in use by ${await holder(path)}`);
+      if (!await file.tryLock(true)) throw new InUseError(path, await holder(path));
       // A compaction may have put another file in this one's place before we had the lock.
       if (ino === (await Deno.stat(path)).ino) {
         // Also where it isn't new: whoever made it may have been killed before coming here.
         if (size === 0) await syncFolder(path);
         await nameHolder(path);
-        await Deno.remove(`${path}.tmp`).catch(() => {}); // of a replacement that was killed
+        // Of a replacement that was killed, and of who asked for one.
+        for (const left of ["tmp", "compact"]) await Deno.remove(`${path}.${left}`).catch(() => {});
         return { path, file };
       }
       file.close();
@@ -70,7 +79,7 @@ export async function rename({ path, file }: Locked, to: string): Promise<void> 
 
 /**
  * Puts new content in the place of a locked file, so that a crash leaves either the old or the new.
- * It belongs to whom the old one did: root may maintain a service's file. The lock goes over to it.
+ * The lock goes over to it.
  *
  * @throws {JournalError} that failed, before or after the rename
  */
@@ -78,28 +87,76 @@ export async function replace(
   locked: Locked,
   fill: (write: Write) => Promise<void>,
 ): Promise<void> {
-  const { path, file: old } = locked;
-  const temp = `${path}.tmp`;
-  let file;
+  const draft = await Draft.open(locked);
   try {
-    const { mode, uid, gid } = await old.stat();
-    file = await Deno.open(temp, { read: true, append: true, createNew: true, mode: 0o600 });
-    const made = await file.stat();
-    if (made.uid !== uid || made.gid !== gid) await Deno.chown(temp, uid, gid);
-    if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(temp, mode & 0o7777);
-    await file.lock(true); // so that the name never points at a file that others may lock
-    const output = file;
-    await fill((bytes) => writeAll(output, bytes));
-    await file.sync();
-    await Deno.rename(temp, path);
-    await syncFolder(path);
-    locked.file = file;
-    old.close();
+    await fill((bytes) => writeAll(draft.file, bytes));
+    await draft.file.sync();
+    await draft.put(locked);
+    await syncFolder(locked.path);
   } catch (error) {
-    if (file) await Deno.remove(temp).catch(() => {});
-    file?.close();
-    throw explain(path, error);
+    await draft.discard();
+    throw explain(locked.path, error);
   }
+}
+
+/** A file that is to take the place of a locked one: `FILE.tmp`. */
+export class Draft {
+  #placed = false;
+
+  private constructor(readonly path: string, readonly file: Deno.FsFile) {}
+
+  /**
+   * Makes an empty one. It belongs to whom the other file does: root may maintain a service's.
+   *
+   * @throws {JournalError} the file system refuses
+   */
+  static async open({ path, file: old }: Locked): Promise<Draft> {
+    const temp = `${path}.tmp`;
+    let file;
+    try {
+      const { mode, uid, gid } = await old.stat();
+      file = await Deno.open(temp, { read: true, append: true, createNew: true, mode: 0o600 });
+      const made = await file.stat();
+      if (made.uid !== uid || made.gid !== gid) await Deno.chown(temp, uid, gid);
+      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(temp, mode & 0o7777);
+      await file.lock(true); // so that the name never points at a file that others may lock
+      return new Draft(temp, file);
+    } catch (error) {
+      if (file) await Deno.remove(temp).catch(() => {});
+      file?.close();
+      throw explain(path, error);
+    }
+  }
+
+  /** Takes the place of the locked file, whose name is then to be synced. What was there is closed. */
+  async put(locked: Locked): Promise<void> {
+    await Deno.rename(this.path, locked.path);
+    this.#placed = true;
+    locked.file.close();
+    locked.file = this.file;
+  }
+
+  /** Removes it, unless it has taken the place. */
+  async discard(): Promise<void> {
+    if (this.#placed) return;
+    await Deno.remove(this.path).catch(() => {});
+    this.file.close();
+  }
+}
+
+/** Reads so many bytes of a file. */
+export async function readAt(
+  file: Deno.FsFile,
+  at: number,
+  length: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  await file.seek(at, Deno.SeekMode.Start);
+  for (let have = 0, n; have < length; have += n) {
+    n = await file.read(bytes.subarray(have)) ?? 0;
+    if (n === 0) throw new Error("Shorter than it was");
+  }
+  return bytes;
 }
 
 /** Makes the names in the folder of `path` durable: a synced file is lost if its name is. */

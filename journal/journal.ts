@@ -10,12 +10,14 @@
  */
 import { Appender } from "./appender.ts";
 import { type Events, silent } from "./events.ts";
+import { type Compacted, type CompactionOptions, Copy } from "./compaction.ts";
 import { Condition } from "./condition.ts";
-import { CHECK_BYTES, type Feed, fingerprint } from "./feed.ts";
-import { explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
+import { BLANK, CHECK_BYTES, type Feed, fingerprint } from "./feed.ts";
+import { Draft, explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
 import { FOLLOWER_BYTES } from "./followers.ts";
-import { type Apply, type Bad, NEWLINE, type Tell } from "./lines.ts";
+import { type Apply, type Bad, countLines, type Tell } from "./lines.ts";
 import { loadLines, type Scanner } from "./load.ts";
+import { Reader } from "./reader.ts";
 import { Tail } from "./tail.ts";
 
 const TAIL_BYTES = 256 << 10;
@@ -46,9 +48,9 @@ export interface JournalOptions {
 export class Journal implements Feed {
   #locked: Locked;
   #appender: Appender;
-  #reader?: Deno.FsFile;
-  #reading: Promise<unknown> = Promise.resolve();
+  readonly #reader = new Reader();
   #base = 0; // the position at which the file begins
+  #kept = 0; // the position from which on no compaction changed it
   #size = 0;
   #term = 1;
   #lines = 0;
@@ -75,6 +77,11 @@ export class Journal implements Feed {
     return this.#locked.path;
   }
 
+  /** Who is told what the operator must know. */
+  get events(): Events {
+    return this.options.events ?? silent;
+  }
+
   /** The file, for those who put another in its place. */
   get locked(): Locked {
     return this.#locked;
@@ -85,7 +92,7 @@ export class Journal implements Feed {
   }
 
   get kept(): number {
-    return 0;
+    return this.#kept;
   }
 
   /** The position where what is published ends. */
@@ -127,7 +134,8 @@ export class Journal implements Feed {
    */
   async load(apply: Apply, bad: Bad = refuse(this.path), scanner?: Scanner): Promise<void> {
     const { path, file } = this.#locked;
-    const { sync, events = silent, progress } = this.options;
+    const { events } = this;
+    const { sync, progress } = this.options;
     try {
       const { size: total } = await file.stat();
       const told = (done: number) => {
@@ -142,14 +150,13 @@ export class Journal implements Feed {
         await file.truncate(size);
       }
       this.#appender = new Appender(this.#locked, size, this.options);
-      if (unended) await this.#appender.append(Uint8Array.of(NEWLINE));
+      if (unended) await this.#appender.append(BLANK);
       // What a killed process left unsynced must not be shown as durable.
       if (sync) await file.syncData();
       this.#lines = unended ? lines + 1 : lines;
       this.#size = this.#end;
       this.#tail.restart(this.#size);
-      this.#reader?.close();
-      this.#reader = await Deno.open(path);
+      this.#reader.use(await Deno.open(path), this.#base);
     } catch (error) {
       throw explain(path, error);
     }
@@ -196,29 +203,49 @@ export class Journal implements Feed {
     const length = Math.min(FOLLOWER_BYTES, this.#size - position);
     if (length <= 0) return new Uint8Array();
     if (position >= this.#tail.start) return this.#tail.read(position, length);
-    return await this.#readAt(position, length);
+    return await this.#reader.read(position, length);
   }
 
   async check(position: number): Promise<string | undefined> {
     if (position < this.#base || position > this.#size) return;
     const length = Math.min(position - this.#base, CHECK_BYTES);
-    return await fingerprint(await this.#readAt(position - length, length));
+    return await fingerprint(await this.#reader.read(position - length, length));
   }
 
-  /** One reader serves all followers, each in its turn. */
-  #readAt(position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = this.#reading.then(async () => {
-      const bytes = new Uint8Array(length);
-      if (!this.#reader) throw new Error("The journal is not loaded");
-      await this.#reader.seek(position - this.#base, Deno.SeekMode.Start);
-      for (let have = 0, n; have < length; have += n) {
-        n = await this.#reader.read(bytes.subarray(have)) ?? 0;
-        if (n === 0) throw new JournalError(`${this.path}: Shorter than it was`);
-      }
-      return bytes;
-    });
-    this.#reading = bytes.catch(() => {});
-    return bytes;
+  /**
+   * Rewrites the file without superseded lines, while changes go on. Gives what there is then; nothing,
+   * if nothing would be gained.
+   *
+   * @param keys how many there are in what is published, those of deleted links included
+   * @throws {JournalError} what the file system said; the file is then as it was before
+   */
+  async compact(keys: number, options: CompactionOptions = {}): Promise<Compacted | undefined> {
+    const end = this.#size - this.#base;
+    const draft = await Draft.open(this.#locked);
+    let reader: Deno.FsFile | undefined;
+    try {
+      using file = await Deno.open(this.path);
+      const copy = new Copy(file, draft.file, options);
+      const made = await copy.compact({ end, base: this.#base, term: this.#term, keys });
+      if (made === undefined) return;
+      await copy.follow(() => this.bytes);
+      const opened = reader = await Deno.open(draft.path);
+      const placed = () => {
+        this.#base = made.base;
+        this.#kept = made.kept;
+        this.#lines = copy.lines;
+        this.#reader.use(opened, made.base);
+        reader = undefined;
+        return copy.size;
+      };
+      await this.#appender.replace(draft, (size) => copy.finish(size), placed);
+      return { lines: this.#lines, bytes: this.bytes };
+    } catch (error) {
+      throw explain(this.path, error);
+    } finally {
+      reader?.close();
+      await draft.discard();
+    }
   }
 
   /** Gives the file another name; the lock goes with it. */
@@ -244,20 +271,13 @@ export class Journal implements Feed {
 
   async #close(): Promise<void> {
     this.end();
-    await this.#reading;
     try {
       await this.#appender.close();
     } finally {
-      this.#reader?.close();
+      await this.#reader.close();
       await unlock(this.#locked);
     }
   }
-}
-
-function countLines(bytes: Uint8Array): number {
-  let count = 0;
-  for (let at = -1; (at = bytes.indexOf(NEWLINE, at + 1)) !== -1;) count++;
-  return count;
 }
 
 /** Refuses a file with a bad line. */

@@ -133,6 +133,13 @@ function readLinesOneByOne(bytes: Uint8Array, apply: Apply, bad: Bad, tell: Tell
   return line;
 }
 
+/** How many lines end in `bytes`. */
+export function countLines(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = -1; (at = bytes.indexOf(NEWLINE, at + 1)) !== -1;) count++;
+  return count;
+}
+
 /** Whether `bytes` are whole JSON: what was torn off a line isn't, as it lacks its "}". */
 export function isJSON(bytes: Uint8Array): boolean {
   try {

@@ -1,8 +1,11 @@
 /**
- * What is done to a journal that nobody uses: compacting it, and repairing it.
+ * Compacting a journal, and repairing one that nobody uses.
  *
  * @module
  */
+import { LinkScanner } from "../links/scan.ts";
+import { Table } from "../links/table.ts";
+import type { CompactionOptions } from "./compaction.ts";
 import { silent } from "./events.ts";
 import { explain, type Locked, replace, syncFolder, type Write, writeAll } from "./file.ts";
 import { Journal, type JournalOptions } from "./journal.ts";
@@ -11,7 +14,13 @@ import { BYTE_ORDER_MARK, MARK_BYTES, NEWLINE } from "./lines.ts";
 const CHUNK = 1 << 20;
 
 /** A size before and after. */
-type Change = [before: number, after: number];
+export type Change = [before: number, after: number];
+
+/** What a compaction changed. */
+export interface Compaction {
+  lines: Change;
+  bytes: Change;
+}
 
 /**
  * Rewrites a journal without superseded lines. Those of deleted keys stay, so that no key is handed
@@ -19,23 +28,31 @@ type Change = [before: number, after: number];
  *
  * @throws {JournalError} it is in use, or has a bad line, or can't be written
  */
-export async function compact(
-  path: string,
-  options: JournalOptions = {},
-): Promise<{ lines: Change; bytes: Change }> {
+export async function compact(path: string, options: JournalOptions = {}): Promise<Compaction> {
   const journal = await Journal.open(path, options);
   try {
-    const last = new Map<string, number>();
-    let lines = 0;
-    await journal.load(({ key }) => last.set(key, ++lines));
-    const stays = new Uint8Array(lines + 1);
-    for (const line of last.values()) stays[line] = 1;
-    // The lines stay as they stand, with whatever a later version may have put in them.
-    const size = await rewrite(journal.locked, (line) => stays[line] === 1);
-    return { lines: [lines, last.size], bytes: [journal.size, size] };
+    const links = new Table();
+    const scanner = new LinkScanner(links, () => {});
+    await journal.load((change) => links.set(change), undefined, scanner);
+    return await compactOpen(journal, links.size);
   } finally {
     await journal.close();
   }
+}
+
+/**
+ * Rewrites a journal that is in use, in which there are so many keys.
+ *
+ * @throws {JournalError} it can't be written
+ */
+export async function compactOpen(
+  journal: Journal,
+  keys: number,
+  options: CompactionOptions = {},
+): Promise<Compaction> {
+  const { lines, bytes } = journal;
+  const after = await journal.compact(keys, options) ?? { lines, bytes };
+  return { lines: [lines, after.lines], bytes: [bytes, after.bytes] };
 }
 
 /**

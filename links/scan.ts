@@ -18,13 +18,14 @@ const MAX_ENTRY = HEAD + MAX_SHORT_KEY + MAX_SHORT_URL + 2; // a multiple of 8
 const MARKS = 65_536;
 const SURE = 0.9; // of the links that a file seems to have
 
-const START = encode('{"Key":"');
-const MIDDLE = encode('","URL":"');
+/** How a line begins, up to its key, and what stands between that and the URL. */
+export const START = encode('{"Key":"');
+export const MIDDLE = encode('","URL":"');
 const MARK = encode('","ID":"');
 const END = encode('"}\n');
 
 /** 1 for what stands for itself in a JSON string of ASCII, else 0. */
-const PLAIN = Uint8Array.from(
+export const PLAIN = Uint8Array.from(
   { length: 256 },
   (_, byte) => Number(byte >= 0x20 && byte < 0x80 && byte !== 0x22 && byte !== 0x5c),
 );
@@ -63,7 +64,7 @@ export class LinkScanner {
     const [bytes, words] = [this.#bytes, this.#words];
     let count = 0;
     let entry = 0; // where the next one begins
-    while (at < lines.length && matches(lines, at, START)) {
+    while (at < lines.length && startsWith(lines, at, START)) {
       if (entry >= BLOCK) {
         this.#flush(count, entry);
         count = entry = 0;
@@ -79,7 +80,7 @@ export class LinkScanner {
         from++;
       }
       const keyLength = to - entry - HEAD;
-      if (keyLength === 0 || keyLength > MAX_SHORT_KEY || !matches(lines, from, MIDDLE)) break;
+      if (keyLength === 0 || keyLength > MAX_SHORT_KEY || !startsWith(lines, from, MIDDLE)) break;
       from += MIDDLE.length;
       const url = to;
       while (PLAIN[byte = lines[from]] === 1) {
@@ -88,16 +89,16 @@ export class LinkScanner {
       }
       const urlLength = to - url;
       if (urlLength > MAX_SHORT_URL) break;
-      const end = matches(lines, from, END) ? from : endOfMark(lines, from);
+      const end = endOfLink(lines, from);
       if (end === -1) break;
-      if (end > from) this.#mark(lines, at, end + END.length);
+      if (end > from + END.length) this.#mark(lines, at, end);
       const head = entry >>> 2;
       words[head] = words[head + 1] = words[head + 2] = 0;
       words[head + 3] = urlLength | keyLength << 16; // and no flags: all platforms are little-endian
       starts[count] = entry;
       codes[count++] = finish(code);
       entry = (to + 7) & ~7;
-      at = end + END.length;
+      at = end;
     }
     this.#flush(count, entry);
     return at;
@@ -140,15 +141,17 @@ function encode(text: string): Uint8Array {
   return new TextEncoder().encode(text);
 }
 
-function matches(bytes: Uint8Array, at: number, text: Uint8Array): boolean {
+/** Whether `text` stands at `at`. */
+export function startsWith(bytes: Uint8Array, at: number, text: Uint8Array): boolean {
   for (let i = 0; i < text.length; i++) if (bytes[at + i] !== text[i]) return false;
   return true;
 }
 
-/** Where a line with an id ends, whose URL ends at `at`; -1 if it is no such line. */
-function endOfMark(lines: Uint8Array, at: number): number {
-  if (!matches(lines, at, MARK)) return -1;
-  at += MARK.length;
-  while (PLAIN[lines[at]] === 1) at++;
-  return matches(lines, at, END) ? at : -1;
+/** Where a line ends whose URL ends at `at`; -1 if it is not as we write it. */
+export function endOfLink(lines: Uint8Array, at: number): number {
+  if (startsWith(lines, at, MARK)) {
+    at += MARK.length;
+    while (PLAIN[lines[at]] === 1) at++;
+  }
+  return startsWith(lines, at, END) ? at + END.length : -1;
 }

@@ -138,6 +138,7 @@ export class Mirror implements Copy, Followed {
     const part = await copyFeed(partOf(this.file), line, this.options);
     try {
       // A master that was started on a wrong file shall not cost us the right one.
+      await this.#store?.rest(); // or it might put a file of its own in the place of the new one
       if (this.#store) await keep(this.file, `${this.file}.old`);
       await part.rename(this.file);
     } catch (error) {

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { formatAbout } from "../journal/lines.ts";
 import { add, follow, run, start, tempDir, withoutIds } from "./processes.ts";
 import { canChown, canTrace, tool } from "./tools.ts";
 
@@ -21,7 +22,7 @@ function parse(text: string): Map<string, string> {
   const links = new Map<string, string>();
   for (const line of text.trimEnd().split("\n")) {
     const { Key, URL } = JSON.parse(line);
-    links.set(Key, URL);
+    if (Key !== "") links.set(Key, URL);
   }
   return links;
 }
@@ -54,11 +55,12 @@ describe("-compact", () => {
     const text = await Deno.readTextFile(`${cwd}/store.jsonl`);
     assertEquals(
       withoutIds(text),
-      `{"Key":"${used[0]}","URL":"https://example.com/9"}\n{"Key":"${used[1]}","URL":""}\n`,
+      formatAbout({ term: 1, base: before - text.length }) +
+        `{"Key":"${used[0]}","URL":"https://example.com/9"}\n{"Key":"${used[1]}","URL":""}\n`,
     );
     assertEquals(
       stdout,
-      `store.jsonl: 13 lines, ${before} bytes before; 2 lines, ${text.length} bytes after\n`,
+      `store.jsonl: 13 lines, ${before} bytes before; 3 lines, ${text.length} bytes after\n`,
     );
     assertEquals(files(cwd), ["store.jsonl"]);
 
@@ -125,7 +127,7 @@ describe("-compact", () => {
       const left = await Deno.readTextFile(`${cwd}/store.jsonl`);
       assertEquals(parse(left), links, step);
       if (left !== text) compacted++;
-      assert(left === text || left.split("\n").length === links.size + 1, `half done: ${step}`);
+      assert(left === text || left.length < text.length / 2, `half done: ${step}`);
 
       // The next start clears up, and has every link.
       const { code } = await run({ cwd }, "-compact");

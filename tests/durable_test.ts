@@ -98,7 +98,7 @@ it("-repair and -compact replace the journal by what is durable (needs strace)",
   using dir = tempDir();
   const calls = `${dir.path}/calls`;
   const path = `${dir.path}/store.jsonl`;
-  await Deno.writeTextFile(path, `${A}bad\n${A}`);
+  await Deno.writeTextFile(path, `${A}bad\n${A.repeat(3)}`);
   const options = { through: through(calls) };
   await run(options, `-file=${path}`, "-compact", "-repair");
   const replaced = [

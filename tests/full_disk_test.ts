@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { add, eventually, follow, type Goto, start, tempDir, within } from "./processes.ts";
-import { canLimit, canMount, canTrace, tool, trace, type Tracer } from "./tools.ts";
+import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
+import { canLimit, canMount, canTrace, smallDisk, tool, trace, type Tracer } from "./tools.ts";
 
 const BIG = `https://example.com/${"x".repeat(4000)}`;
 
@@ -117,29 +117,6 @@ async function checkPromises(
   for (const [key, location] of acknowledged) {
     assertEquals((await follow(master.url, key)).location, location);
   }
-}
-
-/** A small disk of one's own, which goes with the process that holds it. */
-async function smallDisk(path: string, size: string) {
-  const holder = new Deno.Command("unshare", {
-    args: ["-m", "sh", "-c", `mount -t tmpfs -o size=${size} none "$0" && echo && exec cat`, path],
-    stdin: "piped",
-    stdout: "piped",
-  }).spawn();
-  const reader = holder.stdout.getReader();
-  await within(5000, "a mount", reader.read());
-  const cd = ["sh", "-c", 'cd "$0" && exec "$@"', path];
-  const through = ["nsenter", "-t", `${holder.pid}`, "-m", ...cd];
-  return {
-    /** What a command must be run through to see the disk, in its root. */
-    through,
-    run: (...command: string[]) => tool(through[0], ...through.slice(1), ...command),
-    async [Symbol.asyncDispose]() {
-      await holder.stdin.close();
-      await reader.cancel();
-      await holder.status;
-    },
-  };
 }
 
 describe("a link that can't be saved is refused, and nothing else suffers,", () => {

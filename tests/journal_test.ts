@@ -234,13 +234,15 @@ describe("Journal.load()", () => {
   });
 });
 
+const ABOUT_LENGTH = formatAbout({ term: 1, base: 0 }).length;
+
 describe("Journal.open()", () => {
   it("follows a link: what it points at is locked, and replaced by a compaction", async () => {
     using dir = tempDir();
     const path = `${dir.path}/links/store.jsonl`;
     await Deno.mkdir(`${dir.path}/links`);
     await Deno.mkdir(`${dir.path}/data`);
-    await Deno.writeTextFile(`${dir.path}/data/store.jsonl`, A + A);
+    await Deno.writeTextFile(`${dir.path}/data/store.jsonl`, A.repeat(4));
     const link = new Deno.Command("ln", { args: ["-s", "../data/store.jsonl", path] });
     assert((await link.output()).success);
     const journal = await Journal.open(path);
@@ -250,7 +252,8 @@ describe("Journal.open()", () => {
     await journal.close();
     await compact(path);
     assert((await Deno.lstat(path)).isSymlink);
-    assertEquals(await Deno.readTextFile(`${dir.path}/data/store.jsonl`), A);
+    const about = formatAbout({ term: 1, base: 3 * A.length - ABOUT_LENGTH });
+    assertEquals(await Deno.readTextFile(`${dir.path}/data/store.jsonl`), about + A);
   });
 });
 
@@ -270,9 +273,11 @@ describe("compact()", () => {
     );
     await Deno.chmod(path, 0o640);
     const { lines, bytes } = await compact(path);
-    const expected = extra + long + formatLine({ key: "c", url: "" }) + A;
+    const base = (A + B + C).length - ABOUT_LENGTH;
+    const expected = formatAbout({ term: 1, base }) + extra + long +
+      formatLine({ key: "c", url: "" }) + A;
     assertEquals(await Deno.readTextFile(path), expected);
-    assertEquals(lines, [7, 4]);
+    assertEquals(lines, [7, 5]);
     assertEquals(bytes[1], encode(expected).length);
     assertEquals((await Deno.stat(path)).mode! & 0o777, 0o640);
   });

@@ -178,7 +178,7 @@ it("a mirror starts over when the master's file is another one, and keeps what i
   await upToDate(mirror);
   const files = {
     compacted: async () => {
-      await Deno.writeTextFile(file, journal(1000) + journal(10));
+      await Deno.writeTextFile(file, journal(1000) + journal(1000));
       assertEquals((await run({ cwd: dir.path }, "-compact")).code, 0);
     },
     shorter: () => Deno.writeTextFile(file, journal(900)),

@@ -801,6 +801,7 @@ it("what fails after a change is durable tells nobody that it wasn't saved", asy
     assertEquals(await Deno.readTextFile(path), `{"Key":"k","URL":"${OLD}"}\n`);
   } finally {
     globalThis.removeEventListener("unhandledrejection", listener);
+    await store.rest();
     await store.journal.close();
   }
 });

@@ -104,3 +104,26 @@ export async function trace(pid: number, ...options: string[]): Promise<Tracer> 
     new Deno.Command("strace", { args, stdin: "null", stdout: "null", stderr: "piped" }).spawn(),
   ).begin();
 }
+
+/** A small disk of one's own, which goes with the process that holds it. */
+export async function smallDisk(path: string, size: string) {
+  const holder = new Deno.Command("unshare", {
+    args: ["-m", "sh", "-c", `mount -t tmpfs -o size=${size} none "$0" && echo && exec cat`, path],
+    stdin: "piped",
+    stdout: "piped",
+  }).spawn();
+  const reader = holder.stdout.getReader();
+  await within(5000, "a mount", reader.read());
+  const cd = ["sh", "-c", 'cd "$0" && exec "$@"', path];
+  const through = ["nsenter", "-t", `${holder.pid}`, "-m", ...cd];
+  return {
+    /** What a command must be run through to see the disk, in its root. */
+    through,
+    run: (...command: string[]) => tool(through[0], ...through.slice(1), ...command),
+    async [Symbol.asyncDispose]() {
+      await holder.stdin.close();
+      await reader.cancel();
+      await holder.status;
+    },
+  };
+}

@@ -1,0 +1,185 @@
+/**
+ * Rewriting a journal without superseded lines, also while it grows.
+ *
+ * The first line of what comes of it says at which position it begins. From some line on the new file
+ * holds the very bytes of the old one, at the same positions: whoever has come that far may go on.
+ *
+ * @module
+ */
+import { CHECK_BYTES, MAX_LINE } from "./feed.ts";
+import { readAt, writeAll } from "./file.ts";
+import { LastLines } from "./last.ts";
+import { countLines, formatAbout, NEWLINE } from "./lines.ts";
+
+const CHUNK = 64 << 10;
+const SMALL = 64 << 10; // bytes: of a smaller file nothing need stay as it is
+const SYNC_BYTES = 8 << 20; // so many wait for the disk at most, or other writes would wait for them
+const NEAR = 64 << 10; // bytes that may be left to copy when writing stops for it
+const MAX_ROUNDS = 100; // of copying what came meanwhile
+
+const encoder = new TextEncoder();
+
+/** What is to be compacted: the whole lines of a file. */
+export interface Lines {
+  /** Where they end in the file. */
+  end: number;
+  /** The position at which the file begins. */
+  base: number;
+  term: number;
+  /** How many keys there are, those of deleted links included. */
+  keys: number;
+}
+
+/** The positions of what became of it. */
+export interface Positions {
+  /** The position at which the new file begins. */
+  base: number;
+  /** The position from which on the bytes stayed as they were. */
+  kept: number;
+}
+
+/** How much there is after a compaction. */
+export interface Compacted {
+  lines: number;
+  bytes: number;
+}
+
+/** How a compaction is done. */
+export interface CompactionOptions {
+  /** Told how much of all is done. */
+  progress?: (done: number, total: number) => void;
+  /** Called now and then, to let others go on. Throws where the compaction shall be given up. */
+  pause?: () => Promise<void> | void;
+}
+
+/** Writes what stays of one file into another, which is still empty. */
+export class Copy {
+  /** How many bytes, and how many lines are written. */
+  size = 0;
+  lines = 0;
+  #at = 0; // up to where the old file is copied
+  #unsynced = 0;
+
+  constructor(
+    private readonly from: Deno.FsFile,
+    private readonly to: Deno.FsFile,
+    private readonly options: CompactionOptions = {},
+  ) {}
+
+  /**
+   * Copies the lines that no later one replaces, behind one that says where they begin. Those of
+   * deleted keys stay, so that no key is handed out twice. Where nothing would be gained, nothing is
+   * written, and nothing given.
+   *
+   * @throws what the file system said, or a {@linkcode RangeError}, where the keys are not as many as
+   * they should be
+   */
+  async compact({ end, base, term, keys }: Lines): Promise<Positions | undefined> {
+    // What followers show of their copies are the last bytes: those stay as they are.
+    const kept = end < SMALL ? end : await startOfLine(this.from, end - CHECK_BYTES);
+    const last = new LastLines(keys, end);
+    for await (const { bytes, at } of this.#chunks(end, 0)) last.note(bytes, at);
+    if (last.keys !== keys) throw new RangeError(`There are ${last.keys} keys, not ${keys}`);
+    const about = (base: number) => encoder.encode(formatAbout({ term, base }));
+    let size = about(0).length;
+    for await (const { bytes, at } of this.#chunks(kept, 1)) size += squeeze(bytes, at, last);
+    const begins = base + kept - size;
+    if (begins <= base) return; // less is gained than the first line takes
+    await this.#write(about(begins));
+    for await (const { bytes, at } of this.#chunks(kept, 2)) {
+      await this.#write(bytes.subarray(0, squeeze(bytes, at, last)));
+    }
+    this.#at = kept;
+    await this.finish(end);
+    return { base: begins, kept: base + kept };
+  }
+
+  /** Copies what came meanwhile, until little is left; the old file has `end()` bytes of whole lines. */
+  async follow(end: () => number): Promise<void> {
+    for (let round = 0; round < MAX_ROUNDS && end() - this.#at > NEAR; round++) {
+      await this.finish(end());
+    }
+    await this.to.sync();
+  }
+
+  /** Copies the rest as it stands, up to `end`. */
+  async finish(end: number): Promise<void> {
+    while (this.#at < end) {
+      const bytes = await readAt(this.from, this.#at, Math.min(CHUNK, end - this.#at));
+      await this.#write(bytes);
+      this.#at += bytes.length;
+    }
+  }
+
+  async #write(bytes: Uint8Array): Promise<void> {
+    await writeAll(this.to, bytes);
+    this.size += bytes.length;
+    this.lines += countLines(bytes);
+    this.#unsynced += bytes.length;
+    if (this.#unsynced < SYNC_BYTES) return;
+    await this.to.syncData();
+    this.#unsynced = 0;
+  }
+
+  /** Gives the whole lines up to `end`, and tells that they are the `turn`th of three times. */
+  async *#chunks(end: number, turn: number) {
+    const { progress, pause } = this.options;
+    for await (const chunk of chunksOf(this.from, end)) {
+      yield chunk;
+      progress?.(turn * end + chunk.at, 3 * end);
+      await pause?.();
+    }
+  }
+}
+
+/** Gives the whole lines of a file. What it gives may be spoilt, and is good until the next is asked for. */
+export async function* chunksOf(
+  file: Deno.FsFile,
+  end: number,
+): AsyncGenerator<{ bytes: Uint8Array; at: number }, void, void> {
+  await file.seek(0, Deno.SeekMode.Start);
+  let buffer = new Uint8Array(CHUNK);
+  let have = 0; // bytes in it, which begin at `at`
+  for (let at = 0; at < end;) {
+    const n = await file.read(buffer.subarray(have, Math.min(buffer.length, end - at)));
+    if (n === null) throw new Error("Shorter than it was");
+    have += n;
+    const whole = buffer.subarray(0, have).lastIndexOf(NEWLINE) + 1;
+    if (whole > 0) {
+      yield { bytes: buffer.subarray(0, whole), at };
+      buffer.copyWithin(0, whole, have);
+      have -= whole;
+      at += whole;
+    } else if (at + have === end) {
+      throw new Error("The last line has no end");
+    } else if (have === buffer.length) {
+      if (have > MAX_LINE) throw new Error(`A line of over ${MAX_LINE} bytes`);
+      const larger = new Uint8Array(2 * have);
+      larger.set(buffer);
+      buffer = larger;
+    }
+  }
+}
+
+/** Where the last line begins that begins at `at` or before. */
+async function startOfLine(file: Deno.FsFile, at: number): Promise<number> {
+  for (let end = at; end > 0;) {
+    const from = Math.max(0, end - CHUNK);
+    const newline = (await readAt(file, from, end - from)).lastIndexOf(NEWLINE);
+    if (newline !== -1) return from + newline + 1;
+    end = from;
+  }
+  return 0;
+}
+
+/** Puts the lines that stay to the front, of those that begin at `at`: how many bytes are they? */
+function squeeze(bytes: Uint8Array, at: number, last: LastLines): number {
+  let size = 0;
+  for (let from = 0, next; from < bytes.length; from = next) {
+    next = bytes.indexOf(NEWLINE, from) + 1;
+    if (!last.stays(at + from)) continue;
+    if (size < from) bytes.copyWithin(size, from, next);
+    size += next - from;
+  }
+  return size;
+}

@@ -1,0 +1,343 @@
+import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { Journal } from "../journal/journal.ts";
+import { formatLine } from "../journal/lines.ts";
+import { Load } from "./load.ts";
+import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
+import { random } from "./random.ts";
+import { agree, change, following, journal, keep, ready, where } from "./replicas.ts";
+import { canMount, canTrace, smallDisk } from "./tools.ts";
+
+/** A journal of several MB, most lines of which are superseded. */
+function superseded(links: number, rounds: number): string {
+  let text = "";
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < links; i++) {
+      text += `{"Key":"${i}","URL":"https://example.com/${"x".repeat(80)}/${round}/${i}"}\n`;
+    }
+  }
+  return text;
+}
+
+const compact = (cwd: string, ...flags: string[]) => run({ cwd }, "-compact", ...flags);
+const size = async (path: string) => (await Deno.stat(path)).size;
+const said = ({ logs }: Goto, what: string) => logs.filter(({ msg }) => msg.startsWith(what));
+
+describe("Journal.compact()", () => {
+  it("keeps what the links are, and every position from the last few KB on", async () => {
+    const { seed, pick } = random();
+    for (let round = 0; round < 20; round++) {
+      const message = `seed ${seed}, round ${round}`;
+      using dir = tempDir();
+      const path = `${dir.path}/journal.jsonl`;
+      let text = "";
+      for (let n = pick(3000); n >= 0; n--) {
+        const key = ["a", "é", "key", "\u{1f517}", 'q"', "x".repeat(300)][pick(6)] + pick(30);
+        const url = pick(5) === 0 ? "" : `https://example.com/${"y".repeat(pick(200))}`;
+        const id = pick(2) === 0 ? `id-${n}` : undefined;
+        text += pick(20) === 0
+          ? ` {"URL":"${url}", "Other":[1,{}], "Key":${JSON.stringify(key)}}\n`
+          : formatLine({ key, url, id });
+      }
+      await Deno.writeTextFile(path, text);
+      const load = async () => {
+        const journal = await Journal.open(path);
+        const links = new Map<string, string>();
+        await journal.load(({ key, url }) => {
+          links.delete(key);
+          links.set(key, url);
+        });
+        return { journal, links };
+      };
+      const { journal, links } = await load();
+      for (let again = 0; again < 2; again++) {
+        const { size, bytes } = journal;
+        const check = await journal.check(size);
+        const compacted = await journal.compact(links.size);
+        assertEquals(journal.size, size, message);
+        if (compacted !== undefined) {
+          assertLess(journal.bytes, bytes, message);
+          assertEquals(compacted, { lines: journal.lines, bytes: journal.bytes });
+          assertEquals(journal.size - journal.base, journal.bytes);
+        }
+        if (bytes >= 64 << 10) assertEquals(await journal.check(size), check, message);
+        await journal.append(formatLine({ key: "after", url: `https://example.com/${again}` }));
+        journal.publish();
+        links.delete("after");
+        links.set("after", `https://example.com/${again}`);
+      }
+      await journal.close();
+      const loaded = await load();
+      assertEquals([...loaded.links], [...links], message);
+      assertEquals(loaded.journal.size, journal.size);
+      assertEquals(loaded.journal.lines, journal.lines);
+      await loaded.journal.close();
+    }
+  });
+
+  it("refuses to drop a line where the keys are not as many as there should be", async () => {
+    using dir = tempDir();
+    const path = `${dir.path}/journal.jsonl`;
+    const text = journal(100) + journal(100);
+    await Deno.writeTextFile(path, text);
+    const file = await Journal.open(path);
+    await file.load(() => {});
+    for (const keys of [99, 101]) {
+      const refused = await file.compact(keys).catch((error) => error.message);
+      assertMatch(refused, /journal\.jsonl: There are /);
+    }
+    await file.close();
+    assertEquals(await Deno.readTextFile(path), text);
+    assertEquals([...Deno.readDirSync(dir.path)].map(({ name }) => name), ["journal.jsonl"]);
+  });
+});
+
+describe("-compact of a file that a master uses", () => {
+  it("is done by the master while changes go on, and nothing is lost", async () => {
+    using dir = tempDir();
+    const [cwd, file] = [dir.path, `${dir.path}/store.jsonl`];
+    await Deno.writeTextFile(file, superseded(5000, 8));
+    await using master = await start({ cwd });
+    const load = new Load(master.url);
+    for (let round = 0; round < 5; round++) {
+      const { acknowledged } = load;
+      await eventually(() => load.acknowledged > acknowledged + 100);
+      const before = await size(file);
+      const { code, stdout, stderr } = await compact(cwd);
+      assertEquals(code, 0, stderr);
+      const [, ...counts] =
+        /^store\.jsonl: ([\d,]+) lines, ([\d,]+) bytes before; ([\d,]+) lines, ([\d,]+) bytes after\n$/
+          .exec(stdout)!;
+      const [lines, bytes, linesAfter, bytesAfter] = counts.map((n) => +n.replaceAll(",", ""));
+      assertGreater(lines, linesAfter);
+      assertGreater(bytes, bytesAfter);
+      assert(bytes >= before && bytesAfter < 700_000 + round * 100_000, stdout);
+    }
+    await load.stop();
+    assertGreater(load.acknowledged, 500);
+    assertEquals(said(master, "compacted").length, 5);
+    await load.check();
+    const { position, bytes } = await ready(master.url);
+    master.kill("SIGKILL");
+    await master.status;
+    await master.begin();
+    const after = await ready(master.url);
+    assertEquals([after.position, after.bytes], [position, bytes]);
+    await load.check();
+    assertEquals((await follow(master.url, "7")).location?.slice(-4), "/7/7");
+    const names = [...Deno.readDirSync(cwd)].map(({ name }) => name).sort();
+    assertEquals(names, ["store.jsonl", "store.jsonl.pid"]);
+  });
+
+  // The calls by which a compaction changes something, in their order.
+  const steps: [call: string, file: string, when?: number][] = [
+    ["/^open", ".tmp"],
+    ["flock", ".tmp"],
+    ["write", ".tmp"],
+    ["write", ".tmp", 3],
+    ["fsync", ".tmp"], // of most of it
+    ["fdatasync", ".tmp"], // of what came meanwhile
+    ["/^rename", ".tmp"],
+    ["fsync", ""], // of the folder
+  ];
+
+  for (const [call, file, when = 1] of steps) {
+    it(
+      `killed in call ${when} of ${call} of ${file || "its folder"} loses nothing (needs strace)`,
+      {
+        ignore: !canTrace,
+      },
+      async () => {
+        using dir = tempDir();
+        const [cwd, path] = [dir.path, `${dir.path}/store.jsonl`];
+        await Deno.writeTextFile(path, superseded(5000, 8));
+        const traced = file === "" ? cwd : `${path}${file}`;
+        const inject = `inject=${call}:signal=KILL:when=${when}`;
+        const through = ["strace", "-f", "-o", "/dev/null", "-P", traced, "-e", inject];
+        await using master = await start({ cwd, through }, `-file=${path}`);
+        const load = new Load(master.url);
+        await eventually(() => load.acknowledged > 20);
+        const asked = compact(cwd); // it waits for an answer for a while
+        await eventually(() => master.exited, 20_000);
+        await load.stop();
+        await using again = await start({ cwd });
+        await load.check(again.url);
+        assertEquals((await follow(again.url, "7")).location?.slice(-4), "/7/7");
+        assertEquals((await asked).code, 1);
+      },
+    );
+  }
+
+  it("is refused by who is busy or gone, in one line", async () => {
+    using dir = tempDir();
+    const cwd = dir.path;
+    await Deno.writeTextFile(`${cwd}/store.jsonl`, superseded(100, 2));
+    await using master = await start({ cwd });
+    master.kill("SIGSTOP");
+    const [first, second] = await Promise.all([
+      compact(cwd),
+      eventually(() => size(`${cwd}/store.jsonl.compact`)).then(() => compact(cwd)),
+    ]);
+    assertEquals(
+      [first.code, first.stderr],
+      [1, `goto: store.jsonl: In use by process ${master.pid}, which doesn't answer\n`],
+    );
+    assertEquals(
+      [second.code, second.stderr],
+      [1, "goto: store.jsonl: It is being compacted already\n"],
+    );
+    master.kill("SIGCONT");
+    assertEquals((await compact(cwd)).code, 0);
+  });
+
+  it("keeps the old one on a full disk, says so in one line, and takes links (needs root)", {
+    ignore: !canMount,
+  }, async () => {
+    using dir = tempDir();
+    await using disk = await smallDisk(dir.path, "3m");
+    const text = superseded(10_000, 1) + superseded(5000, 1);
+    using outside = tempDir();
+    await Deno.writeTextFile(`${outside.path}/text`, text);
+    assert((await disk.run("cp", `${outside.path}/text`, "store.jsonl")).success);
+    const options = { cwd: dir.path, through: disk.through };
+    await using master = await start(options);
+    const { code, stdout, stderr } = await run(options, "-compact", "-log=json");
+    assertEquals([code, stdout], [1, ""]);
+    assertEquals(
+      stderr.split("\n").filter((line) => !line.startsWith("{")),
+      ["goto: store.jsonl: No space left on device", ""],
+    );
+    await master.waitForLog(({ msg }) => msg === "cannot compact");
+    assertEquals((await disk.run("ls")).stdout, "store.jsonl\nstore.jsonl.pid\n");
+    assertEquals((await disk.run("cat", "store.jsonl")).stdout, text);
+    const key = await add(master.url, "https://example.com/new");
+    await master.restart();
+    assertEquals(master.links, 10_001);
+    assertEquals(await where(master.url, key), "https://example.com/new");
+  });
+
+  it("is given up when the master ends meanwhile", async () => {
+    using dir = tempDir();
+    const cwd = dir.path;
+    const text = superseded(200_000, 2);
+    await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
+    await using master = await start({ cwd });
+    const asked = compact(cwd);
+    await eventually(() => size(`${cwd}/store.jsonl.tmp`));
+    assertEquals((await master.stop()).code, 0);
+    const { code, stderr } = await asked;
+    assertEquals(code, 1);
+    assertEquals(stderr.split("\n").at(-2), "goto: store.jsonl: shutting down");
+    assertEquals([...Deno.readDirSync(cwd)].map(({ name }) => name), ["store.jsonl"]);
+    assertEquals(await size(`${cwd}/store.jsonl`), text.length);
+  });
+});
+
+it("a master compacts by itself once most lines of more than 64 MiB are superseded", async () => {
+  using dir = tempDir();
+  const cwd = dir.path;
+  const line = (i: number, n: number) =>
+    `{"Key":"${i}","URL":"https://example.com/${"x".repeat(900)}/${n}"}\n`;
+  const lines = 80_000; // 75 MB
+  const text = Array.from({ length: lines }, (_, n) => line(n % (lines / 2), n)).join("");
+  assertGreater(text.length, 64 << 20);
+  await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
+  await using master = await start({ cwd });
+  // Half of them is not yet most of them.
+  await new Promise((resolve) => setTimeout(resolve, 1500)); // it looks every second
+  assertEquals(said(master, "compacted").length, 0);
+  assertEquals(await change(master.url, "0", "https://example.com/changed"), 200);
+  const { bytes, before } = await master.waitForLog(({ msg }) => msg === "compacted", 20_000);
+  assertGreater(before, text.length);
+  assertLess(bytes, text.length / 2 + 5000);
+  assertEquals(await where(master.url, "0"), "https://example.com/changed");
+  await master.restart();
+  assertEquals(master.links, lines / 2);
+});
+
+describe("through a compaction", () => {
+  it("a mirror, and a replica behind it, go on as if nothing had happened", async () => {
+    using dir = tempDir();
+    const path = (name: string) => `${dir.path}/${name}.jsonl`;
+    const file = path("master");
+    await Deno.writeTextFile(file, superseded(2000, 5));
+    await using master = await start({ cwd: dir.path }, "-rpc", `-file=${file}`);
+    await using mirror = await start(
+      { cwd: dir.path },
+      "-rpc",
+      `-master=${master.url}`,
+      `-file=${path("mirror")}`,
+    );
+    await using replica = await start(`-master=${mirror.url}`);
+    await following(mirror);
+    await following(replica);
+    await keep(replica, "7");
+    const load = new Load(master.url);
+    const troubles = () =>
+      [mirror, replica].flatMap((node) =>
+        node.logs.filter(({ level, msg }) => level !== "info" || /cache|complete/.test(msg))
+      ).length;
+    const before = troubles();
+    // The mirror's file is its own: what it is asked to do to it, it does.
+    for (const name of ["master", "mirror", "master", "mirror"]) {
+      const { acknowledged } = load;
+      await eventually(() => load.acknowledged > acknowledged + 50);
+      const { code, stderr } = await compact(dir.path, `-file=${path(name)}`);
+      assertEquals([name, code], [name, 0], stderr);
+      assertEquals(await change(replica.url, "7", `https://example.com/${acknowledged}`), 200);
+      await agree([master, mirror, replica], "7", `https://example.com/${acknowledged}`);
+    }
+    await load.stop();
+    await eventually(async () =>
+      assertEquals((await ready(mirror.url)).position, (await ready(master.url)).position)
+    );
+    for (const node of [master, mirror, replica]) await load.check(node.url);
+    assertEquals(troubles(), before);
+
+    // Cut off, and started anew, they find their place in the other's journal.
+    for (const node of [master, mirror, replica]) {
+      await node.restart();
+      for (const other of [mirror, replica]) {
+        await following(other);
+        await load.check(other.url);
+      }
+    }
+    assertEquals(said(mirror, "the master's journal is another one").length, 0);
+
+    // The mirror can take the master's place.
+    const { position } = await ready(master.url);
+    await master.stop();
+    await mirror.stop();
+    await using promoted = await start({ cwd: dir.path }, `-file=${path("mirror")}`);
+    assertEquals((await ready(promoted.url)).position, position);
+    await load.check(promoted.url);
+  });
+
+  it("a mirror that missed it copies the journal anew, and answers meanwhile", async () => {
+    using dir = tempDir();
+    const path = (name: string) => `${dir.path}/${name}.jsonl`;
+    await Deno.writeTextFile(path("master"), superseded(2000, 5));
+    await using master = await start(
+      { cwd: dir.path },
+      "-rpc",
+      `-file=${path("master")}`,
+    );
+    const flags = [`-master=${master.url}`, `-file=${path("mirror")}`];
+    await using mirror = await start({ cwd: dir.path }, ...flags);
+    await following(mirror);
+    await mirror.stop();
+    const load = new Load(master.url);
+    await eventually(() => load.acknowledged > 200); // more than what stays as it is
+    await load.stop();
+    assertEquals(await change(master.url, "7", "https://example.com/changed"), 200);
+    assertEquals((await compact(dir.path, `-file=${path("master")}`)).code, 0);
+    await mirror.begin();
+    assertEquals((await follow(mirror.url, "8")).status, 302);
+    assertEquals(await where(mirror.url, "7"), "https://example.com/changed");
+    await mirror.waitForLog(({ msg }) => msg === "the mirror is complete");
+    await following(mirror);
+    await load.check(mirror.url);
+    assertEquals(await Deno.readTextFile(path("mirror")), await Deno.readTextFile(path("master")));
+    assertEquals(await where(mirror.url, "7"), "https://example.com/changed");
+  });
+});
