@@ -11,12 +11,13 @@ const MAX_BODY = 64 << 10;
 // So much is read of a body that is too large: a connection that is closed while the other end still
 // sends may lose the answer.
 const MAX_DRAIN = 4 << 20;
-// A body that is read in one piece, which is faster. It can't be cancelled: where the rest never comes,
-// the connection stays, as an idle one does.
-const MAX_SMALL = 4 << 10;
+const MAX_SMALL = 4 << 10; // a body that is read in one piece, which is faster
 /** So many bytes of bodies are held at once, by each thread. */
 export const MAX_BODIES = 32 << 20;
-/** So long a body may take, in milliseconds. */
+/**
+ * So long a body may take, in milliseconds. Whoever takes longer is answered, and what came is forgotten.
+ * The connection stays, as an idle one does, until the other end closes it: Deno can't be told to.
+ */
 export const BODY_MS = 10_000;
 
 const bodies = new Budget(MAX_BODIES);

@@ -8,14 +8,21 @@ const ignore = !await works("sh", "-c", "ulimit -n 128");
 const FEW = ["sh", "-c", 'ulimit -n 128 && exec "$@"', "sh"];
 const IDLE = 200;
 
-/** Opens connections and says nothing; those that are refused count as well. */
+/** Opens more connections than there are descriptors, and says nothing. Whoever is refused comes back. */
 async function idle(base: string): Promise<Deno.Conn[] & Disposable> {
   const { hostname, port } = new URL(base);
-  const opened = await Promise.allSettled(
-    Array.from({ length: IDLE }, () => Deno.connect({ hostname, port: Number(port) })),
+  const all = await Promise.all(
+    Array.from(
+      { length: IDLE },
+      () => eventually(() => Deno.connect({ hostname, port: Number(port) })),
+    ),
   );
-  const all = opened.flatMap((one) => one.status === "fulfilled" ? [one.value] : []);
   return Object.assign(all, { [Symbol.dispose]: () => all.forEach((one) => one.close()) });
+}
+
+/** Resolves when the other end closes a connection. */
+async function ends(conn: Deno.Conn): Promise<void> {
+  await conn.read(new Uint8Array(1)).catch(() => null);
 }
 
 /** Uses the descriptors of a server up, again and again, and sees it go on each time. */
@@ -23,14 +30,17 @@ async function assertGoesOn(server: Goto, threads = 1): Promise<void> {
   const key = await add(server.url, "https://example.com/");
   const isTrouble = ({ msg }: { msg: string }) => msg.startsWith("can't accept connections");
   for (let round = 0; round < 3; round++) {
-    using _idle = await idle(server.url);
+    using all = await idle(server.url);
     const { reason } = await server.waitForLog(isTrouble);
     assertMatch(reason, /Too many open files|not listened/);
-    // While the connections are still there, at their end.
+    await within(10_000, "the end of idle connections", Promise.any(all.map(ends)));
+    // While the connections are still there, at their end. Another thread may still be about to listen
+    // anew, so whoever is refused comes back.
     await eventually(async () => (await follow(server.url, key)).status === 302);
     const changed = `https://example.com/${round}`;
     const other = await eventually(() => add(server.url, changed));
-    assertEquals((await follow(server.url, other)).location, changed);
+    const { location } = await eventually(() => follow(server.url, other));
+    assertEquals(location, changed);
   }
   const told = server.logs.filter(isTrouble).length;
   assert(told >= 1 && told <= threads, `it was told ${told} times:\n${server.stderr}`);

@@ -11,7 +11,7 @@ const decoder = new TextDecoder();
 /** One connection to a server. */
 export class Client implements Disposable {
   #rest = "";
-  private constructor(private readonly conn: Deno.Conn) {}
+  private constructor(private readonly conn: Deno.TcpConn) {}
 
   static async open(base: string): Promise<Client> {
     const { hostname, port } = new URL(base);
@@ -48,6 +48,11 @@ export class Client implements Disposable {
   async status(ms?: number): Promise<number> {
     const head = await this.read((text) => text.includes("\r\n"), ms);
     return Number(/^HTTP\/1\.[01] (\d{3}) /.exec(head)?.[1]);
+  }
+
+  /** Tells that nothing more will be sent. */
+  async finish(): Promise<void> {
+    await this.conn.closeWrite();
   }
 
   /** Whether the server ends the connection. */
