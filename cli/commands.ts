@@ -11,6 +11,7 @@ import { exists, InUseError, JournalError } from "../journal/file.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { causeOf } from "../replica/replica.ts";
 import { baseOf, FILE, openBackend } from "./backend.ts";
+import { backUp, feedSource, fileSource } from "./backup.ts";
 import { type Flags, help } from "./flags.ts";
 import { runImport } from "./import.ts";
 import { print } from "./print.ts";
@@ -27,6 +28,7 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   }
   if (flags.healthcheck) return await healthcheck(flags.http);
   if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
+  if (flags.backup) return await runBackup(flags, events);
   if (flags.import) {
     const backend = await openBackend(flags, baseOf(flags), events);
     try {
@@ -50,6 +52,21 @@ async function runCompact(path: string, repairs: boolean, events: Events): Promi
     `${path}: ${count(lines[0])} lines, ${count(bytes[0])} bytes before; ` +
       `${count(lines[1])} lines, ${count(bytes[1])} bytes after\n`,
   );
+}
+
+/** Writes all links to a file: from the one that the flags name, or else from the first master. */
+async function runBackup(flags: Flags, events: Events): Promise<number> {
+  const { backup, file, master: [master] } = flags;
+  const source = master === undefined || file
+    ? fileSource(file || FILE)
+    : feedSource(master, flags["rpc-token"] || undefined);
+  const { links, bytes } = await backUp(
+    source,
+    backup,
+    showProgress(`backing up ${backup}`, events),
+  );
+  const count = (n: number) => n.toLocaleString("en-US");
+  return print(`${backup}: ${count(links)} links, ${count(bytes)} bytes\n`);
 }
 
 /** Asks the server at `address` whether it is alive: 0 if so, 1 if not. */

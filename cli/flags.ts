@@ -12,6 +12,7 @@ import {
   parseCount,
   parseHost,
   parseMasters,
+  parseNewFile,
   parseOrigins,
   parseSecret,
 } from "./values.ts";
@@ -76,6 +77,7 @@ const FLAGS = {
   compact: flag("false", undefined, "drop superseded lines from -file, and exit", parseBoolean),
   repair: flag("false", undefined, "move bad lines of -file to FILE.bad", parseBoolean),
   import: flag("", "FILE", "take over the links in FILE (-: standard input), and exit", String),
+  backup: flag("", "FILE", "write all links of -file or -master to FILE, and exit", parseNewFile),
   healthcheck: flag(
     "false",
     undefined,

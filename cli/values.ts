@@ -77,6 +77,12 @@ export function parseAddress(text: string): Address {
   return { hostname: name, port: Number(port) };
 }
 
+/** The name of a file that is to be made. */
+export function parseNewFile(text: string): string {
+  if (text === "-" || text.endsWith("/")) throw new Error("use the name of a file");
+  return text;
+}
+
 /** Schemes, which stand for a host where a URL was cut short, or is none of ours. */
 const SCHEME = /^(?:about|blob|data|file|ftp|https?|javascript|mailto|wss?)$/;
 

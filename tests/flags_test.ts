@@ -29,6 +29,7 @@ it("parseFlags() has the defaults that the help names", () => {
     compact: false,
     repair: false,
     import: "",
+    backup: "",
     healthcheck: false,
     version: false,
     help: false,

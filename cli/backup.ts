@@ -1,0 +1,172 @@
+/**
+ * Copies of all links, made while a master goes on.
+ *
+ * @module
+ */
+import { HEARTBEAT_MS, wholeLines } from "../journal/feed.ts";
+import {
+  exists,
+  explain,
+  JournalError,
+  lock,
+  reasonOf,
+  unlock,
+  writeAll,
+} from "../journal/file.ts";
+import { Journal } from "../journal/journal.ts";
+import { compactOpen } from "../journal/maintenance.ts";
+import { LinkScanner } from "../links/scan.ts";
+import { Table } from "../links/table.ts";
+import { causeOf } from "../replica/replica.ts";
+import { HTTPTransport } from "../replica/transport.ts";
+
+const CHUNK = 1 << 20;
+const SILENT_MS = 3 * HEARTBEAT_MS; // a feed that is silent for longer is dead
+const TRIES = 5; // to copy a feed that begins anew meanwhile
+
+/** Told how much of all is done. */
+type Progress = (done: number, total: number) => void;
+
+/** Where links come from: gives the lines of a journal, and may be asked for them again. */
+export interface Source {
+  name: string;
+  read(progress: Progress): AsyncIterable<Uint8Array>;
+}
+
+/** A journal's file, which a master may be writing to. */
+export function fileSource(path: string): Source {
+  return {
+    name: path,
+    async *read(progress) {
+      using file = await Deno.open(path);
+      const { size } = await file.stat();
+      const buffer = new Uint8Array(CHUNK);
+      let done = 0;
+      for (let n; (n = await file.read(buffer)) !== null;) {
+        yield buffer.subarray(0, n);
+        done += n;
+        progress(Math.min(done, size - 1), size);
+      }
+    },
+  };
+}
+
+/** A master that serves RPC, or a replica of one. */
+export function feedSource(address: string, token?: string): Source {
+  return {
+    name: address,
+    async *read(progress) {
+      const silent = new AbortController();
+      const giveUp = () => silent.abort(new Error("it is silent"));
+      let timer = setTimeout(giveUp, SILENT_MS);
+      try {
+        const transport = new HTTPTransport(address, token);
+        const { offset, size, body } = await transport.feed(0, undefined, silent.signal);
+        let at = offset;
+        for await (const lines of wholeLines(body)) {
+          clearTimeout(timer);
+          yield lines;
+          at += lines.length;
+          if (at >= size) return;
+          progress(at - offset, size - offset);
+          timer = setTimeout(giveUp, SILENT_MS);
+        }
+        throw new Ended("the feed ended before it was whole");
+      } finally {
+        clearTimeout(timer);
+        silent.abort();
+      }
+    },
+  };
+}
+
+/** A feed ended early, as it does where the journal is compacted meanwhile. */
+class Ended extends Error {}
+
+/**
+ * Writes the links of `source` to a new file at `path`, without superseded lines, and reads them again
+ * to see that they are all there. Until it is whole and on disk, the file is called `FILE.part`.
+ *
+ * @throws {JournalError} it can't be done, or there is a file already
+ */
+export async function backUp(
+  source: Source,
+  path: string,
+  progress: Progress = () => {},
+): Promise<{ links: number; bytes: number }> {
+  await refuseExisting(path);
+  const part = `${path}.part`;
+  try {
+    await copy(source, part, progress);
+    const { links, bytes } = await compactPart(part);
+    await finish(part, links, path);
+    return { links, bytes };
+  } catch (error) {
+    await Deno.remove(part).catch(() => {});
+    if (!(error instanceof JournalError)) throw explain(path, error);
+    // What is wrong with the copy is wrong with what it is a copy of.
+    throw new JournalError(error.message.replaceAll(part, source.name));
+  } finally {
+    progress(1, 1);
+  }
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  if (!await exists(path)) return;
+  throw new JournalError(`${path}: It exists already, and a backup overwrites nothing`);
+}
+
+/** Copies what there is to `part`, over what an earlier try left there. */
+async function copy(source: Source, part: string, progress: Progress): Promise<void> {
+  const locked = await lock(part);
+  try {
+    for (let tries = 1;; tries++) {
+      await locked.file.truncate(0);
+      try {
+        for await (const bytes of source.read(progress)) {
+          await writeAll(locked.file, bytes).catch((error) => {
+            throw explain(part.replace(/\.part$/, ""), error);
+          });
+        }
+        return;
+      } catch (error) {
+        if (error instanceof Ended && tries < TRIES) continue;
+        if (error instanceof JournalError) throw error;
+        throw new JournalError(`${source.name}: ${reasonOf(new Error(causeOf(error)))}`);
+      }
+    }
+  } finally {
+    await unlock(locked);
+  }
+}
+
+async function compactPart(part: string): Promise<{ links: number; bytes: number }> {
+  const journal = await Journal.open(part);
+  try {
+    const links = await load(journal);
+    const { bytes: [, bytes] } = await compactOpen(journal, links.size);
+    return { links: links.count, bytes };
+  } finally {
+    await journal.close();
+  }
+}
+
+/** Reads the copy again, as a start would, and gives it its name once it is on disk. */
+async function finish(part: string, links: number, path: string): Promise<void> {
+  const journal = await Journal.open(part);
+  try {
+    const { count } = await load(journal);
+    if (count !== links) throw new JournalError(`${part}: The copy has ${count} of ${links} links`);
+    await refuseExisting(path);
+    await journal.rename(path);
+  } finally {
+    await journal.close();
+  }
+}
+
+async function load(journal: Journal): Promise<Table> {
+  const links = new Table();
+  const scanner = new LinkScanner(links, () => {});
+  await journal.load((change) => links.set(change), undefined, scanner);
+  return links;
+}
