@@ -4,6 +4,7 @@
  * @module
  */
 import { Budget } from "./budget.ts";
+import { sendPatiently } from "./patience.ts";
 import { HTTPError, RETRY } from "./problem.ts";
 
 // What is no larger goes with the head into the runtime's buffers, which every connection has.
@@ -11,8 +12,6 @@ const SMALL = 16 << 10;
 const CHUNK = 64 << 10;
 /** So many bytes of answers are held at once, by each thread. */
 export const MAX_ANSWERS = 64 << 20;
-/** A client that takes nothing of its answer for so long is cut off, in milliseconds. */
-export const TAKE_MS = 30_000;
 
 const answers = new Budget(MAX_ANSWERS);
 const encoder = new TextEncoder();
@@ -46,7 +45,7 @@ export class Room {
   }
 
   /** A body of `text`, which gives its room back by itself. */
-  hold(text: string, patience = TAKE_MS): string | ReadableStream<Uint8Array> {
+  hold(text: string, patience?: number): string | ReadableStream<Uint8Array> {
     if (text.length <= SMALL) {
       this.give();
       return text;
@@ -54,31 +53,13 @@ export class Room {
     let bytes = encoder.encode(text);
     this.#set(bytes.length);
     let at = 0;
-    let stalled: ReturnType<typeof setTimeout> | undefined;
+    // Copies, since a part would keep all the rest.
+    const read = () => at < bytes.length ? bytes.slice(at, at += CHUNK) : undefined;
     const end = () => {
-      clearTimeout(stalled);
       bytes = new Uint8Array(); // the runtime may keep the stream as long as the connection
       this.give();
     };
-    const watch = (controller: ReadableStreamDefaultController) => {
-      clearTimeout(stalled);
-      stalled = setTimeout(() => {
-        end();
-        controller.error(new Error("stalled"));
-      }, patience);
-    };
-    return new ReadableStream<Uint8Array>({
-      start: watch,
-      // Called when the client has taken what was there.
-      pull: (controller) => {
-        watch(controller);
-        controller.enqueue(bytes.slice(at, at += CHUNK)); // a part alone would keep all the rest
-        if (at < bytes.length) return;
-        end();
-        controller.close();
-      },
-      cancel: end,
-    }, { highWaterMark: 0 });
+    return sendPatiently(read, end, patience);
   }
 
   #set(bytes: number): void {

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Events, silent } from "../journal/events.ts";
+import { lingering, MAX_LINGERING } from "./patience.ts";
 import type { Peer } from "./client.ts";
 
 const WATCH_MS = 1000; // between two looks whether there are descriptors left
@@ -58,7 +59,8 @@ export function listen(address: Address, handler: Handler, options: ListenOption
  * Out of file descriptors, Deno stops to listen for good; and as it ends no connection that is idle, or
  * that never sends the rest of a request, there may be no room ever again. So all connections are closed
  * then, and those who have something to ask come back. That is looked for as well as told: not every
- * version tells, and the last descriptor is needed for the file and the master.
+ * version tells, and the last descriptor is needed for the file and the master. So it is where too many
+ * connections stay of clients that were cut off.
  */
 class Listener implements Server {
   readonly port: number;
@@ -79,6 +81,7 @@ class Listener implements Server {
     this.port = this.#server.addr.port;
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     Deno.unrefTimer(this.#watch);
+    lingering.onmany = () => this.#renew(`${MAX_LINGERING} clients take nothing`);
   }
 
   async shutdown(): Promise<void> {
@@ -145,14 +148,15 @@ class Listener implements Server {
       const message = reason instanceof Error ? reason.message : String(reason);
       (this.options.events ?? silent)(
         "error",
-        "can't accept connections; closing those there are",
-        {
-          reason: message.replace(/^Error: /, ""),
-        },
+        "closing all connections",
+        { reason: message.replace(/^Error: /, "") },
       );
     }
     this.#lastTrouble = now;
-    await Promise.race([Promise.allSettled(this.#inFlight), pause(LAST_ANSWERS_MS)]);
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, LAST_ANSWERS_MS);
+    await Promise.race([Promise.allSettled(this.#inFlight), late]);
+    clearTimeout(timer);
     await pause(SENT_MS);
     this.#connections.abort();
     for (let wait = SENT_MS; !this.#stopping; wait = Math.min(2 * wait, WATCH_MS)) {

@@ -9,6 +9,7 @@ import { MAX_BATCH_ANSWER } from "../jsonrpc/server.ts";
 import type { Call } from "../rpc.ts";
 import { Room } from "./answers.ts";
 import { readJSONText } from "./body.ts";
+import { sendPatiently } from "./patience.ts";
 import { HTTPError } from "./problem.ts";
 import { allow, query } from "./request.ts";
 import { authorizeReplica } from "./token.ts";
@@ -68,5 +69,8 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
     "goto-log-size": String(size),
   });
   if (check !== undefined) headers.set("goto-log-check", check);
-  return new Response(body, { headers });
+  const reader = body.getReader();
+  const read = async () => (await reader.read()).value;
+  const end = () => void reader.cancel().catch(() => {});
+  return new Response(sendPatiently(read, end), { headers });
 }

@@ -7,6 +7,11 @@
 // So few take less than a millisecond: a request takes several turns, and waits for so many in each.
 const WOKEN_AT_ONCE = 8;
 
+interface Waiter {
+  wake: () => void;
+  timer: ReturnType<typeof setTimeout>;
+}
+
 /**
  * A condition variable: some wait, for a time at most, until another says that things changed. They
  * are woken after whoever said so has gone on, and a few at a time, so that nobody pays for their number.
@@ -19,38 +24,31 @@ const WOKEN_AT_ONCE = 8;
  * ```
  */
 export class Condition {
-  #waiting = new Set<() => void>();
-  #due = new Set<() => void>(); // those who are to be woken
-  #waking = false;
+  readonly #waiting = new Set<Waiter>();
+  readonly #due: Waiter[] = []; // those who are to be woken
 
   /** Resolves after the next {@linkcode notifyAll}, or after `ms` milliseconds. */
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const wake = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(wake);
-        this.#due.delete(wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, ms);
-      this.#waiting.add(wake);
+      const waiter = { wake: resolve, timer: setTimeout(() => this.#wakeSoon(waiter), ms) };
+      this.#waiting.add(waiter);
     });
   }
 
   notifyAll(): void {
-    for (const wake of this.#waiting) this.#due.add(wake);
-    this.#waiting.clear();
-    if (!this.#waking && this.#due.size > 0) setImmediate(() => this.#wakeSome());
-    this.#waking = this.#due.size > 0;
+    for (const waiter of this.#waiting) this.#wakeSoon(waiter);
+  }
+
+  // Also when its time is over: those who were woken together wait until the same time again.
+  #wakeSoon(waiter: Waiter): void {
+    clearTimeout(waiter.timer);
+    this.#waiting.delete(waiter);
+    this.#due.push(waiter);
+    if (this.#due.length === 1) setImmediate(() => this.#wakeSome());
   }
 
   #wakeSome(): void {
-    let left = WOKEN_AT_ONCE;
-    for (const wake of this.#due) {
-      if (left-- === 0) break;
-      wake();
-    }
-    this.#waking = this.#due.size > 0;
-    if (this.#waking) setImmediate(() => this.#wakeSome());
+    for (const { wake } of this.#due.splice(0, WOKEN_AT_ONCE)) wake();
+    if (this.#due.length > 0) setImmediate(() => this.#wakeSome());
   }
 }

@@ -49,8 +49,7 @@ export interface FeedStream {
 /**
  * Opens a feed at `offset` (none: its end). Where the caller's `check` shows that its copy differs
  * before `offset`, or that it lacks what the feed no longer has, the stream starts over where the feed
- * begins. A follower that takes nothing for `patience` milliseconds, though there is something, is cut
- * off.
+ * begins.
  *
  * @throws {StoreError} unavailable: too many follow already
  */
@@ -58,7 +57,6 @@ export async function openFeed(
   feed: Feed,
   offset?: number,
   check?: string,
-  patience?: number,
 ): Promise<FeedStream> {
   const place = new Place();
   try {
@@ -77,7 +75,7 @@ export async function openFeed(
       if (!bytes || (feed.base !== base && next < feed.kept)) return;
       next += bytes.length;
       return bytes.length > 0 ? bytes : BLANK;
-    }, patience);
+    });
     return { offset: at, size: feed.size, check: known, body };
   } catch (error) {
     place.leave();

@@ -152,7 +152,7 @@ export class CachedCopy implements Copy, Followed {
       const stream = await transport.feed(offset, check, signal);
       const blocks = behind(window, stream);
       const read = async () => (await blocks.next()).value;
-      const body = place.body(read, undefined, () => left.abort());
+      const body = place.body(read, () => left.abort());
       return { ...stream, body };
     } catch {
       place.leave();

@@ -28,7 +28,7 @@ async function ends(conn: Deno.Conn): Promise<void> {
 /** Uses the descriptors of a server up, again and again, and sees it go on each time. */
 async function assertGoesOn(server: Goto, threads = 1): Promise<void> {
   const key = await add(server.url, "https://example.com/");
-  const isTrouble = ({ msg }: { msg: string }) => msg.startsWith("can't accept connections");
+  const isTrouble = ({ msg }: { msg: string }) => msg === "closing all connections";
   for (let round = 0; round < 3; round++) {
     using all = await idle(server.url);
     const { reason } = await server.waitForLog(isTrouble);
@@ -74,7 +74,11 @@ it("a server keeps a descriptor for itself where nobody else asks for one", {
   // As if all that are left had been taken by connections.
   const { success, stderr } = await tool("prlimit", "--pid", `${master.pid}`, "--nofile=5:");
   assert(success, stderr);
-  await within(10_000, "the event", master.waitForLog(({ msg }) => /can't accept/.test(msg)));
+  await within(
+    10_000,
+    "the event",
+    master.waitForLog(({ msg }) => msg === "closing all connections"),
+  );
   await tool("prlimit", "--pid", `${master.pid}`, "--nofile=20000:");
   await eventually(async () => (await follow(master.url, key)).status === 302);
 });

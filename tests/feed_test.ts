@@ -119,7 +119,7 @@ it("Window lets a follower go that is too slow for it, and all when it ends", as
   assertEquals(await within(1000, "the end", waiting), undefined);
 });
 
-it("openFeed() reads no further than its follower, and cuts off one that takes nothing", async () => {
+it("openFeed() reads no further than its follower", async () => {
   let reads = 0;
   const feed: Feed = {
     base: 0,
@@ -128,11 +128,11 @@ it("openFeed() reads no further than its follower, and cuts off one that takes n
     read: () => Promise.resolve(new Uint8Array(++reads)),
     check: () => Promise.resolve("check"),
   };
-  const { body } = await openFeed(feed, undefined, undefined, 20);
+  const { body } = await openFeed(feed);
   const reader = body.getReader();
   assertEquals(reads, 0);
   assertEquals((await reader.read()).value?.length, 1);
   assertEquals(reads, 1);
-  await assertRejects(() => within(1000, "the end", reader.closed), Error, "stalled");
+  await reader.cancel();
   assertEquals(reads, 1);
 });

@@ -1,0 +1,85 @@
+/**
+ * Clients that take nothing of what they asked for.
+ *
+ * @module
+ */
+
+/** A client that takes nothing for so long is cut off, in milliseconds. */
+export const TAKE_MS = 30_000;
+/** So many connections of clients that were cut off may stay, in each thread. */
+export const MAX_LINGERING = 64;
+
+/**
+ * How many connections of clients that were cut off are still there. Deno ends a connection only once
+ * what was sent has been taken, and holds some 350 KB until then.
+ */
+class Lingering {
+  /** Called when there are too many. */
+  onmany: () => void = () => {};
+  #count = 0;
+
+  add(): void {
+    if (++this.#count > MAX_LINGERING) this.onmany();
+  }
+
+  remove(): void {
+    this.#count--;
+  }
+}
+
+/** Those of this thread. */
+export const lingering = new Lingering();
+
+/**
+ * Sends a client what `read` gives, until that is nothing, as fast as the client takes it: nothing
+ * piles up for a slow one.
+ *
+ * @param end called once, when the client has everything, or goes, or was cut off
+ * @param patience after so many milliseconds a client that takes nothing is cut off
+ * @example
+ * ```ts
+ * const parts = ["Hello, ", "world!"].map((text) => new TextEncoder().encode(text));
+ * new Response(sendPatiently(() => parts.shift(), () => console.log("done")));
+ * ```
+ */
+export function sendPatiently(
+  read: () => Uint8Array | undefined | Promise<Uint8Array | undefined>,
+  end: () => void,
+  patience: number = TAKE_MS,
+): ReadableStream<Uint8Array> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let state: "open" | "lingering" | "ended" = "open";
+  const leave = (next: "lingering" | "ended") => {
+    clearTimeout(timer);
+    if (state === "open") end();
+    if (state === "lingering") lingering.remove();
+    state = next;
+  };
+  const watch = () => {
+    timer = setTimeout(() => {
+      leave("lingering");
+      lingering.add();
+    }, patience);
+  };
+  return new ReadableStream<Uint8Array>({
+    start: watch, // whoever asked may be gone already
+    // Called when the client has taken what was there.
+    async pull(controller) {
+      clearTimeout(timer);
+      try {
+        if (state !== "open") throw new Error("cut off");
+        const bytes = await read();
+        if (bytes === undefined) {
+          leave("ended");
+          return controller.close();
+        }
+        controller.enqueue(bytes);
+        watch();
+      } catch (error) {
+        leave("ended");
+        controller.error(error);
+      }
+    },
+    cancel: () => leave("ended"),
+  }, { highWaterMark: 0 });
+}

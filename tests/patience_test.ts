@@ -1,0 +1,71 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { listen } from "../http/listen.ts";
+import { MAX_LINGERING, sendPatiently } from "../http/patience.ts";
+import type { Events } from "../journal/events.ts";
+import { eventually } from "./processes.ts";
+import { Client, clients } from "./sockets.ts";
+
+const REQUEST = "GET / HTTP/1.1\r\nhost: h\r\n\r\n";
+
+it("sendPatiently() sends all that there is, and says once that it ended", async () => {
+  const parts = ["one ", "two ", "three"].map((text) => new TextEncoder().encode(text));
+  let ended = 0;
+  const body = sendPatiently(() => parts.shift(), () => ended++, 10_000);
+  assertEquals(await new Response(body).text(), "one two three");
+  assertEquals(ended, 1);
+});
+
+it("sendPatiently() says so when a client goes, and when nothing can be read", async () => {
+  let ended = 0;
+  const left = sendPatiently(() => new Uint8Array(1), () => ended++, 10_000);
+  const reader = left.getReader();
+  await reader.read();
+  await reader.cancel();
+  assertEquals(ended, 1);
+  const fail = () => Promise.reject(new Error("on purpose"));
+  const broken = sendPatiently(fail, () => ended++, 10_000);
+  await assertRejects(() => new Response(broken).text(), Error, "on purpose");
+  assertEquals(ended, 2);
+});
+
+it("sendPatiently() cuts off a client that takes nothing, also where it never took anything", async () => {
+  for (const taken of [0, 1, 5]) {
+    const { promise: end, resolve } = Promise.withResolvers<void>();
+    let reads = 0;
+    const body = sendPatiently(() => new Uint8Array(++reads), resolve, 20);
+    const reader = body.getReader();
+    for (let i = 0; i < taken; i++) await reader.read();
+    await end;
+    assertEquals(reads, taken);
+    await assertRejects(() => reader.read(), Error, "cut off");
+  }
+});
+
+it("connections of clients that were cut off don't pile up: all are closed, and others go on", async () => {
+  const told: unknown[] = [];
+  const events: Events = (_level, msg, fields) => void told.push([msg, fields?.reason]);
+  let open = 0;
+  const part = new Uint8Array(1 << 20);
+  const server = listen({ hostname: "127.0.0.1", port: 0 }, (req) => {
+    if (req.url.endsWith("/quick")) return new Response("quick");
+    open++;
+    return new Response(sendPatiently(() => part, () => open--, 200));
+  }, { shared: false, events });
+  try {
+    const base = `http://127.0.0.1:${server.port}`;
+    for (let round = 0; round < 2; round++) {
+      using all = await clients(base, MAX_LINGERING);
+      for (const client of all) await client.send(REQUEST);
+      await eventually(() => open === 0);
+      assertEquals(told.length, Math.min(round, 1)); // there is room for so many
+      using last = await Client.open(base);
+      await last.send(REQUEST);
+      assert(await last.ends());
+      await eventually(async () => await (await fetch(`${base}/quick`)).text() === "quick");
+      assertEquals(told, [["closing all connections", `${MAX_LINGERING} clients take nothing`]]);
+    }
+  } finally {
+    await server.shutdown();
+  }
+});
