@@ -121,7 +121,7 @@ it("followers that never read hold little", async () => {
   let size = 0;
   for await (const chunk of response.body!) if ((size += chunk.length) >= lines.length) break;
   const grown = await memoryOf(master) - before;
-  assert(grown < 200, `it took ${grown} MB`); // 2.5 MB each, where 1 MiB was read at once
+  assert(grown < 400, `it took ${grown} MB`); // 750 MB, where 1 MiB was read at once
 });
 
 it("so many follow a server: 503 past it, until some have gone", { ignore: !enough }, async () => {
