@@ -33,8 +33,8 @@ export async function authorizeWriter(req: Request, token: string): Promise<void
   const given = req.headers.get("authorization") ?? "";
   const [, scheme = "", value = ""] = /^(\w+) +(\S+) *$/.exec(given) ?? [];
   await compare(scheme.toLowerCase() === "basic" ? passwordOf(value) : bearerOf(given), token, {
-    // A browser takes the first that it knows.
-    "www-authenticate": 'Basic realm="goto", charset="UTF-8", Bearer',
+    // Chromium doesn't ask where the other scheme has no parameter: it takes its name for one of Basic's.
+    "www-authenticate": 'Basic realm="goto", charset="UTF-8", Bearer realm="goto"',
   });
 }
 

@@ -36,7 +36,7 @@ try {
       "--no-prompt",
       "--allow-net=127.0.0.1,localhost,[::1],0.0.0.0,[::]",
       `--allow-read=.,${temp}`,
-      `--allow-write=${temp}`,
+      `--allow-write=${temp},screenshots`,
       "--allow-env=GOTO_*,DENORT_BIN",
       "--allow-run", // not narrower: tests start this Deno, a compiled binary, sh, strace, ...
       ...Deno.args,

@@ -34,6 +34,8 @@ export interface Look {
   height?: number;
   dark?: boolean;
   script?: boolean;
+  /** How names are resolved, as Chromium's `--host-resolver-rules` has it. */
+  hosts?: string;
 }
 
 /** An element of a page, as WebDriver names it. */
@@ -64,7 +66,8 @@ export class Browser implements AsyncDisposable {
     }
   }
 
-  async #begin({ width = 1100, height = 900, dark = false, script = true }: Look): Promise<void> {
+  async #begin(look: Look): Promise<void> {
+    const { width = 1100, height = 900, dark = false, script = true, hosts } = look;
     await eventually(async () => (await this.#send("GET", "/status")).ready === true, 30_000);
     const { sessionId } = await this.#send("POST", "/session", {
       capabilities: {
@@ -79,7 +82,7 @@ export class Browser implements AsyncDisposable {
               "--hide-scrollbars",
               "--lang=en-US",
               `--window-size=${width},${height}`,
-              ...(dark ? ["--force-dark-mode", "--blink-settings=preferredColorScheme=0"] : []),
+              ...(hosts ? [`--host-resolver-rules=${hosts}`] : []),
             ],
             prefs: script ? {} : { "profile.managed_default_content_settings.javascript": 2 },
           },
@@ -170,6 +173,23 @@ export class Browser implements AsyncDisposable {
     await this.#command("POST", "/actions", { actions: [{ type: "key", id: "keys", actions }] });
   }
 
+  /** Pastes what is in the clipboard. */
+  async paste(): Promise<void> {
+    const control = "\ue009";
+    await this.#command("POST", "/actions", {
+      actions: [{
+        type: "key",
+        id: "keys",
+        actions: [
+          { type: "keyDown", value: control },
+          { type: "keyDown", value: "v" },
+          { type: "keyUp", value: "v" },
+          { type: "keyUp", value: control },
+        ],
+      }],
+    });
+  }
+
   /** What the browser complained of since the last time. */
   async complaints(): Promise<string[]> {
     const entries = await this.#command<{ level: string; message: string }[]>("POST", "/se/log", {
@@ -202,9 +222,12 @@ export class Browser implements AsyncDisposable {
     await this.process.status;
   }
 
-  async #element<T>(method: string, selector: string, what: string, body?: unknown): Promise<T> {
-    const { [ELEMENT]: id } = await this.find(selector);
-    return await this.#command(method, `/element/${id}/${what}`, body);
+  /** A page may be taken away between the look and the touch: then it is the next one's element. */
+  #element<T>(method: string, selector: string, what: string, body?: unknown): Promise<T> {
+    return eventually(async () => {
+      const { [ELEMENT]: id } = await this.find(selector);
+      return await this.#command<T>(method, `/element/${id}/${what}`, body);
+    });
   }
 
   #command<T>(method: string, path: string, body?: unknown): Promise<T> {

@@ -54,7 +54,7 @@ function show({ q, after, deleted }: Asked, listing?: Listing, error?: string): 
 <h1>All links</h1>
 <form class="search" action="/.all" role="search">
 <label class="unseen" for="q">Search</label>
-<input id="q" name="q" type="search" maxlength="200" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="Search keys and addresses" value="${
+<input id="q" name="q" type="search" maxlength="200" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="Key or address" value="${
     escapeHTML(q)
   }">
 <button class="quiet">Search</button>
@@ -84,6 +84,6 @@ function summary({ links, next, count }: Listing, q: string, isLater: boolean): 
 
 function item({ key, url }: Link): string {
   return `<li><a class="key" href="${escapeHTML(detailOf(key))}">${escapeHTML(key)}</a>${
-    linkTo(url, ' class="url"')
+    linkTo(url, ' class="url"', url.replace(/^https?:\/\/(?:www\.)?/, ""))
   }</li>\n`;
 }

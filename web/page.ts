@@ -78,11 +78,10 @@ export function escapeHTML(text: string): string {
 }
 
 /** A link to `url`, where a browser may follow it: old entries may hold anything. */
-export function linkTo(url: string, attributes = ""): string {
-  const text = escapeHTML(url);
+export function linkTo(url: string, attributes = "", text = url): string {
   return /^https?:\/\//i.test(url)
-    ? `<a href="${text}"${attributes} rel="noreferrer">${text}</a>`
-    : `<span${attributes}>${text}</span>`;
+    ? `<a href="${escapeHTML(url)}"${attributes} rel="noreferrer">${escapeHTML(text)}</a>`
+    : `<span${attributes}>${escapeHTML(text)}</span>`;
 }
 
 /** The path of the page that shows the link of `key`. */

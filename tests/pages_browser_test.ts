@@ -1,0 +1,255 @@
+/** The pages in a real browser. What they look like is left in screenshots/. */
+import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { Browser, type Look, noBrowser } from "./driver.ts";
+import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
+import { journal } from "./replicas.ts";
+import { tool } from "./tools.ts";
+
+const TAB = "\ue004";
+const ENTER = "\ue007";
+
+if (noBrowser !== undefined) console.log(`tests of pages in a browser are ignored: ${noBrowser}`);
+
+function inBrowser(name: string, test: () => Promise<void>, ignore = false): void {
+  (noBrowser !== undefined || ignore ? it.ignore : it)(name, test);
+}
+
+async function picture(browser: Browser, name: string): Promise<void> {
+  await Deno.mkdir("screenshots", { recursive: true });
+  await Deno.writeFile(`screenshots/${name}.png`, await browser.picture());
+}
+
+/** Waits until an element says this: a page may be on its way. */
+async function says(browser: Browser, selector: string, text: string): Promise<void> {
+  await eventually(async () => assertEquals(await browser.text(selector), text));
+}
+
+/** What the browser complains of, but for answers that are errors. */
+async function complaints(browser: Browser): Promise<string[]> {
+  return (await browser.complaints()).filter((text) => !/status of 4\d\d/.test(text));
+}
+
+async function count({ url }: Goto): Promise<number> {
+  return (await (await fetch(`${url}/readyz`)).json()).links;
+}
+
+inBrowser(
+  "a link is added by keyboard, shown, copied, and not added again by a refresh",
+  async () => {
+    await using master = await start();
+    await using browser = await Browser.open();
+    await browser.go(master.url);
+    await browser.press(..."https://example.com/long", TAB, ..."my.link", ENTER);
+    await eventually(async () => assertMatch(await browser.url(), /\/\.detail\/my\.link\?new$/));
+    await says(browser, ".note", "Your link is ready.");
+    await picture(browser, "new");
+    await browser.refresh();
+    assertEquals([await browser.text("h1"), await count(master)], ["my.link", 1]);
+
+    await browser.allowClipboard(master.url);
+    await browser.click("button[data-copy]");
+    await says(browser, "button[data-copy]", "Copied");
+    assertEquals(await browser.property(".short output", "textContent"), "Copied");
+    const copied = await browser.run<string>("return navigator.clipboard.readText()");
+    assertMatch(copied, /^http:\/\/localhost:\d+\/my\.link$/);
+    assertEquals(await complaints(browser), []);
+  },
+);
+
+inBrowser("a link is copied where the page is not secure, too", async () => {
+  await using master = await start("-host=go");
+  const key = await add(master.url, "https://example.com/");
+  await using browser = await Browser.open({ hosts: "MAP go 127.0.0.1" });
+  await browser.go(`http://go:${new URL(master.url).port}/.detail/${key}`);
+  assertEquals(await browser.run("return isSecureContext"), false);
+  await browser.click("button[data-copy]");
+  await says(browser, "button[data-copy]", "Copied");
+  await browser.go(`http://go:${new URL(master.url).port}/`);
+  await browser.click("#url");
+  await browser.paste();
+  assertEquals(await browser.property("#url", "value"), `http://go/${key}`);
+});
+
+inBrowser("what is refused is said beside its field, with what was typed", async () => {
+  await using master = await start();
+  await add(master.url, "https://example.com/there", "taken");
+  await using browser = await Browser.open();
+  await browser.go(`${master.url}/?url=ftp%3A%2F%2Fexample.com&key=k`);
+  await browser.click("main button");
+  await picture(browser, "refused");
+  await says(browser, "#url-error", "Invalid URL: it must start with http:// or https://");
+  assertEquals(await browser.property("#url", "value"), "ftp://example.com");
+  assertEquals(await browser.run("return document.activeElement.id"), "url");
+  await browser.type("#url", "example.com/mine");
+  await browser.type("#key", "taken");
+  await browser.click("main button");
+  await picture(browser, "taken");
+  await says(browser, "#key-error", "taken is taken: it leads to https://example.com/there");
+  assertEquals(await browser.run("return document.activeElement.id"), "key");
+  assertEquals(await browser.property("#url", "value"), "example.com/mine");
+  await browser.type("#key", "not allowed");
+  await browser.click("main button");
+  assertEquals(await browser.run("return document.querySelector('#key').validity.valid"), false);
+  assertEquals(await count(master), 1);
+  assertEquals(await complaints(browser), []);
+});
+
+inBrowser("an unknown key offers to make its link, on a phone, too", async () => {
+  await using master = await start();
+  await using browser = await Browser.open({ width: 390, height: 844 });
+  await browser.go(`${master.url}/holidays`);
+  await picture(browser, "unknown-phone");
+  assertEquals(await browser.property("#key", "value"), "holidays");
+  await browser.type("#url", "example.com/holidays");
+  await browser.press(ENTER);
+  await eventually(async () => assertMatch(await browser.url(), /\/\.detail\/holidays\?new$/));
+  assertEquals((await follow(master.url, "holidays")).location, "https://example.com/holidays");
+});
+
+inBrowser("links are listed, searched as one types, changed and deleted", async () => {
+  await using master = await start();
+  for (let i = 0; i < 120; i++) await add(master.url, `https://example.com/page/${i}`);
+  await add(master.url, "https://example.com/docs", "docs");
+  await using browser = await Browser.open();
+  await browser.go(`${master.url}/.all`);
+  await picture(browser, "all");
+  await says(browser, "#found", "121 links");
+  await says(browser, ".links .key", "docs");
+  await browser.click("a[rel=next]");
+  await browser.click("a[rel=next]");
+  const keys = () =>
+    browser.run<string[]>("return [...document.querySelectorAll('.key')].map((e) => e.innerText)");
+  assertEquals((await keys()).at(-1), "0");
+
+  await browser.type("#q", "page/11");
+  await says(browser, "#found", "11 of 121 links");
+  assertEquals((await keys()).length, 11);
+  assertMatch(await browser.url(), /\/\.all\?q=page%2F11$/);
+  assertEquals(await browser.run("return document.activeElement.id"), "q");
+  await picture(browser, "search");
+  await browser.type("#q", "none such");
+  const none = "None of 121 links holds that.";
+  await says(browser, "#found", none);
+
+  await browser.type("#q", "docs");
+  await eventually(async () => assertEquals(await keys(), ["docs"]));
+  await browser.click(".links .key");
+  await browser.type("#url", "https://example.org/");
+  await browser.click("button[value=change]");
+  await says(browser, ".note", "The link is changed.");
+  assertEquals((await follow(master.url, "docs")).location, "https://example.org/");
+  await picture(browser, "detail");
+  assertEquals(await browser.shows("button[value=delete]"), false);
+  await browser.click("summary");
+  await picture(browser, "delete");
+  await browser.click("button[value=delete]");
+  await says(browser, ".note", "docs is deleted.");
+  assertEquals((await follow(master.url, "docs")).status, 404);
+  assertEquals(await complaints(browser), []);
+});
+
+inBrowser("with -token a browser asks who it is before it adds or lists links", async () => {
+  await using master = await start("-token=secret");
+  await using browser = await Browser.open();
+  const url = new URL(master.url);
+  await browser.go(`${url}.all`);
+  assertEquals(await browser.shows("#results"), false);
+  [url.username, url.password] = ["me", "secret"];
+  await browser.go(`${url}.all`);
+  await says(browser, "#found", "There are no links yet.");
+  await browser.go(master.url);
+  await browser.type("#url", "https://example.com/");
+  await browser.click("main button");
+  await says(browser, ".note", "Your link is ready.");
+});
+
+inBrowser("without JavaScript all works but copying", async () => {
+  await using master = await start();
+  await using browser = await Browser.open({ script: false });
+  await browser.go(`${master.url}/?url=example.com/x&key=x`);
+  await browser.click("main button");
+  await says(browser, ".note", "Your link is ready.");
+  assertEquals(await browser.shows("button[data-copy]"), false);
+  await browser.type("#url", "example.com/y");
+  await browser.click("button[value=change]");
+  await says(browser, ".note", "The link is changed.");
+  await browser.click("nav a:last-child");
+  await browser.type("#q", "/Y");
+  await browser.click("form.search button");
+  await says(browser, "#found", "1 of 1 link");
+  await browser.click(".links .key");
+  await browser.click("summary");
+  await browser.click("button[value=delete]");
+  await says(browser, ".note", "x is deleted.");
+  assertEquals(await count(master), 0);
+});
+
+const LOOKS: Record<string, Look> = {
+  desk: {},
+  dark: { dark: true },
+  phone: { width: 390, height: 844 },
+  "phone-dark": { width: 320, height: 640, dark: true },
+};
+
+/** The source of axe-core, where npm has it. */
+const axe = noBrowser === undefined
+  ? await tool(
+    Deno.execPath(),
+    "eval",
+    'console.log((await import("npm:axe-core@4.10.3")).default.source)',
+  ).then(({ success, stdout }) => success ? stdout : undefined, () => undefined)
+  : undefined;
+if (noBrowser === undefined && axe === undefined) console.log("axe-core can't be had from npm");
+
+/** A rule that a page breaks. */
+interface Violation {
+  id: string;
+  impact: string;
+  nodes: { html: string; failureSummary: string }[];
+}
+
+inBrowser("every page is one that all can use: axe-core finds nothing serious", async () => {
+  using dir = tempDir();
+  await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(200));
+  await using master = await start({ cwd: dir.path });
+  const long = `https://example.com/${"very-long-".repeat(20)}?q=${"y".repeat(300)}`;
+  await add(master.url, long, "a-rather-long-key-that-somebody-chose.for-a-talk");
+  const detail = "/.detail/a-rather-long-key-that-somebody-chose.for-a-talk";
+  const paths = {
+    form: "/",
+    filled: `/?url=${
+      encodeURIComponent(long)
+    }&key=a-rather-long-key-that-somebody-chose.for-a-talk`,
+    unknown: "/unknown.key",
+    detail: `${detail}?new`,
+    all: "/.all",
+    search: "/.all?q=long",
+    none: "/.all?q=nothing",
+    bad: "/.all?after=x",
+  };
+  const backgrounds = new Set<string>();
+  for (const [look, options] of Object.entries(LOOKS)) {
+    await using browser = await Browser.open(options);
+    for (const [name, path] of Object.entries(paths)) {
+      await browser.go(`${master.url}${path}`);
+      if (name === "detail") await browser.click("summary");
+      await picture(browser, `${name}-${look}`);
+      const violations = await browser.run<Violation[]>(`${axe};
+        return axe.run(document, { resultTypes: ["violations"] }).then((r) => r.violations)`);
+      const serious = violations.filter(({ impact }) => impact !== "minor");
+      assertEquals(serious, [], `${name} ${look}`);
+      assert(
+        await browser.run(
+          "const { scrollWidth, clientWidth } = document.documentElement; return scrollWidth <= clientWidth",
+        ),
+        `${name} ${look} is wider than the window`,
+      );
+    }
+    backgrounds.add(
+      await browser.run("return getComputedStyle(document.body).backgroundColor"),
+    );
+    assertEquals(await complaints(browser), []);
+  }
+  assertNotEquals(backgrounds.size, 1);
+}, axe === undefined);
