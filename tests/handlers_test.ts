@@ -9,6 +9,7 @@ import {
 import { it } from "@std/testing/bdd";
 import { handler, type HandlerOptions, starting } from "../handlers.ts";
 import { Redirects, toLocation } from "../http/location.ts";
+import { errNotFound } from "../links/errors.ts";
 import { Journal } from "../journal/journal.ts";
 import { formatLine } from "../journal/lines.ts";
 import { serveRPC } from "../rpc.ts";
@@ -628,14 +629,51 @@ it("a redirect leads where its link does now, however many others were asked for
   }
 });
 
-it("the answers for the links that are asked for first are kept, and not more of them than fit", () => {
+it("the answer for a link that is asked for again is kept, and not more of them than fit", () => {
   const redirects = new Redirects();
-  const to = (i: number) => redirects.to(`k${i}`, `https://example.com/${i}`);
-  const answers = Array.from({ length: 10_001 }, (_, i) => to(i));
-  assertEquals(answers.findIndex((answer, i) => answer !== to(i)), 10_000);
-  const changed = redirects.to("k0", "https://new.example/");
-  assertEquals(changed.headers.get("location"), "https://new.example/");
-  assert(redirects.to("k0", "https://new.example/") === changed);
+  const url = (i: number) => `https://example.com/${i}`;
+  const to = (i: number) => redirects.to(`k${i}`, url(i));
+  const first = to(0);
+  const second = to(0);
+  assert(first !== second, "nobody has asked for it again");
+  assert(to(0) === second && to(0) === second);
+  for (let i = 0; i < 20_000; i++) {
+    for (let n = 0; n < 3; n++) assertEquals(to(i).headers.get("location"), url(i));
+  }
+  const before = Array.from({ length: 20_000 }, (_, i) => to(i));
+  const kept = before.filter((answer, i) => answer === to(i)).length;
+  assert(kept <= 4096, `${kept} answers are kept`);
+});
+
+it("a kept answer never outlives its link: changed, deleted, made anew, and with another's key", async () => {
+  const urls = new Map<string, string>();
+  const nobody = () => Promise.reject(errNotFound);
+  const answer = handler({
+    base: "http://go.example",
+    store: {
+      get: (key) => urls.get(key) ?? nobody(),
+      put: nobody,
+      update: nobody,
+      delete: nobody,
+      health: () => ({ ready: true }),
+    },
+  });
+  const seen = async (key: string) => {
+    const answers = [];
+    for (let n = 0; n < 4; n++) {
+      const { status, headers } = await answer(new Request(`http://go.example/${key}`));
+      answers.push(headers.get("location") ?? status);
+    }
+    return answers;
+  };
+  for (const url of ["https://a.example/", "https://b.example/", undefined, "https://a.example/"]) {
+    for (const key of ["docs", "other"]) {
+      if (url === undefined) urls.delete(key);
+      else urls.set(key, `${url}${key}`);
+      const expected = url === undefined ? 404 : `${url}${key}`;
+      assertEquals(await seen(key), Array(4).fill(expected));
+    }
+  }
 });
 
 it("every text and every JSON ends with a newline, so that a terminal shows a line", async () => {
