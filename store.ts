@@ -18,6 +18,9 @@ import { Table, type TableMemory } from "./links/table.ts";
 
 const MAX_QUEUE = 65_536; // changes
 const MAX_QUEUE_CHARS = 64 << 20;
+const MAX_COMMIT = 4096; // changes: more would keep redirects waiting for tens of milliseconds
+
+const errBusy = new StoreError("unavailable", "too many new links are waiting for the disk");
 
 /**
  * Where links are kept. `get` answers at once where it can, so that a redirect need not wait for
@@ -167,7 +170,7 @@ export class URLStore implements Backend {
   async #save(change: Omit<Save, "resolve" | "reject">): Promise<Link> {
     if (this.#closed) throw new StoreError("unavailable", "shutting down");
     if (this.#queue.length >= MAX_QUEUE || this.#queueChars >= MAX_QUEUE_CHARS) {
-      throw new StoreError("unavailable", "too many new links are waiting for the disk");
+      throw errBusy;
     }
     const { promise, resolve, reject } = Promise.withResolvers<Link>();
     this.#queue.push({ ...change, resolve, reject });
@@ -177,16 +180,16 @@ export class URLStore implements Backend {
   }
 
   /**
-   * Group commit: takes all that is queued, writes it once, syncs once, shows it, lets followers have
-   * it, then answers everyone in the batch. Meanwhile the next batch gathers. Go's saveLoop reads a
+   * Group commit: takes what is queued, writes it once, syncs once, shows it, lets followers have it,
+   * then answers everyone in the batch. Meanwhile the next batch gathers. Go's saveLoop reads a
    * channel; this one ends when its queue is empty and starts again with the next change.
    */
   async saveLoop(): Promise<void> {
     await undefined; // the calls that came in the same turn shall share the batch
     while (this.#queue.length > 0) {
-      const batch = new Batch(this.urls, this.#queue, (taken) => this.#newKey(taken));
-      this.#queue = [];
-      this.#queueChars = 0;
+      const saves = this.#queue.splice(0, MAX_COMMIT);
+      for (const { url } of saves) this.#queueChars -= url.length;
+      const batch = new Batch(this.urls, saves, (taken) => this.#newKey(taken));
       try {
         if (batch.lines !== "") await this.journal.append(batch.lines);
       } catch {

@@ -5,6 +5,7 @@
  */
 
 const MAX_BATCH = 10_000; // calls that are taken at once
+const MAX_TURN = 500; // calls of a batch that are made before everyone else has a turn
 /** So many characters of a batch's answer may be results of safe methods; one result may be longer. */
 export const MAX_BATCH_ANSWER = 4 << 20;
 /** The code of calls that a batch's answer had no room for: they were not made, or had no effect. */
@@ -85,9 +86,19 @@ export function serve(
     if (body.length === 0) return invalid();
     if (body.length > MAX_BATCH) return invalid(`: a batch holds at most ${MAX_BATCH} calls`);
     const room: Room = { left: MAX_BATCH_ANSWER, full: false };
+    if (body.length > MAX_TURN) return answerInTurns(body, since, room);
     const answers = body.map((request) => answer(request, since, room));
     return answers.every(isSettled) ? batch(answers) : Promise.all(answers).then(batch);
   };
+
+  async function answerInTurns(body: unknown[], since: number, room: Room): Promise<Answer> {
+    const answers: (Answer | Promise<Answer>)[] = [];
+    for (const [i, request] of body.entries()) {
+      if (i > 0 && i % MAX_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+      answers.push(answer(request, since, room));
+    }
+    return batch(await Promise.all(answers));
+  }
 
   function answer(request: unknown, since: number, room?: Room): Answer | Promise<Answer> {
     if (typeof request !== "object" || request === null || Array.isArray(request)) return invalid();

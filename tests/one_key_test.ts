@@ -1,0 +1,59 @@
+import { assert, assertEquals } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { add, follow, start, tempDir, within } from "./processes.ts";
+import { JSON_TYPE } from "./sockets.ts";
+import { House } from "./wire.ts";
+
+const url = (n: number) => `https://example.com/${n}`;
+
+it("changes of one key share commits, in order, and count in the queue's limit", async () => {
+  await using house = new House();
+  const file = house.file();
+  const master = await house.master({ file });
+  const { key } = await master.put(url(-1));
+  const before = master.journal.syncs;
+  const changes = Array.from({ length: 65_540 }, (_, n) => master.update(key, url(n)));
+  const settled = await within(60_000, "the changes", Promise.allSettled(changes));
+  const done = settled.filter(({ status }) => status === "fulfilled").length;
+  assertEquals(done, 65_536);
+  assertEquals(settled.findIndex(({ status }) => status === "rejected"), done);
+  assertEquals(master.get(key), url(done - 1));
+  const syncs = master.journal.syncs - before;
+  assert(syncs < 100, `${syncs} syncs`);
+  const lines = (await Deno.readTextFile(file)).trim().split("\n").slice(1);
+  assertEquals(lines.findIndex((line, n) => JSON.parse(line).URL !== url(n)), -1);
+  assertEquals(lines.length, done);
+});
+
+it("30 batches of 10,000 changes of one key are done or refused soon, and redirects go on", async () => {
+  using dir = tempDir();
+  await using master = await start({ cwd: dir.path }, "-rpc");
+  const key = await add(master.url, url(-1));
+  const answered = Promise.all(Array.from({ length: 30 }, async (_, at) => {
+    const calls = Array.from({ length: 10_000 }, (_, n) => {
+      const params = [key, url(10_000 * at + n)];
+      return JSON.stringify({ jsonrpc: "2.0", method: "Store.Update", params, id: n });
+    });
+    const init = { method: "POST", headers: { "content-type": JSON_TYPE }, body: `[${calls}]` };
+    const response = await within(60_000, "an answer", fetch(`${master.url}/rpc`, init));
+    return { status: response.status, text: await response.text() };
+  }));
+  let over = false;
+  answered.finally(() => over = true).catch(() => {});
+  for (let n = 0; !over; n++) {
+    assertEquals((await follow(master.url, key)).status, 302, `${n}`);
+  }
+  let done = 0;
+  for (const { status, text } of await answered) {
+    if (status === 503) continue; // there were too many bodies, or answers, at once
+    assertEquals(status, 200, text.slice(0, 100));
+    const answers: { result?: boolean; error?: { code: number } }[] = JSON.parse(text);
+    assertEquals(answers.length, 10_000);
+    assert(answers.every(({ result, error }) => result === true || error?.code === -32005));
+    done += answers.filter(({ result }) => result).length;
+  }
+  assert(done >= 65_536, `${done} were made`);
+  const lines = (await Deno.readTextFile(`${dir.path}/store.jsonl`)).trim().split("\n").slice(1);
+  assertEquals(lines.length, done);
+  assertEquals((await follow(master.url, key)).location, JSON.parse(lines.at(-1)!).URL);
+});
