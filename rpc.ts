@@ -192,7 +192,7 @@ export class ProxyStore implements Store {
     const { result, error, position: { from, to } } = answer;
     // What comes too late, or is older than what was told, helps whoever asked, and nobody else.
     const good = !flight.overtaken && from >= Math.max(start, this.urls.toldOf(key));
-    if (typeof result === "string") {
+    if (typeof result === "string" && result !== "") {
       this.urls.tell(key, to);
       if (good) this.urls.keep({ key, url: result }, to);
       return result;

@@ -124,6 +124,7 @@ export class URLStore implements Backend {
   #closed = false;
   #upkeep?: Upkeep;
   readonly #answers = new Answers();
+  readonly #name = rules.randomKey();
 
   constructor(readonly journal: Journal, private readonly options: URLStoreOptions = {}) {}
 
@@ -239,12 +240,13 @@ export class URLStore implements Backend {
   }
 
   health(): Health {
-    const { failure: reason, bytes, size: position, syncs } = this.journal;
-    return { ready: reason === undefined, reason, links: this.count, bytes, position, syncs };
+    const { failure: reason, bytes, size: position, term, syncs } = this.journal;
+    const about = { links: this.count, bytes, position, term, syncs, path: this.#name };
+    return { ready: reason === undefined, reason, ...about };
   }
 
-  feed(offset?: number, check?: string): Promise<FeedStream> {
-    return openFeed(this.journal, offset, check);
+  async feed(offset?: number, check?: string): Promise<FeedStream> {
+    return { ...await openFeed(this.journal, offset, check), term: this.journal.term };
   }
 
   share(take: (memory: TableMemory) => void): void {

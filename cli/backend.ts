@@ -4,7 +4,7 @@
  * @module
  */
 import type { Events } from "../journal/events.ts";
-import { exists } from "../journal/file.ts";
+import { exists, explain, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { repair } from "../journal/maintenance.ts";
 import { refusePart } from "../replica/part.ts";
@@ -30,6 +30,7 @@ export async function openBackend(flags: Flags, base: string, events: Events): P
     : await openMaster(flags, host, events);
   try {
     await backend.load();
+    if (flags.promote && backend instanceof URLStore) await promote(backend, events);
     return backend;
   } catch (error) {
     await backend.close();
@@ -40,9 +41,24 @@ export async function openBackend(flags: Flags, base: string, events: Events): P
 async function openMaster(flags: Flags, host: string, events: Events): Promise<Backend> {
   const file = flags.file || FILE;
   await refusePart(file);
+  if (flags.promote && !await exists(file)) {
+    throw new JournalError(
+      `${file}: No such file: -promote takes over with a mirror's, or a backup`,
+    );
+  }
   const options = optionsOf(flags, file, events);
   if (flags.repair) await repair(file, options);
   return new URLStore(await Journal.open(file, options), { keys: flags.keys, host });
+}
+
+/** Makes the store a master that is followed in place of those before. */
+async function promote({ journal }: URLStore, events: Events): Promise<void> {
+  try {
+    await journal.promote();
+  } catch (error) {
+    throw explain(journal.path, error);
+  }
+  events("info", "took over as the master", { file: journal.path, term: journal.term });
 }
 
 async function openReplica(flags: Flags, host: string, events: Events): Promise<Backend> {

@@ -50,6 +50,12 @@ const FLAGS = {
     ...flag("", "ADDR", "be a replica of this master; several, comma-separated", parseMasters),
     telling: true,
   },
+  promote: flag(
+    "false",
+    undefined,
+    "take over as the master, with a mirror's -file: others before are refused",
+    parseBoolean,
+  ),
   threads: flag("1", "N", "answer HTTP on so many threads (0: one per core)", parseCount(256)),
   cache: flag("1000000", "N", "most links a replica keeps in memory", parseCount(16_000_000)),
   keys: flag("counter", "KIND", "counter, or random (not guessable)", oneOf("counter", "random")),
@@ -153,7 +159,11 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
       throw new UsageError(`${from}: ${value} is not allowed: ${allowed}`);
     }
   });
-  return Object.fromEntries(values) as Flags;
+  const flags = Object.fromEntries(values) as Flags;
+  if (flags.promote && flags.master.length > 0) {
+    throw new UsageError("-promote makes a master: leave -master out, and GOTO_MASTER");
+  }
+  return flags;
 }
 
 /** The text of `-help`. */

@@ -58,7 +58,7 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
   if (at !== "end" && !/^\d{1,15}$/.test(at)) {
     throw new HTTPError(400, `"offset" must be a number of bytes or "end"`);
   }
-  const { offset, size, check, body } = await rpc.feed(
+  const { offset, size, check, term = 1, body } = await rpc.feed(
     at === "end" ? undefined : Number(at),
     params.get("check") ?? undefined,
   );
@@ -67,6 +67,7 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
     "cache-control": "no-store",
     "goto-log-offset": String(offset),
     "goto-log-size": String(size),
+    "goto-log-term": String(term),
   });
   if (check !== undefined) headers.set("goto-log-check", check);
   const reader = body.getReader();

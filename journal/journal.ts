@@ -15,7 +15,7 @@ import { Condition } from "./condition.ts";
 import { BLANK, CHECK_BYTES, type Feed, fingerprint } from "./feed.ts";
 import { Draft, explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
 import { FOLLOWER_BYTES } from "./followers.ts";
-import { type Apply, type Bad, countLines, type Tell } from "./lines.ts";
+import { type Apply, type Bad, countLines, formatAbout, type Tell } from "./lines.ts";
 import { loadLines, type Scanner } from "./load.ts";
 import { Reader } from "./reader.ts";
 import { Tail } from "./tail.ts";
@@ -195,6 +195,18 @@ export class Journal implements Feed {
   publish(): void {
     this.#size = this.#end;
     this.#grown.notifyAll();
+  }
+
+  /**
+   * Begins the next term: whoever comes to know of it refuses the masters before.
+   *
+   * @throws what the file system said
+   */
+  async promote(): Promise<void> {
+    const term = this.#term + 1;
+    await this.append(formatAbout({ term }));
+    this.#term = term;
+    this.publish();
   }
 
   async read(position: number, wait: number): Promise<Uint8Array | undefined> {

@@ -14,6 +14,7 @@ import type { Copy } from "../links/copy.ts";
 import type { Link } from "../links/link.ts";
 import type { TableMemory } from "../links/table.ts";
 import { errNoFeed, type Followed, type Line, refuseLine } from "./follower.ts";
+import type { Claim } from "./judge.ts";
 import type { Masters } from "./masters.ts";
 
 /** Links that were asked for, which the feed tells the changes of. */
@@ -24,6 +25,7 @@ export class CachedCopy implements Copy, Followed {
   readonly #ahead = new Ahead();
   readonly #closed = new AbortController();
   #window?: Window;
+  #term = 1;
   #live = false;
 
   /** @param limit most links */
@@ -34,6 +36,11 @@ export class CachedCopy implements Copy, Followed {
   ) {
     this.#cache = new Cache(limit);
     this.#cache.readable = false;
+  }
+
+  /** Links that were asked for can be had again. */
+  get claim(): Claim {
+    return { term: this.#term, end: 0 };
   }
 
   get position(): number {
@@ -92,6 +99,7 @@ export class CachedCopy implements Copy, Followed {
       this.#ahead.clear();
       stream = await line.open();
     }
+    this.#term = stream.term ?? 1;
     const window = this.#window ??= new Window(stream.offset, stream.check);
     // The one who told what is ahead may have been another than the one who is followed now.
     for (const key of this.#ahead.keys()) this.#cache.delete(key);
@@ -101,13 +109,19 @@ export class CachedCopy implements Copy, Followed {
     this.onchange();
     this.live = true;
     let at = stream.offset;
-    for await (const lines of line.blocks(stream.body)) {
-      readLines(lines, ({ key, url }) => {
-        // An own change may have come back before.
-        if (this.#cache.get(key) !== url) this.#cache.delete(key);
-        this.onchange(key);
-      }, refuseLine);
+    for await (const lines of line.blocks(stream)) {
+      readLines(
+        lines,
+        ({ key, url }) => {
+          // An own change may have come back before.
+          if (this.#cache.get(key) !== url) this.#cache.delete(key);
+          this.onchange(key);
+        },
+        refuseLine,
+        (_, { term = 1 }) => void (this.#term = Math.max(this.#term, term)),
+      );
       at += lines.length;
+      line.worked ||= lines.length > 0;
       // After a reconnect some of it may be known already.
       if (at > window.size) window.append(lines.subarray(lines.length - (at - window.size)));
       this.#ahead.reach(window.size);
@@ -141,7 +155,7 @@ export class CachedCopy implements Copy, Followed {
     if (!this.#live || !window) throw errNoFeed;
     const known = offset === undefined ? undefined : await window.check(offset);
     if (offset === undefined || (known !== undefined && known === check)) {
-      return await openFeed(window, offset, check);
+      return { ...await openFeed(window, offset, check), term: this.#term };
     }
     // Further back it is the master's to tell.
     const { transport, session } = this.masters;

@@ -10,6 +10,10 @@ import { type Masters, MAX_BACKOFF_MS, MIN_BACKOFF_MS } from "./masters.ts";
 import { pause } from "./wait.ts";
 
 const SILENT_MS = 3 * HEARTBEAT_MS; // a feed that is silent for longer is dead
+const STEADY_MS = 3 * HEARTBEAT_MS; // a feed that went on for so long was a good one
+const QUIET_MS = 60_000; // and after so long what ends it is news
+const MAX_REASONS = 100; // that are told until then
+const MAX_BLANKS = 100; // more than there should be by the time
 
 export const errNoFeed = new StoreError("unavailable", "the feed is not at hand");
 
@@ -17,6 +21,9 @@ export const errNoFeed = new StoreError("unavailable", "the feed is not at hand"
 export function refuseLine(_line: number, reason: string): never {
   throw new Error(`the feed has a bad line: ${reason}`);
 }
+
+/** What keeps a copy from following, and was told of already. */
+export class KnownTrouble extends Error {}
 
 /** What takes a feed in. */
 export interface Followed {
@@ -47,29 +54,32 @@ export class Follower {
   async #run(): Promise<void> {
     const closed = this.#closed.signal;
     let backoff = MIN_BACKOFF_MS;
-    let reported = "";
+    const told = new Set<string>();
     for (;;) {
       await this.masters.up();
       if (closed.aborted) return;
       const line = new Line(this.masters, closed);
       const { session } = this.masters;
-      let reason = "it ended";
+      const began = performance.now();
+      let trouble: unknown = new Error("it ended");
       try {
         await this.copy.follow(line);
       } catch (error) {
-        reason = error instanceof Error ? error.message : String(error);
+        trouble = error;
       }
       line.end();
       this.copy.lost();
       if (closed.aborted) return;
-      if (line.worked) {
-        backoff = MIN_BACKOFF_MS;
-        reported = "";
-      }
+      const lasted = performance.now() - began;
+      if (line.worked || lasted > STEADY_MS) backoff = MIN_BACKOFF_MS;
+      if (line.worked || lasted > QUIET_MS) told.clear();
       // Of a master that is lost others speak.
-      if (await this.masters.probe(session) && reason !== reported) {
-        this.events("warn", "lost the master's feed", { reason });
-        reported = reason;
+      if (!(trouble instanceof KnownTrouble) && await this.masters.probe(session)) {
+        const reason = trouble instanceof Error ? trouble.message : String(trouble);
+        if (!told.has(reason) && told.size < MAX_REASONS) {
+          this.events("warn", "lost the master's feed", { reason });
+        }
+        told.add(reason);
       }
       await pause(backoff * (1 + Math.random()) / 2, closed);
       backoff = Math.min(2 * backoff, MAX_BACKOFF_MS);
@@ -79,7 +89,7 @@ export class Follower {
 
 /** A connection for the feed, which is given up when nothing comes over it for too long. */
 export class Line {
-  /** Whether something came. */
+  /** Whether something came, and was taken in: who does that, says so. */
   worked = false;
   readonly #silent = new AbortController();
   readonly #signal: AbortSignal;
@@ -93,6 +103,7 @@ export class Line {
     this.#listen();
     const stream = await this.masters.transport.feed(offset, check, this.#signal);
     clearTimeout(this.#timer);
+    this.masters.checkTerm(stream.term);
     return stream;
   }
 
@@ -107,19 +118,30 @@ export class Line {
    */
   async owned(): Promise<boolean> {
     try {
-      const { result } = JSON.parse((await this.masters.ask()).text ?? "");
-      return !("master" in result);
+      return !("master" in (await this.masters.ask()).health);
     } catch {
       return false;
     }
   }
 
-  /** Gives what comes, in whole lines. While they are worked on, nobody listens for silence. */
-  async *blocks(body: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array, void, void> {
+  /**
+   * Gives what comes, in whole lines. While they are worked on, nobody listens for silence. A blank line
+   * says that there was nothing left to send: it comes now and then, and not before the end that was
+   * promised.
+   */
+  async *blocks({ offset, size, body }: FeedStream): AsyncGenerator<Uint8Array, void, void> {
+    const began = performance.now();
+    let at = offset;
+    let blanks = 0;
     this.#listen();
     for await (const lines of wholeLines(body)) {
       clearTimeout(this.#timer);
-      this.worked = true;
+      if (lines.length === 0) {
+        if (at < size) throw new Error(`it stops at ${at}, before its end at ${size}`);
+        const due = (performance.now() - began) / HEARTBEAT_MS;
+        if (++blanks > MAX_BLANKS + 2 * due) throw new Error("it brings blank lines without end");
+      }
+      at += lines.length;
       yield lines;
       this.#listen();
     }

@@ -3,30 +3,27 @@
  *
  * @module
  */
-import { StoreError } from "../links/errors.ts";
-import { errDown, type Reply } from "../rpc.ts";
+import { errDown } from "../rpc.ts";
+import { OwnAddress, pathOf, termOf } from "./judge.ts";
+import { errDeadline, PROBE_MS, Prober, type Report, type Self, type Sign } from "./prober.ts";
 import type { Transport } from "./transport.ts";
-import { limit, pause } from "./wait.ts";
+import { pause } from "./wait.ts";
+
+export { errDeadline } from "./prober.ts";
 
 /** How long a master may take for an answer. */
 export const DEADLINE_MS = 2000;
-/** How long it may take to show that it is alive: any server answers for its health in half of that. */
-const PROBE_MS = 1000;
 /** Tries that fail are repeated after so long at first, */
 export const MIN_BACKOFF_MS = 50;
 /** and so long at last. */
 export const MAX_BACKOFF_MS = 2000;
+/** At first, those who answer a little later than the first one are heard, too. */
+const GRACE_MS = 100;
 const MAX_REPORTS = 100; // of one outage
 
-/** A master did not answer in time. */
-export const errDeadline = new StoreError("unavailable", "master did not answer in time");
-
-/** Told when the master is lost, and why, and when one answers again. */
-export type Report = (up: boolean, address: string, error?: unknown) => void;
-
 /**
- * Where calls go. One address after the other is tried when a master fails; the one that answers
- * stays the master until it fails, too.
+ * Where calls go. One address after the other is tried when a master fails; the one that answers, and
+ * is not refused, stays the master until it fails, too.
  */
 export class Masters {
   /**
@@ -40,12 +37,17 @@ export class Masters {
   #session = new AbortController(); // ends when the master is left
   #closed = new AbortController();
   #up = Promise.withResolvers<void>();
+  #path: string[] = []; // the names of the master, and of those above it
+  #again?: ReturnType<typeof setTimeout>;
+  readonly #prober: Prober;
   readonly #listeners: (() => void)[] = [];
 
   constructor(
     private readonly transports: Transport[],
     private readonly report: Report = () => {},
+    self?: Self,
   ) {
+    this.#prober = new Prober(this.#closed.signal, report, self);
     this.#up.resolve();
   }
 
@@ -60,6 +62,11 @@ export class Masters {
   /** Aborted when the master is left, for another or for none. */
   get session(): AbortSignal {
     return this.#session.signal;
+  }
+
+  /** The names of the master and of those above it; none while there is no master. */
+  get path(): readonly string[] {
+    return this.state === "up" ? this.#path : [];
   }
 
   get closed(): boolean {
@@ -91,8 +98,42 @@ export class Masters {
     }
   }
 
+  /**
+   * Looks for a master before anything is sent to any. All are asked, and the one with the latest term
+   * is taken, so that one which came back after another took over is not.
+   */
+  find(): void {
+    this.#up = Promise.withResolvers();
+    this.#change("looking");
+    this.#findFirst();
+  }
+
+  async #findFirst(): Promise<void> {
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+    const signs: (Sign | undefined)[] = [];
+    const asked = this.transports.map(async (transport, at) => {
+      signs[at] = await this.ask(transport);
+      answer();
+    });
+    const grace = answered.then(() => pause(GRACE_MS, this.#closed.signal));
+    const outcomes = await Promise.race([Promise.allSettled(asked), grace]);
+    if (this.closed) return;
+    let best: number | undefined;
+    for (const [at, sign] of signs.entries()) {
+      if (sign && (best === undefined || termOf(sign.health) > termOf(signs[best]!.health))) {
+        best = at;
+      }
+    }
+    if (best !== undefined) return this.#found(best, signs[best]!);
+    const [first] = outcomes ?? [];
+    const reason = first?.status === "rejected" ? first.reason : undefined;
+    this.hangs = reason === errDeadline;
+    this.#look(reason, this.transports.length);
+  }
+
   /** Leaves the master for good. */
   close(): void {
+    clearTimeout(this.#again);
     this.#closed.abort(errDown);
     this.#session.abort(errDown);
     this.#up.resolve();
@@ -101,6 +142,7 @@ export class Masters {
   }
 
   #leave(error: unknown): void {
+    clearTimeout(this.#again);
     this.#up = Promise.withResolvers();
     this.#session.abort(errDown);
     this.hangs = error === errDeadline;
@@ -108,13 +150,18 @@ export class Masters {
     this.#look(error);
   }
 
-  /** Asks one address after the other for a sign of life, round by round, more and more slowly. */
-  async #look(reason: unknown): Promise<void> {
+  /**
+   * Asks one address after the other for a sign of life, round by round, more and more slowly.
+   *
+   * @param tries how many were asked already
+   */
+  async #look(reason: unknown, tries?: number): Promise<void> {
     const count = this.transports.length;
     let failed = this.#at;
     let backoff = 0;
     const reported = new Set<string>();
     const report = () => {
+      if (reason instanceof OwnAddress) return; // of that is told once
       const { address } = this.transports[failed];
       const text = `${address} ${reason}`;
       if (reported.has(text) || reported.size >= MAX_REPORTS) return;
@@ -122,7 +169,7 @@ export class Masters {
       this.report(false, address, reason);
     };
     // One that was cut off may answer the next time; one that hangs won't.
-    for (let tries = this.hangs ? 1 : 0;; tries++) {
+    for (tries ??= this.hangs ? 1 : 0;; tries++) {
       if (tries >= count && this.state === "looking") {
         this.#change("down");
         report();
@@ -133,14 +180,12 @@ export class Masters {
       }
       if (this.closed) return;
       const at = (this.#at + tries) % count;
+      // Where there are others it is of no use to ask oneself.
+      if (this.#prober.own.has(this.transports[at]) && this.#prober.own.size < count) continue;
       try {
-        await this.ask(this.transports[at]);
-        if (this.closed) return;
-        if (at !== this.#at || this.state === "down") {
-          this.report(true, this.transports[at].address);
-        }
-        this.#at = at;
-        break;
+        const sign = await this.ask(this.transports[at]);
+        if (!this.closed) this.#found(at, sign);
+        return;
       } catch (error) {
         reason = error;
         failed = at;
@@ -148,10 +193,19 @@ export class Masters {
         this.hangs ||= error === errDeadline;
       }
     }
-    this.#session = new AbortController();
+  }
+
+  #found(at: number, { health }: Sign): void {
+    if (at !== this.#at || this.state === "down") this.report(true, this.transports[at].address);
+    this.#at = at;
+    this.#path = pathOf(health);
+    const { signal } = this.#session = new AbortController();
     this.hangs = false;
     this.#up.resolve();
     this.#change("up");
+    // One that lost its own master may have taken this server for it at the same time.
+    const wait = PROBE_MS * (0.5 + Math.random());
+    if ("master" in health) this.#again = setTimeout(() => this.probe(signal), wait);
   }
 
   #change(state: "up" | "looking" | "down"): void {
@@ -159,14 +213,23 @@ export class Masters {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Asks a master for a sign of life. */
-  async ask(transport = this.transport): Promise<Reply> {
-    const request = '{"jsonrpc":"2.0","id":0,"method":"Store.Health"}';
-    return await limit(PROBE_MS, errDeadline, this.#closed.signal, async (signal) => {
-      const reply = await transport.call(request, 0, signal);
-      const { result }: { result?: unknown } = Object(JSON.parse(reply.text));
-      if (!result) throw new Error(`no health: ${reply.text.slice(0, 200)}`);
-      return reply;
-    });
+  /**
+   * Asks a master for a sign of life.
+   *
+   * @throws why there is none, or, as a {@linkcode Refusal}, why it is of no use
+   */
+  async ask(transport = this.transport): Promise<Sign> {
+    const sign = await this.#prober.ask(transport);
+    if (transport === this.transport) this.#path = pathOf(sign.health);
+    return sign;
+  }
+
+  /**
+   * Refuses a feed of an earlier term than was followed already.
+   *
+   * @throws {Refusal}
+   */
+  checkTerm(term?: number): void {
+    this.#prober.checkTerm(term);
   }
 }

@@ -6,19 +6,25 @@
 import { type Events, silent } from "../journal/events.ts";
 import type { FeedStream } from "../journal/feed.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
-import { type Apply, readLines } from "../journal/lines.ts";
 import { Ahead, type Noted } from "../links/ahead.ts";
 import type { Copy } from "../links/copy.ts";
 import type { Listing, Query } from "../links/list.ts";
 import { Table, type TableMemory } from "../links/table.ts";
 import { URLStore } from "../store.ts";
-import { errNoFeed, type Followed, type Line, refuseLine } from "./follower.ts";
+import { errNoFeed, type Followed, KnownTrouble, type Line } from "./follower.ts";
+import { checkEnd, type Claim } from "./judge.ts";
 import { Lag } from "./lag.ts";
-import { copyFeed, keep, partOf } from "./part.ts";
+import { keepOld } from "./old.ts";
+import { Part } from "./part.ts";
+import { replicate } from "./replicate.ts";
+import { Seldom } from "./wait.ts";
+
+const MIN_AGAIN_MS = 1000; // from one new copy to the next, at first
+const MAX_AGAIN_MS = 600_000; // and at last
 
 /**
  * A copy of the master's journal, byte for byte: with it this replica can take the master's place.
- * `FILE` is always a whole one, `FILE.part` one that is not finished, and `FILE.old` the one before.
+ * `FILE` is always a whole one, `FILE.part` one that is not finished, and `FILE.old-...` those before.
  */
 export class Mirror implements Copy, Followed {
   onchange: (key?: string) => void = () => {};
@@ -30,11 +36,18 @@ export class Mirror implements Copy, Followed {
   #share: (memory: TableMemory) => void = () => {};
   readonly #ahead = new Ahead();
   readonly #lag = new Lag();
+  readonly #part: Part;
+  readonly #again = new Seldom(MIN_AGAIN_MS, MAX_AGAIN_MS);
   readonly #events: Events;
 
   constructor(private readonly file: string, private readonly options: JournalOptions = {}) {
     this.#links.readable = false;
+    this.#part = new Part(file, options);
     this.#events = options.events ?? silent;
+  }
+
+  get claim(): Claim {
+    return { term: this.#store?.journal.term ?? 1, end: this.#store?.journal.size ?? 0 };
   }
 
   get position(): number {
@@ -117,14 +130,20 @@ export class Mirror implements Copy, Followed {
     if (this.#store) {
       const { journal } = this.#store;
       const { noted } = this.#ahead;
+      if (journal.failure !== undefined) throw new KnownTrouble(journal.failure);
       const stream = await line.open(journal.size, await journal.check(journal.size));
-      this.#foreign = stream.offset !== journal.size;
-      if (!this.#foreign) return await this.#takeIn(this.#store, line, stream, noted);
+      if (stream.offset === journal.size) {
+        this.#foreign = false;
+        return await this.#takeIn(this.#store, line, stream, noted);
+      }
       await stream.body.cancel();
-      this.#events("warn", "the master's journal is another one: copying it anew", {
-        file: this.file,
-        old: `${this.file}.old`,
-      });
+      checkEnd(stream.size, stream.term ?? 1, this.claim);
+      this.#foreign = true;
+      if (!this.#again.due()) {
+        throw new Error("the master's journal is another one again and again");
+      }
+      const { file } = this;
+      this.#events("warn", "the master's journal is another one: copying it anew", { file });
       this.#ahead.clear();
       this.onchange();
     }
@@ -135,11 +154,12 @@ export class Mirror implements Copy, Followed {
   /** Copies the feed as far as it reaches, beside the copy before: FILE is always a whole one. */
   async #copy(line: Line): Promise<void> {
     const began = performance.now();
-    const part = await copyFeed(partOf(this.file), line, this.options);
+    const part = await this.#part.copy(line);
+    let old: string | undefined;
     try {
       // A master that was started on a wrong file shall not cost us the right one.
       await this.#store?.rest(); // or it might put a file of its own in the place of the new one
-      if (this.#store) await keep(this.file, `${this.file}.old`);
+      if (this.#store) old = await keepOld(this.file);
       await part.rename(this.file);
     } catch (error) {
       await part.close();
@@ -149,48 +169,34 @@ export class Mirror implements Copy, Followed {
     this.#store = undefined;
     await this.#open(part);
     this.#lag.caughtUp(began);
-    this.#events("info", "the mirror is complete", { file: this.file, links: this.count });
+    const { file, count: links } = this;
+    this.#events("info", "the mirror is complete", { file, links, ...(old ? { old } : {}) });
   }
 
   /** @param noted what was ahead when the feed was asked for */
   async #takeIn(
     store: URLStore,
     line: Line,
-    { size, body }: FeedStream,
+    stream: FeedStream,
     noted: Noted,
   ): Promise<void> {
+    const { size } = stream;
+    const isHidden = (key: string) => this.#ahead.has(key);
     const end = Math.max(size, this.position);
     if (this.#ahead.furthest > end && await line.owned()) this.#ahead.cut(end, noted);
     this.#reach();
     this.#lag.aim(size, performance.now());
     this.#live = this.position >= size;
     this.#expose();
-    for await (const lines of line.blocks(body)) {
-      if (lines.length > 0) await this.#replicate(store, lines);
+    for await (const lines of line.blocks(stream)) {
+      if (lines.length > 0) await replicate(store, lines, isHidden, this.onchange);
       else this.#lag.caughtUp();
+      line.worked ||= lines.length > 0;
+      this.#reach();
       this.#live ||= this.position >= size;
       this.#expose();
       if (this.#lag.reached(this.position)) this.#aim(line);
     }
-  }
-
-  /** Takes whole lines over: to the disk, into memory, then to followers, as their owner did. */
-  async #replicate({ urls, journal }: URLStore, lines: Uint8Array): Promise<void> {
-    const changes: { key: string; entry: number }[] = [];
-    try {
-      const add: Apply = (change) => changes.push({ key: change.key, entry: urls.add(change) });
-      readLines(lines, add, refuseLine, journal.tell);
-      await journal.append(lines);
-    } catch (error) {
-      for (const { entry } of changes) urls.drop(entry);
-      throw error;
-    }
-    for (const { key, entry } of changes) {
-      urls.show(entry, this.#ahead.has(key));
-      this.onchange(key);
-    }
-    journal.publish();
-    this.#reach();
   }
 
   /** Shows what the feed has come to. */
@@ -249,6 +255,7 @@ export class Mirror implements Copy, Followed {
   }
 
   async close(): Promise<void> {
+    await this.#part.close();
     await this.#store?.close();
   }
 }

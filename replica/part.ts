@@ -6,7 +6,8 @@
 import { exists, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { readLines } from "../journal/lines.ts";
-import { type Line, refuseLine } from "./follower.ts";
+import { KnownTrouble, type Line, refuseLine } from "./follower.ts";
+import { append } from "./replicate.ts";
 
 /** The unfinished copy that becomes the mirror at `file`. */
 export function partOf(file: string): string {
@@ -26,54 +27,58 @@ export async function refusePart(file: string): Promise<void> {
   );
 }
 
-/**
- * Copies a feed to `path`, as far as it reached when it was opened; it goes on where an earlier try
- * was broken off.
- */
-export async function copyFeed(
-  path: string,
-  line: Line,
-  options: JournalOptions,
-): Promise<Journal> {
-  let part = await open(path, options);
-  try {
-    const { offset, size, body } = await line.open(part.size, await part.check(part.size));
-    if (offset !== part.size) { // it is of another journal
-      await part.close();
-      await Deno.remove(path);
-      part = await open(path, options);
-      part.begin(offset);
+/** A copy that isn't finished, `FILE.part`. It stays open from one try to the next. */
+export class Part {
+  readonly #path: string;
+  #journal?: Journal;
+
+  constructor(file: string, private readonly options: JournalOptions) {
+    this.#path = partOf(file);
+  }
+
+  /**
+   * Copies a feed, as far as it reached when it was opened; it goes on where an earlier try was broken
+   * off. Gives the whole copy, which is no longer ours.
+   */
+  async copy(line: Line): Promise<Journal> {
+    let part = this.#journal ??= await this.#open();
+    if (part.failure !== undefined) throw new KnownTrouble(part.failure);
+    const stream = await line.open(part.size, await part.check(part.size));
+    if (stream.offset !== part.size) { // it is of another journal
+      await this.close();
+      await Deno.remove(this.#path);
+      part = this.#journal = await this.#open();
+      part.begin(stream.offset);
     }
-    for await (const lines of line.blocks(body)) {
+    for await (const lines of line.blocks(stream)) {
       readLines(lines, () => {}, refuseLine, part.tell);
-      if (lines.length > 0) await part.append(lines);
+      if (lines.length > 0) await append(part, lines);
+      line.worked ||= lines.length > 0;
       part.publish();
-      if (part.size >= size) return part;
+      if (part.size < stream.size) continue;
+      this.#journal = undefined;
+      return part;
     }
     throw new Error("it ended");
-  } catch (error) {
-    await part.close();
-    throw error;
   }
-}
 
-/** An unfinished copy, with whole lines only; one that can't be read is begun anew. */
-async function open(path: string, options: JournalOptions): Promise<Journal> {
-  for (let tries = 0;; tries++) {
-    const part = await Journal.open(path, options);
-    try {
-      await part.load(() => {});
-      return part;
-    } catch (error) {
-      await part.close();
-      if (tries > 0) throw error;
-      await Deno.remove(path);
+  async close(): Promise<void> {
+    await this.#journal?.close();
+    this.#journal = undefined;
+  }
+
+  /** An unfinished copy, with whole lines only; one that can't be read is begun anew. */
+  async #open(): Promise<Journal> {
+    for (let tries = 0;; tries++) {
+      const part = await Journal.open(this.#path, this.options);
+      try {
+        await part.load(() => {});
+        return part;
+      } catch (error) {
+        await part.close();
+        if (tries > 0) throw error;
+        await Deno.remove(this.#path);
+      }
     }
   }
-}
-
-/** Gives the file at `path` a second name, so that it stays when another takes its place. */
-export async function keep(path: string, name: string): Promise<void> {
-  await Deno.remove(name).catch(() => {});
-  await Deno.link(path, name);
 }

@@ -9,7 +9,7 @@ import type { JournalOptions } from "../journal/journal.ts";
 import type { Position } from "../journal/position.ts";
 import type { Copy } from "../links/copy.ts";
 import { StoreError } from "../links/errors.ts";
-import type { Link } from "../links/link.ts";
+import { type Link, randomKey } from "../links/link.ts";
 import type { Listing, Query } from "../links/list.ts";
 import type { TableMemory } from "../links/table.ts";
 import { errDown, ProxyStore } from "../rpc.ts";
@@ -17,6 +17,7 @@ import type { Backend, Health } from "../store.ts";
 import { CachedCopy } from "./cached.ts";
 import { BatchClient } from "./client.ts";
 import { errNoFeed, type Followed, Follower } from "./follower.ts";
+import { type Claim, formatPath, OwnAddress, Refusal } from "./judge.ts";
 import { Masters } from "./masters.ts";
 import { Mirror } from "./mirror.ts";
 import type { Transport } from "./transport.ts";
@@ -36,6 +37,8 @@ export interface ReplicaOptions extends JournalOptions {
 /** What a replica has of the links, and what it can do with that. */
 interface FedCopy extends Copy, Followed {
   readonly count: number;
+  /** What a master must not fall short of. */
+  readonly claim: Claim;
   load(): Promise<void>;
   /** Lists its links, if it has them all. */
   list?(query?: Query): Promise<Listing>;
@@ -68,17 +71,26 @@ export class Replica extends ProxyStore implements Backend {
   /** Makes a replica of whichever of several masters answers. */
   static of(transports: Transport[], options: ReplicaOptions = {}): Replica {
     const { cache = 1_000_000, file, events = silent } = options;
+    const self = { name: randomKey(), claim: () => copy.claim };
     const masters = new Masters(transports, (up, master, error) => {
+      const reason = causeOf(error);
       if (up) events("info", "the master answers", { master });
-      else events("warn", "lost the master", { master, reason: causeOf(error) });
-    });
-    const copy = file === undefined
+      else if (error instanceof OwnAddress) events("info", "skipping an own address", { master });
+      else if (error instanceof Refusal) events("warn", "refused the master", { master, reason });
+      else events("warn", "lost the master", { master, reason });
+    }, self);
+    const copy: FedCopy = file === undefined
       ? new CachedCopy(masters, cache, events)
       : new Mirror(file, options);
-    return new Replica(masters, copy, options);
+    return new Replica(self.name, masters, copy, options);
   }
 
-  private constructor(masters: Masters, copy: FedCopy, options: ReplicaOptions) {
+  private constructor(
+    private readonly name: string,
+    masters: Masters,
+    copy: FedCopy,
+    options: ReplicaOptions,
+  ) {
     super(copy, new BatchClient(masters), options.host);
     this.#masters = masters;
     this.#copy = copy;
@@ -112,6 +124,8 @@ export class Replica extends ProxyStore implements Backend {
       reason: reason ?? trouble,
       master: this.#masters.transport.address,
       links: this.count,
+      term: this.#copy.claim.term,
+      path: formatPath([this.name, ...this.#masters.path]),
       ...details,
     };
   }
@@ -143,6 +157,7 @@ export class Replica extends ProxyStore implements Backend {
   /** Reads what there is on disk, and follows the feed from there. */
   async load(): Promise<void> {
     await this.#copy.load();
+    this.#masters.find();
     this.#follower = new Follower(this.#masters, this.#copy, this.#events);
   }
 

@@ -7,6 +7,10 @@ import type { FeedStream } from "../journal/feed.ts";
 import type { Reply } from "../rpc.ts";
 import { parsePosition } from "../journal/position.ts";
 
+/** No answer to calls is longer, in bytes: a master gives a quarter of that. */
+const MAX_ANSWER = 16 << 20;
+const MAX_REASON = 64 << 10;
+
 /** What carries calls to a master, and its feed back. */
 export interface Transport {
   readonly address: string;
@@ -33,10 +37,15 @@ export class HTTPTransport implements Transport {
 
   async call(text: string, since: number, signal: AbortSignal): Promise<Required<Reply>> {
     const headers = { ...this.#headers, "goto-position": String(since) };
-    const init = { method: "POST", body: text, headers, signal };
-    const response = await fetch(`${this.address}/rpc`, init);
-    const answer = await response.text();
-    if (response.status !== 200) throw new Error(`${response.status} ${answer.slice(0, 200)}`);
+    const response = await fetch(`${this.address}/rpc`, {
+      method: "POST",
+      body: text,
+      headers,
+      redirect: "manual", // a master doesn't send on; and whoever is sent to would get the token
+      signal,
+    });
+    if (response.status !== 200) throw await failure(response);
+    const answer = await readText(response, MAX_ANSWER);
     return { text: answer, position: parsePosition(response.headers.get("goto-position")) };
   }
 
@@ -48,24 +57,51 @@ export class HTTPTransport implements Transport {
     const query = `offset=${offset ?? "end"}${check === undefined ? "" : `&check=${check}`}`;
     const response = await fetch(`${this.address}/rpc/log?${query}`, {
       headers: this.#headers,
+      redirect: "manual",
       signal,
     });
-    if (response.status !== 200 || response.body === null) {
-      throw new Error(`${response.status} ${(await response.text()).slice(0, 200)}`);
-    }
-    const [at, size] = ["goto-log-offset", "goto-log-size"].map((name) =>
-      Number(/^\d{1,15}$/.exec(response.headers.get(name) ?? "")?.[0])
+    if (response.status !== 200 || response.body === null) throw await failure(response);
+    const [at, size, term] = ["goto-log-offset", "goto-log-size", "goto-log-term"].map((name) =>
+      Number(
+        /^\d{1,15}$/.exec(response.headers.get(name) ?? (name === "goto-log-term" ? "1" : ""))?.[0],
+      )
     );
-    if (Number.isNaN(at + size)) {
+    // Where one is missing or no number, neither of these is true.
+    if (!(at <= size && term >= 1)) {
       await response.body.cancel();
       throw new Error("what answers is no feed");
     }
     return {
       offset: at,
       size,
+      term,
       check: response.headers.get("goto-log-check") ?? undefined,
       // The pipe keeps the signal: that of a fetch may go with the garbage once the head is there.
       body: response.body.pipeThrough(new TransformStream(), { signal }),
     };
   }
+}
+
+/** What a response says that is not the one hoped for. */
+async function failure(response: Response): Promise<Error> {
+  const text = await readText(response, MAX_REASON).catch((error) => error.message);
+  return new Error(`${response.status} ${text.slice(0, 200)}`);
+}
+
+/**
+ * The text of a response.
+ *
+ * @throws it is longer than `most` bytes
+ */
+async function readText(response: Response, most: number): Promise<string> {
+  const length = Number(response.headers.get("content-length") ?? NaN);
+  if (length <= most) return await response.text(); // which is faster
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
+  let size = 0;
+  for await (const chunk of response.body ?? []) {
+    size += chunk.length;
+    if (size > most) throw new Error(`an answer of over ${most} bytes`);
+    chunks.push(chunk);
+  }
+  return await new Blob(chunks).text();
 }

@@ -12,7 +12,7 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = setTimeout(done, Math.max(0, ms));
     signal.addEventListener("abort", done);
     if (signal.aborted) done();
   });
@@ -40,5 +40,35 @@ export async function limit<T>(
   } finally {
     clearTimeout(timer);
     outer.removeEventListener("abort", abort);
+  }
+}
+
+/**
+ * Says when it is time again for what shall not be done often: at once, then after ever longer times,
+ * and at once again after the longest of them.
+ *
+ * @example
+ * ```ts
+ * const seldom = new Seldom(1000, 600_000);
+ * seldom.due(0); // true
+ * seldom.due(500); // false: a second must pass
+ * seldom.due(1000); // true, and now it takes two
+ * ```
+ */
+export class Seldom {
+  #last = -Infinity;
+  #wait = 0;
+
+  /** @param least milliseconds from the first time to the second */
+  constructor(private readonly least: number, private readonly most: number) {}
+
+  /** Whether it is time; if so, it is taken for done. */
+  due(now = performance.now()): boolean {
+    const passed = now - this.#last;
+    if (passed < this.#wait) return false;
+    const quiet = passed > 2 * this.most;
+    this.#wait = quiet ? this.least : Math.min(Math.max(2 * this.#wait, this.least), this.most);
+    this.#last = now;
+    return true;
   }
 }

@@ -17,7 +17,9 @@ function serve(answer: (calls: Request[], body: string) => unknown, port = 0) {
   const server = Deno.serve({ hostname: "127.0.0.1", port, onListen: () => {} }, async (req) => {
     const body = await req.text();
     const request = JSON.parse(body);
-    if (!Array.isArray(request)) return Response.json({ jsonrpc: "2.0", id: 0, result: {} });
+    if (!Array.isArray(request)) {
+      return Response.json({ jsonrpc: "2.0", id: 0, result: { ready: true } });
+    }
     const response = await answer(request, body);
     return response instanceof Response ? response : Response.json(response);
   });

@@ -15,6 +15,7 @@ it("parseFlags() has the defaults that the help names", () => {
     file: "",
     rpc: false,
     master: [],
+    promote: false,
     threads: 1,
     cache: 1_000_000,
     keys: "counter",

@@ -59,7 +59,7 @@ class SlowMaster implements AsyncDisposable {
     const body = await req.json();
     const headers = { "goto-position": `${this.#position}` };
     if (!Array.isArray(body)) {
-      return Response.json({ jsonrpc: "2.0", id: 0, result: {} }, { headers });
+      return Response.json({ jsonrpc: "2.0", id: 0, result: { ready: true } }, { headers });
     }
     return Response.json(
       await Promise.all(body.map(async ({ id, params: [key] }: Call) => {

@@ -1,0 +1,109 @@
+/**
+ * What a master says of itself, and whether it is to be followed.
+ *
+ * @module
+ */
+import type { Health } from "../store.ts";
+
+const MAX_PATH = 32; // servers, one above the other
+
+/** What a server claims for itself, which a master must not fall short of. */
+export interface Claim {
+  /** The latest term that it has followed. */
+  term: number;
+  /** How far the copy reaches that it would not give away for a smaller one; 0 if it has none. */
+  end: number;
+}
+
+/** A master that answers, but is not to be followed: one line that says why. */
+export class Refusal extends Error {
+  override name = "Refusal";
+}
+
+/** The one who was asked is the one who asks. */
+export class OwnAddress extends Refusal {
+  constructor() {
+    super("it is this server itself");
+  }
+}
+
+/**
+ * Reads the answer to `Store.Health`.
+ *
+ * @throws what answers is no master
+ */
+export function readHealth(text: string): Health {
+  let answer: unknown;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    // Said below.
+  }
+  const { result }: { result?: unknown } = Object(answer);
+  if (isHealth(result)) return result;
+  throw new Error(`what answers is no master: ${text.slice(0, 200)}`);
+}
+
+function isHealth(value: unknown): value is Health {
+  return typeof value === "object" && value !== null && "ready" in value &&
+    typeof value.ready === "boolean";
+}
+
+/** The master's term; one that knows of none is the first. */
+export function termOf({ term }: Health): number {
+  return typeof term === "number" ? term : 1;
+}
+
+/** The names of a server and of those above it, one after the other, as far as they are known. */
+export function pathOf({ path }: Health): string[] {
+  return typeof path === "string" ? path.split(",", MAX_PATH) : [];
+}
+
+/** A path as it stands in a health. */
+export function formatPath(path: string[]): string {
+  return path.slice(0, MAX_PATH).join(",");
+}
+
+/**
+ * Refuses a master that is this server, or one below it; one of an earlier term than was followed
+ * already; and one whose journal is shorter than the copy of it, unless it is of a later term: then
+ * somebody asked for that.
+ *
+ * @param self the name of this server
+ * @throws {Refusal}
+ * @example
+ * ```ts
+ * const claim = { term: 2, end: 0 };
+ * checkMaster({ ready: true, term: 2 }, "me", claim);
+ * try {
+ *   checkMaster({ ready: true, term: 1 }, "me", claim);
+ * } catch (err) {
+ *   console.log(`${err}`); // Refusal: its term is 1, and term 2 was followed: ...
+ * }
+ * ```
+ */
+export function checkMaster(health: Health, self: string, claim: Claim): void {
+  const path = pathOf(health);
+  if (path[0] === self) throw new OwnAddress();
+  if (path.includes(self)) throw new Refusal("it follows this server itself");
+  checkTerm(termOf(health), claim);
+  const { position } = health;
+  if (typeof position === "number") checkEnd(position, termOf(health), claim);
+}
+
+/** Refuses an earlier term than was followed already. */
+export function checkTerm(term: number, claim: Claim): void {
+  if (term >= claim.term) return;
+  throw new Refusal(
+    `its term is ${term}, and term ${claim.term} was followed: start it with -master, as a mirror`,
+  );
+}
+
+/** Refuses a journal that ends before the copy of it. */
+export function checkEnd(end: number, term: number, claim: Claim): void {
+  if (end >= claim.end || term > claim.term) return;
+  throw new Refusal(
+    `its journal ends at ${end}, and this copy at ${claim.end}: to have the copy replaced, start ` +
+      `the master with -promote`,
+  );
+}

@@ -1,0 +1,46 @@
+/**
+ * Taking over what a feed brings.
+ *
+ * @module
+ */
+import type { Journal } from "../journal/journal.ts";
+import { type Apply, readLines } from "../journal/lines.ts";
+import type { URLStore } from "../store.ts";
+import { KnownTrouble, refuseLine } from "./follower.ts";
+
+/**
+ * Takes whole lines over, all or none: to the disk, into memory, then to followers, as their owner did.
+ *
+ * @param isHidden whether a link must not be shown yet, since somebody was told of a later one
+ * @param onchange told of each key that was changed
+ */
+export async function replicate(
+  { urls, journal }: URLStore,
+  lines: Uint8Array,
+  isHidden: (key: string) => boolean,
+  onchange: (key: string) => void,
+): Promise<void> {
+  const changes: { key: string; entry: number }[] = [];
+  try {
+    const add: Apply = (change) => changes.push({ key: change.key, entry: urls.add(change) });
+    readLines(lines, add, refuseLine, journal.tell);
+    await append(journal, lines);
+  } catch (error) {
+    for (const { entry } of changes) urls.drop(entry);
+    throw error;
+  }
+  for (const { key, entry } of changes) {
+    urls.show(entry, isHidden(key));
+    onchange(key);
+  }
+  journal.publish();
+}
+
+/** Appends to a copy. Of a disk that refuses, the copy itself tells. */
+export async function append(copy: Journal, lines: Uint8Array): Promise<void> {
+  try {
+    await copy.append(lines);
+  } catch (error) {
+    throw copy.failure === undefined ? error : new KnownTrouble(copy.failure);
+  }
+}
