@@ -103,3 +103,21 @@ it("clients that never read their redirects cost little, and others nothing", as
   const grown = await memoryOf(master) - before;
   assert(grown < 250, `it took ${grown} MB`); // 4 GB, if answers piled up
 });
+
+it("connections that say nothing, or half a header, cost little, and others nothing", async () => {
+  await using master = await start();
+  const key = await add(master.url, "https://example.com/");
+  const before = await memoryOf(master);
+  using all = await clients(master.url, 600);
+  await Promise.all(all.map((client, i) => client.send(i % 2 ? "" : "GET / HTTP/1.1\r\nhost:")));
+  assertEquals((await follow(master.url, key)).status, 302);
+  const grown = await memoryOf(master) - before;
+  assert(grown < 100, `it took ${grown} MB`);
+  // Whoever goes on is answered.
+  await Promise.all(
+    all.slice(0, 20).map(async (client, i) => {
+      await client.send(i % 2 ? `GET /${key} HTTP/1.1\r\nhost: h\r\n\r\n` : " h\r\n\r\n");
+      assertEquals(await client.status(), i % 2 ? 302 : 200);
+    }),
+  );
+});
