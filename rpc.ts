@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Position } from "./journal/position.ts";
+import type { Asked, Position } from "./journal/position.ts";
 import { type Args, type Method, type Param, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
 import { errNotFound, type Refusal, StoreError } from "./links/errors.ts";
@@ -64,12 +64,8 @@ export function serveRPC(store: Backend, onError: (error: unknown) => void = () 
   const list = ([q, after, limit, order]: Args) =>
     store.list(readQuery({ q, after, limit, order }));
   const answer = serve(
-    new Map<string, Method>([
-      ["Store.Get", {
-        params: [key],
-        safe: true,
-        call: ([key = ""], since) => store.get(key, since),
-      }],
+    new Map<string, Method<Asked>>([
+      ["Store.Get", { params: [key], safe: true, call: ([k = ""], asked) => store.get(k, asked) }],
       ["Store.Put", { params: [url, { ...key, optional: true }, id], call: put }],
       ["Store.Update", { params: [key, url, id], call: update }],
       ["Store.Delete", { params: [key, id], call: remove }],
@@ -85,9 +81,10 @@ export function serveRPC(store: Backend, onError: (error: unknown) => void = () 
     },
   );
   return (text, since = 0) => {
-    const { from } = store.position;
-    const reply = (text?: string) => ({ text, position: { from, to: store.position.to } });
-    const answered = answer(text, since);
+    const asked = { since, from: store.position.from };
+    const position = () => ({ from: asked.from, to: store.position.to });
+    const reply = (text?: string) => ({ text, position: position() });
+    const answered = answer(text, asked);
     return answered instanceof Promise ? answered.then(reply) : reply(answered);
   };
 }
@@ -133,8 +130,8 @@ export class ProxyStore implements Store {
     urls.onchange = (key) => this.#forget(key);
   }
 
-  get(key: string, since = 0): string | Promise<string> {
-    return since <= this.urls.position && this.urls.get(key) || this.#ask(key, since);
+  get(key: string, asked?: Asked): string | Promise<string> {
+    return (asked?.since ?? 0) <= this.urls.position && this.urls.get(key) || this.#ask(key, asked);
   }
 
   async put(url: string, key?: string, id = this.#id()): Promise<Link> {
@@ -171,14 +168,17 @@ export class ProxyStore implements Store {
   }
 
   /** Asks the master; who asks for the same key meanwhile gets the same answer. */
-  #ask(key: string, since: number): string | Promise<string> {
+  #ask(key: string, asked?: Asked): string | Promise<string> {
     if (key.length > MAX_KEY) throw errNotFound;
-    since = Math.max(since, this.urls.toldOf(key));
-    const answer = this.#flights.join(key, since);
-    if (answer !== undefined) return answer;
-    if (this.client.down) return this.#makeDo(key, errDown);
-    if (since <= this.urls.position && this.#missing.has(key)) throw errNotFound;
-    return this.#flights.start(key, since, (flight) => this.#fetch(key, flight));
+    const since = Math.max(asked?.since ?? 0, this.urls.toldOf(key));
+    let flight = this.#flights.join(key, since);
+    if (flight === undefined) {
+      if (this.client.down) return this.#makeDo(key, errDown);
+      if (since <= this.urls.position && this.#missing.has(key)) throw errNotFound;
+      flight = this.#flights.start(key, since, (flight) => this.#fetch(key, flight));
+    }
+    const { answer } = flight;
+    return asked ? answer.finally(() => asked.from = Math.min(asked.from, flight.from)) : answer;
   }
 
   async #fetch(key: string, flight: Flight): Promise<string> {
@@ -190,6 +190,7 @@ export class ProxyStore implements Store {
       return this.#makeDo(key, error);
     }
     const { result, error, position: { from, to } } = answer;
+    flight.from = from; // less than `start`, where who was asked is behind, and can't ask above
     // What comes too late, or is older than what was told, helps whoever asked, and nobody else.
     const good = !flight.overtaken && from >= Math.max(start, this.urls.toldOf(key));
     if (typeof result === "string" && result !== "") {

@@ -6,7 +6,7 @@
 import { Batch, type Save } from "./journal/batch.ts";
 import { type FeedStream, openFeed } from "./journal/feed.ts";
 import type { Journal } from "./journal/journal.ts";
-import type { Position } from "./journal/position.ts";
+import type { Asked, Position } from "./journal/position.ts";
 import { Upkeep } from "./journal/upkeep.ts";
 import { Answers } from "./links/answers.ts";
 import { errNotFound, StoreError } from "./links/errors.ts";
@@ -30,8 +30,8 @@ const errBusy = new StoreError("unavailable", "too many new links are waiting fo
  * whoever lost an answer may ask once more.
  */
 export interface Store {
-  /** The URL of `key`, no older than at the position `since`, if that can be had. */
-  get(key: string, since?: number): string | Promise<string>;
+  /** The URL of `key`, as new as it is asked for, if that can be had. */
+  get(key: string, asked?: Asked): string | Promise<string>;
   /** Adds a link with the key asked for, or a new one. */
   put(url: string, key?: string, id?: string): Promise<Link>;
   /** Changes a link. */

@@ -13,6 +13,14 @@ export interface Position {
   to: number;
 }
 
+/** How new answers are: a store that has none as new as it is itself says so. */
+export interface Asked {
+  /** The position that they shall be no older than. */
+  readonly since: number;
+  /** The position up to which they show every change. */
+  from: number;
+}
+
 /**
  * A position as it stands in the header `goto-position`.
  *

@@ -25,12 +25,15 @@ export interface Param {
 /** What was given for the parameters, in their order. */
 export type Args = (string | undefined)[];
 
-/** What a method takes, in this order or by name, and does. A promise is waited for. */
-export interface Method {
+/**
+ * What a method takes, in this order or by name, and does. A promise is waited for. All calls of one
+ * text share a context.
+ */
+export interface Method<Context = undefined> {
   params: Param[];
   /** Whether it changes nothing, so that its result may be left out where there is no room for it. */
   safe?: boolean;
-  call(args: Args, since: number): unknown;
+  call(args: Args, context: Context): unknown;
 }
 
 /** The error member of an answer. */
@@ -67,40 +70,44 @@ type Id = string | number | null;
  * ```ts
  * const echo: Method = { params: [{ name: "text" }], call: ([text]) => text };
  * const answer = serve(new Map([["Echo", echo]]), () => ({ code: 1, message: "failed" }));
- * answer('{"jsonrpc":"2.0","method":"Echo","params":["hello"],"id":1}', 0);
+ * answer('{"jsonrpc":"2.0","method":"Echo","params":["hello"],"id":1}', undefined);
  * // {"jsonrpc":"2.0","id":1,"result":"hello"}
  * ```
  */
-export function serve(
-  methods: ReadonlyMap<string, Method>,
+export function serve<Context>(
+  methods: ReadonlyMap<string, Method<Context>>,
   explain: (error: unknown) => RPCError,
-): (text: string, since: number) => Answer | Promise<Answer> {
-  return (text, since) => {
+): (text: string, context: Context) => Answer | Promise<Answer> {
+  return (text, context) => {
     let body: unknown;
     try {
       body = JSON.parse(text);
     } catch {
       return failure(null, { code: -32700, message: "Parse error" });
     }
-    if (!Array.isArray(body)) return answer(body, since);
+    if (!Array.isArray(body)) return answer(body, context);
     if (body.length === 0) return invalid();
     if (body.length > MAX_BATCH) return invalid(`: a batch holds at most ${MAX_BATCH} calls`);
     const room: Room = { left: MAX_BATCH_ANSWER, full: false };
-    if (body.length > MAX_TURN) return answerInTurns(body, since, room);
-    const answers = body.map((request) => answer(request, since, room));
+    if (body.length > MAX_TURN) return answerInTurns(body, context, room);
+    const answers = body.map((request) => answer(request, context, room));
     return answers.every(isSettled) ? batch(answers) : Promise.all(answers).then(batch);
   };
 
-  async function answerInTurns(body: unknown[], since: number, room: Room): Promise<Answer> {
+  async function answerInTurns(body: unknown[], context: Context, room: Room): Promise<Answer> {
     const answers: (Answer | Promise<Answer>)[] = [];
     for (const [i, request] of body.entries()) {
       if (i > 0 && i % MAX_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-      answers.push(answer(request, since, room));
+      answers.push(answer(request, context, room));
     }
     return batch(await Promise.all(answers));
   }
 
-  function answer(request: unknown, since: number, room?: Room): Answer | Promise<Answer> {
+  function answer(
+    request: unknown,
+    context: Context,
+    room?: Room,
+  ): Answer | Promise<Answer> {
     if (typeof request !== "object" || request === null || Array.isArray(request)) return invalid();
     const { jsonrpc, method, params, id }: Request = request;
     if (!isId(id)) return invalid();
@@ -120,7 +127,7 @@ export function serve(
     const args = bind(known.params, params);
     if (typeof args === "string") return fail({ code: -32602, message: `Invalid params${args}` });
     try {
-      const result = known.call(args, since);
+      const result = known.call(args, context);
       if (!(result instanceof Promise)) return succeed(result);
       return result.then(succeed, (error) => fail(explain(error)));
     } catch (error) {

@@ -4,10 +4,13 @@
  * @module
  */
 
-/** One question: how new its answer will be, and whether that may be too old to be kept. */
+/** One question: how new its answer shall be, and whether that may be too old to be kept. */
 export interface Flight {
   readonly since: number;
   overtaken: boolean;
+  /** How new the answer is, once it is there. */
+  from: number;
+  answer: Promise<string>;
 }
 
 /**
@@ -17,28 +20,28 @@ export interface Flight {
  * ```ts
  * const flights = new Flights();
  * const ask = () => Promise.resolve("https://example.com/");
- * const answer = flights.join("docs", 0) ?? flights.start("docs", 0, ask);
- * flights.join("docs", 0) === answer; // true, until it is there
+ * const flight = flights.join("docs", 0) ?? flights.start("docs", 0, ask);
+ * flights.join("docs", 0) === flight; // true, until the answer is there
  * ```
  */
 export class Flights {
-  readonly #flights = new Map<string, Flight & { answer: Promise<string> }>();
+  readonly #flights = new Map<string, Flight>();
 
-  /** The answer that is on its way, if it will be no older than at `since`. */
-  join(key: string, since: number): Promise<string> | undefined {
+  /** The question that is under way, if its answer shall be no older than at `since`. */
+  join(key: string, since: number): Flight | undefined {
     const flight = this.#flights.get(key);
-    return flight !== undefined && flight.since >= since ? flight.answer : undefined;
+    return flight !== undefined && flight.since >= since ? flight : undefined;
   }
 
   /** Asks; `ask` looks at its flight once it has the answer. */
-  start(key: string, since: number, ask: (flight: Flight) => Promise<string>): Promise<string> {
+  start(key: string, since: number, ask: (flight: Flight) => Promise<string>): Flight {
     this.overtake(key); // a change that comes from now on marks the new flight alone
-    const flight = { since, overtaken: false, answer: Promise.resolve("") };
+    const flight = { since, overtaken: false, from: Infinity, answer: Promise.resolve("") };
     flight.answer = ask(flight).finally(() => {
       if (this.#flights.get(key) === flight) this.#flights.delete(key);
     });
     this.#flights.set(key, flight);
-    return flight.answer;
+    return flight;
   }
 
   /** Lets nobody join any more in what was asked for before a change of `key`, or of any. */

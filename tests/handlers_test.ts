@@ -655,6 +655,7 @@ it("a kept answer never outlives its link: changed, deleted, made anew, and with
       put: nobody,
       update: nobody,
       delete: nobody,
+      list: nobody,
       health: () => ({ ready: true }),
     },
   });

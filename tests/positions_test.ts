@@ -66,7 +66,7 @@ it("an answer that a newer question didn't wait for is not kept once the feed ha
   const early = replica.get("k");
   await eventually(() => wire.count("Store.Get") === 1);
   await master.update("k", NEW);
-  const late = replica.get("k", master.position.from); // of one who knows of the change
+  const late = replica.get("k", { since: master.position.from, from: 0 }); // of one who knows of the change
   wire.feeds.open();
   await eventually(() => replica.position.from === master.position.from);
   wire.answers.open();
@@ -113,6 +113,36 @@ it("an answer that is older than the feed is not kept, whoever gave it", async (
   assertEquals(replica.count, 0, "but it is not kept");
   toMaster.cut = false;
   await eventually(async () => assertEquals(await replica.get("k"), NEW));
+});
+
+it("an answer that is older than the feed is not kept further down either", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  // Calls go to a mirror that is behind and cut off, the feed comes from the master.
+  const toMaster = new Wire(master);
+  const behind = await house.replica(toMaster, { file: house.file() });
+  await caughtUp(behind, master);
+  toMaster.cut = true;
+  toMaster.cutFeeds();
+  await master.update("k", NEW);
+  await master.put(OLD, "new");
+  const wire = new Wire(master);
+  const feed = wire.feed.bind(wire);
+  wire.feed = (
+    ...args
+  ) => (wire.target = master, feed(...args).finally(() => wire.target = behind));
+  const replica = await house.replica(wire);
+  const leaf = await house.replica(new Wire(replica));
+  await eventually(() => leaf.position.from === master.position.from);
+  const [first, second] = await Promise.all([leaf.get("k"), replica.get("k")]);
+  assertEquals([first, second], [OLD, OLD], "it is all that is to be had");
+  assertEquals(leaf.count, 0, "but it is not kept");
+  await assertRejects(async () => await leaf.get("new"), StoreError, "key not found");
+  toMaster.cut = false;
+  await caughtUp(behind, master);
+  assertEquals(await leaf.get("k"), NEW);
+  assertEquals(await leaf.get("new"), OLD);
 });
 
 it("a mirror shows its own writes, however late the feed is", async () => {
