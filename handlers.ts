@@ -3,21 +3,24 @@
  *
  * @module
  */
-import { json, text } from "./http/answer.ts";
+import { text } from "./http/answer.ts";
 import { tellMade } from "./http/access.ts";
 import { api } from "./http/api.ts";
 import { readForm } from "./http/body.ts";
 import { cors } from "./http/cors.ts";
 import type { Peer } from "./http/client.ts";
+import { exportLinks } from "./http/export.ts";
 import { guard, type GuardOptions } from "./http/guard.ts";
+import { alive, ready } from "./http/health.ts";
 import type { Handler } from "./http/listen.ts";
 import { Redirects } from "./http/location.ts";
-import { fail, HTTPError, type OnError, RETRY } from "./http/problem.ts";
+import { placing } from "./http/placing.ts";
+import { fail, type OnError } from "./http/problem.ts";
 import { allow, keyOf, prefersHTML, query } from "./http/request.ts";
-import { call, feed, type RPC } from "./http/rpc.ts";
+import { call, feed, noRPC, type RPC } from "./http/rpc.ts";
+import { restOf } from "./http/suffix.ts";
 import { StoreError } from "./links/errors.ts";
 import type { Store } from "./store.ts";
-import { exportLinks } from "./http/export.ts";
 import { all } from "./web/all.ts";
 import { assets } from "./web/assets.ts";
 import { detail } from "./web/detail.ts";
@@ -30,6 +33,8 @@ export interface HandlerOptions extends GuardOptions {
   store: Store;
   /** RPC for replicas; without it, `/rpc` is not found. */
   rpc?: RPC;
+  /** Whether what follows a key goes into its URL. */
+  suffix?: boolean;
   onError?: OnError;
 }
 
@@ -47,7 +52,7 @@ export interface HandlerOptions extends GuardOptions {
  * ```
  */
 export function handler(options: HandlerOptions): Handler {
-  const { store, base, rpc, origins = [], onError } = options;
+  const { store, base, rpc, suffix = false, origins = [], onError } = options;
   const apiRoute: Route = (req, path) => api(req, path, store, base);
   const detailRoute: Route = (req, path) => detail(req, path.slice(".detail/".length), store, base);
   const routes = new Map<string, Route>([
@@ -57,7 +62,7 @@ export function handler(options: HandlerOptions): Handler {
     ["api/links", apiRoute],
     ["rpc", rpc ? (req) => call(req, rpc) : noRPC],
     ["rpc/log", rpc ? (req) => feed(req, rpc) : noRPC],
-    ["healthz", (req) => (allow(req, "GET", "HEAD"), text("ok"))],
+    ["healthz", alive],
     ["readyz", (req) => ready(req, store)],
     [".all", (req) => all(req, store)],
     [".export", (req) => exportLinks(req, store)],
@@ -65,10 +70,13 @@ export function handler(options: HandlerOptions): Handler {
   ]);
   const guarded = guard(options);
   const share = origins.length > 0 ? cors(origins) : undefined;
-  const redirects = new Redirects();
+  const redirects = new Redirects(suffix);
   const otherwise = missing(base, (req, key) => {
     return redirect(req, store, redirects, key, otherwise);
   }, onError);
+  const redirectRest = placing(store, (req, key) => {
+    return redirect(req, store, redirects, key, otherwise);
+  });
   const answer = (req: Request, key: string, peer: Peer | undefined, route: Route) => {
     try {
       const response = guarded(req, key, peer, () => route(req, key));
@@ -81,7 +89,12 @@ export function handler(options: HandlerOptions): Handler {
     const key = keyOf(req.url);
     const route = routes.get(key) ??
       (key.startsWith("api/") ? apiRoute : key.startsWith(".detail/") ? detailRoute : undefined);
-    if (route === undefined) return redirect(req, store, redirects, key, otherwise);
+    if (route === undefined) {
+      const rest = suffix ? restOf(req.url) : undefined;
+      return rest === undefined
+        ? redirect(req, store, redirects, key, otherwise)
+        : redirectRest(req, rest);
+    }
     if (share === undefined) return answer(req, key, peer, route);
     return share(req, key, () => answer(req, key, peer, route));
   };
@@ -89,12 +102,6 @@ export function handler(options: HandlerOptions): Handler {
 
 /** Answers a request for a path. */
 type Route = (req: Request, path: string) => Response | Promise<Response>;
-
-/** Answers until there is a store to ask: alive, but not ready. */
-export function starting(req: Request): Response {
-  if (/^\w+:\/\/[^/]*\/healthz(?:\?|$)/.test(req.url)) return text("ok");
-  return text("starting", { status: 503, headers: RETRY });
-}
 
 /** `GET /KEY`: the hot path. */
 function redirect(
@@ -138,15 +145,4 @@ async function form(req: Request, store: Store, base: string): Promise<Response>
   const filled = query(req);
   const [url, key] = ["url", "key"].map((name) => filled.get(name) ?? "");
   return page(200, await filledForm({ url, key }, store, base));
-}
-
-/** `GET /readyz` */
-async function ready(req: Request, store: Store): Promise<Response> {
-  allow(req, "GET", "HEAD");
-  const health = await store.health();
-  return json(health, { status: health.ready ? 200 : 503 });
-}
-
-function noRPC(): never {
-  throw new HTTPError(404, "not found: RPC is served with -rpc");
 }

@@ -12,7 +12,8 @@ import { whoMayWrite } from "./cli/open.ts";
 import { ignoreProxies } from "./cli/proxies.ts";
 import { untilSignal } from "./cli/signals.ts";
 import { FLUSH_MS, stderr } from "./cli/stderr.ts";
-import { handler, starting } from "./handlers.ts";
+import { handler } from "./handlers.ts";
+import { starting } from "./http/health.ts";
 import { accessLog } from "./http/access.ts";
 import { canShare, type Handler, hostOf, listen, ListenError } from "./http/listen.ts";
 import type { Events } from "./journal/events.ts";
@@ -98,6 +99,7 @@ function handle(flags: Flags, base: string, parts: Parts, events: Events): Handl
     store: parts.store,
     base,
     rpc: flags.rpc ? { ...parts.rpc, token: flags["rpc-token"] || undefined } : undefined,
+    suffix: flags.suffix,
     token: flags.token || undefined,
     limit: flags.rate > 0 ? parts.limit : undefined,
     proxies: flags.proxy,

@@ -71,6 +71,12 @@ const FLAGS = {
     telling: true,
   },
   rate: flag("0", "N", "new links a minute for each client (0: any number)", parseCount(60_000)),
+  suffix: flag(
+    "false",
+    undefined,
+    "follow KEY/MORE?QUERY as KEY, with the rest added to its URL",
+    parseBoolean,
+  ),
   proxy: flag("0", "N", "proxies in front whose X-Forwarded-For is believed", parseCount(16)),
   cors: flag("", "ORIGIN", "pages that may use the API; several, comma-separated", parseOrigins),
   log: flag(

@@ -4,6 +4,7 @@
  * @module
  */
 import { hash, RANDOM_HASH } from "../links/hash.ts";
+import { hasPlaces, place } from "./suffix.ts";
 
 const PLACES = 4096; // for answers that are kept, a power of 2: about 4 MB, if all are taken
 const FOUND = { status: 302 };
@@ -24,23 +25,33 @@ export class Redirects {
   readonly #kept = new Array<{ url: string; response: Response } | undefined>(PLACES)
     .fill(undefined);
 
+  /** @param suffix whether `{path}` and `{query}` are places in a URL, which may stay empty */
+  constructor(private readonly suffix = false) {}
+
   /** The answer for `key`, which leads to `url` just now. */
   to(key: string, url: string): Response {
     const code = hash(key, RANDOM_HASH);
-    const place = code & (PLACES - 1);
-    if (this.#asked[place] !== code) {
-      this.#asked[place] = code;
-      return redirectTo(url);
+    const slot = code & (PLACES - 1);
+    if (this.#asked[slot] !== code) {
+      this.#asked[slot] = code;
+      return this.#make(url);
     }
-    const kept = this.#kept[place];
+    const kept = this.#kept[slot];
     if (kept !== undefined && kept.url === url) return kept.response;
-    const response = redirectTo(url);
-    this.#kept[place] = { url, response };
+    const response = this.#make(url);
+    this.#kept[slot] = { url, response };
     return response;
+  }
+
+  #make(url: string): Response {
+    return redirectTo(this.suffix && hasPlaces(url) ? place(url, NOTHING) : url);
   }
 }
 
-function redirectTo(url: string): Response {
+const NOTHING = { path: "", query: "" };
+
+/** An answer that leads to `url`. */
+export function redirectTo(url: string): Response {
   const response = new Response(null, FOUND);
   // This is faster than to make it with its headers.
   response.headers.append("location", PLAIN_URL.test(url) ? url : toLocation(url));

@@ -20,7 +20,8 @@ export function keyOf(url: string): string {
   return key.includes("%") ? decode(key) : key;
 }
 
-function decode(path: string): string {
+/** A path as it is meant; as it is, where it has a stray "%". */
+export function decode(path: string): string {
   try {
     return decodeURIComponent(path);
   } catch {

@@ -75,3 +75,8 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
   const end = () => void reader.cancel().catch(() => {});
   return new Response(sendPatiently(read, end), { headers });
 }
+
+/** `/rpc` where it is not served. */
+export function noRPC(): never {
+  throw new HTTPError(404, "not found: RPC is served with -rpc");
+}

@@ -84,8 +84,17 @@ export function checkURL(text: string, host?: string): string {
   }
   if (url.username || url.password) throw invalidURL("it has credentials");
   if (host && isBelow(url, host)) throw invalidURL("it points back at this server");
-  if (url.href.length > MAX_URL) throw invalidURL(`it is longer than ${MAX_URL} characters`);
-  return url.href;
+  const href = text.includes("{") ? keepPlaces(text, url.href) : url.href;
+  if (href.length > MAX_URL) throw invalidURL(`it is longer than ${MAX_URL} characters`);
+  return href;
+}
+
+/** The places for what follows a key, `{path}` and `{query}`, stand in a URL as they were typed. */
+function keepPlaces(text: string, href: string): string {
+  for (const name of ["path", "query"]) {
+    if (text.includes(`{${name}}`)) href = href.replaceAll(`%7B${name}%7D`, `{${name}}`);
+  }
+  return href;
 }
 
 /** Whether `url` is at `host`, which may have a path; a name may end with a dot. */

@@ -23,6 +23,7 @@ it("parseFlags() has the defaults that the help names", () => {
     token: "",
     "rpc-token": "",
     rate: 0,
+    suffix: false,
     proxy: 0,
     cors: [],
     log: "text",

@@ -7,7 +7,8 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { handler, type HandlerOptions, starting } from "../handlers.ts";
+import { handler, type HandlerOptions } from "../handlers.ts";
+import { starting } from "../http/health.ts";
 import { Redirects, toLocation } from "../http/location.ts";
 import { errNotFound } from "../links/errors.ts";
 import { Journal } from "../journal/journal.ts";

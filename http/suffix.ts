@@ -1,0 +1,88 @@
+/**
+ * What follows a key: its place in the URL that the key leads to.
+ *
+ * @module
+ */
+
+/** What stands in a request behind the key, as it came: `some/page` and `x=1`. */
+export interface Rest {
+  key: string;
+  path: string;
+  query: string;
+}
+
+/**
+ * What follows the first part of a path, if anything does.
+ *
+ * @example
+ * ```ts
+ * restOf("http://go/docs/some/page?x=1"); // { key: "docs", path: "some/page", query: "x=1" }
+ * restOf("http://go/docs"); // undefined
+ * ```
+ */
+export function restOf(url: string): Rest | undefined {
+  const start = url.indexOf("/", url.charCodeAt(4) === 0x3a ? 7 : 8) + 1;
+  const slash = url.indexOf("/", start);
+  const mark = url.indexOf("?", start);
+  if (slash === -1 && mark === -1) return;
+  const end = mark === -1 ? url.length : mark;
+  const query = url.slice(end + 1);
+  if (slash === -1 || slash > end) return { key: url.slice(start, end), path: "", query };
+  return { key: url.slice(start, slash), path: url.slice(slash + 1, end), query };
+}
+
+/** Whether {@linkcode place} has something to do where nothing follows the key. */
+export function hasPlaces(url: string): boolean {
+  return url.includes("{") && (url.includes("{path}") || url.includes("{query}"));
+}
+
+/**
+ * Puts what follows a key into the URL that the key leads to: in place of `{path}` and `{query}`,
+ * escaped for where they stand, else at the end of its path, and of its query. What stands for the host
+ * is left alone: no visitor shall choose it.
+ *
+ * @example
+ * ```ts
+ * place("https://example.com/docs", { path: "some/page", query: "x=1" });
+ * // "https://example.com/docs/some/page?x=1"
+ * place("https://example.com/search?q={path}", { path: "a+b%20c", query: "" });
+ * // "https://example.com/search?q=a%2Bb%20c"
+ * ```
+ */
+export function place(url: string, { path, query }: Omit<Rest, "key">): string {
+  const [, host = "", ...parts] = PARTS.exec(url) ?? [];
+  let [way = "", search = "", hash = ""] = parts;
+  if (host === "") path = path.replace(/^[/\\]+/, ""); // or it would name a host
+  const placed = parts.join("");
+  way = way.replaceAll("{path}", () => path).replaceAll("{query}", () => escape(query));
+  search = search
+    .replace(WHOLE_QUERY, (_, before, after) => {
+      if (query !== "") return `${before}${query}${after}`;
+      return after === "" ? "" : before;
+    })
+    .replaceAll("{path}", () => escape(path))
+    .replaceAll("{query}", () => escape(query));
+  hash = hash.replaceAll("{path}", () => path).replaceAll("{query}", () => query);
+  if (path !== "" && !placed.includes("{path}")) way += way.endsWith("/") ? path : `/${path}`;
+  if (query !== "" && !placed.includes("{query}")) {
+    search += /^\??$/.test(search) ? `${search ? "" : "?"}${query}` : `&${query}`;
+  }
+  return `${host}${way}${search}${hash}`;
+}
+
+/** Host, path, query, fragment. */
+const PARTS = /^([a-z][a-z\d+.-]*:\/\/[^/?#\\]*)?([^?#]*)(\?[^#]*)?(#.*)?$/is;
+
+/** `{query}` where it is all between two separators, with them. */
+const WHOLE_QUERY = /([?&])\{query\}(&|$)/;
+
+/** A part of a path or a query as the value of a parameter. */
+function escape(text: string): string {
+  let value = text;
+  try {
+    value = decodeURIComponent(text);
+  } catch {
+    // A stray "%" stands for itself.
+  }
+  return encodeURIComponent(value.toWellFormed());
+}
