@@ -11,7 +11,7 @@ import { type Flight, Flights } from "./links/flights.ts";
 import { checkKey, checkURL, type Link, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/list.ts";
 import { Missing } from "./links/missing.ts";
-import type { Backend, Health, Store } from "./store.ts";
+import type { Health, Served, Store } from "./store.ts";
 
 const MAX_KEY = 1024; // no longer key is asked for
 
@@ -49,7 +49,7 @@ export type Call = (text: string, since?: number) => Reply | Promise<Reply>;
  * // { text: '{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"key not found"}}', position: … }
  * ```
  */
-export function serveRPC(store: Backend, onError: (error: unknown) => void = () => {}): Call {
+export function serveRPC(store: Served, onError: (error: unknown) => void = () => {}): Call {
   const key: Param = { name: "key" };
   const url: Param = { name: "url" };
   const id: Param = { name: "id", optional: true, min: 1, max: 64 };
@@ -118,7 +118,8 @@ export const errDown = new StoreError("unavailable", "master out of reach");
 export class ProxyStore implements Store {
   readonly #flights = new Flights();
   readonly #missing = new Missing();
-  readonly #name = randomKey();
+  /** What the marks of its writes begin with. */
+  protected readonly mark = randomKey();
   #writes = 0;
 
   /** @param host where short links live, as {@linkcode checkURL} takes it */
@@ -229,7 +230,7 @@ export class ProxyStore implements Store {
 
   /** A mark for one write, by which the master knows it when it comes twice. */
   #id(): string {
-    return `${this.#name}-${(this.#writes++).toString(36)}`;
+    return `${this.mark}-${(this.#writes++).toString(36)}`;
   }
 
   /** What was asked for before a change may be older than it. */

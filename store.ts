@@ -51,14 +51,15 @@ export interface Health {
   [detail: string]: string | number | boolean | undefined;
 }
 
+/** A store that knows how new its answers are. */
+export type Served = Store & { readonly position: Position };
+
 /** What a process serves: the store that owns the links, or one that follows it. */
-export interface Backend extends Store {
+export interface Backend extends Served {
   /** What the operator is told of it. */
   readonly about: { role: "master" | "replica"; [detail: string]: string };
   /** How many links are at hand. */
   readonly count: number;
-  /** How new its answers are. */
-  readonly position: Position;
   /** Reads what there is on disk. Throws {@linkcode JournalError} where it can't be used. */
   load(): Promise<void>;
   /** Adds a link that some store has had before: it may be odd, as old ones are. */

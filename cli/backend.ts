@@ -7,6 +7,9 @@ import type { Events } from "../journal/events.ts";
 import { exists, explain, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { repair } from "../journal/maintenance.ts";
+import { ConnectDatabase } from "../kv/connect.ts";
+import { EmbeddedDatabase } from "../kv/embedded.ts";
+import { KVMaster } from "../kv/master.ts";
 import { refusePart } from "../replica/part.ts";
 import { Replica } from "../replica/replica.ts";
 import { HTTPTransport } from "../replica/transport.ts";
@@ -39,6 +42,13 @@ export async function openBackend(flags: Flags, base: string, events: Events): P
 }
 
 async function openMaster(flags: Flags, host: string, events: Events): Promise<Backend> {
+  const { kv, keys, cache } = flags;
+  if (kv !== "") {
+    const database = /^https?:/.test(kv)
+      ? new ConnectDatabase(kv, flags["kv-token"])
+      : await EmbeddedDatabase.open(kv);
+    return new KVMaster(database, { cache, keys, host, events });
+  }
   const file = flags.file || FILE;
   await refusePart(file);
   if (flags.promote && !await exists(file)) {

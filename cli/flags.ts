@@ -10,6 +10,7 @@ import {
   parseAddress,
   parseBoolean,
   parseCount,
+  parseDatabase,
   parseHost,
   parseMasters,
   parseNewFile,
@@ -31,6 +32,8 @@ interface Flag<T> {
    * or open to others; elsewhere it counts as none.
    */
   telling?: boolean;
+  /** Another variable that is read, where neither the flag nor its own one is there. */
+  variable?: string;
 }
 
 const FLAGS = {
@@ -44,6 +47,16 @@ const FLAGS = {
   file: {
     ...flag("", "FILE", "the master's journal (store.jsonl); on a replica: a mirror's", String),
     telling: true,
+  },
+  kv: {
+    ...flag("", "PLACE", "keep the links in a database: a path, or a service's URL", parseDatabase),
+    telling: true,
+  },
+  "kv-token": {
+    ...flag("", "TOKEN", "what the service of -kv asks for; @FILE holds it", parseSecret),
+    secret: true,
+    telling: true,
+    variable: "DENO_KV_ACCESS_TOKEN",
   },
   rpc: flag("false", undefined, "serve RPC to replicas", parseBoolean),
   master: {
@@ -122,10 +135,12 @@ export class UsageError extends Error {
 export function parseFlags(args: string[], env: (name: string) => string | undefined): Flags {
   const given = new Map<string, { text: string; from: string }>();
   const names = Object.entries<Flag<unknown>>(FLAGS);
-  for (const [name, { telling }] of names) {
-    const variable = `GOTO_${name.toUpperCase().replaceAll("-", "_")}`;
-    const text = env(variable);
-    if (text || telling && text === "") given.set(name, { text, from: variable });
+  for (const [name, { telling, variable: other }] of names) {
+    const own = `GOTO_${name.toUpperCase().replaceAll("-", "_")}`;
+    for (const variable of other === undefined ? [own] : [other, own]) {
+      const text = env(variable);
+      if (text || telling && text === "") given.set(name, { text, from: variable });
+    }
   }
   const { tokens } = parseArgs({
     // Go takes one dash or two.
@@ -169,7 +184,29 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
   if (flags.promote && flags.master.length > 0) {
     throw new UsageError("-promote makes a master: leave -master out, and GOTO_MASTER");
   }
+  refuseTogether(flags);
   return flags;
+}
+
+/** Refuses flags of which one makes no sense beside another. */
+function refuseTogether(flags: Flags): void {
+  const { kv, file, master, promote, compact, repair, backup, sync } = flags;
+  if (kv === "") return;
+  const others = {
+    "-file": file !== "",
+    "-master": master.length > 0,
+    "-promote": promote,
+    "-compact": compact,
+    "-repair": repair,
+    "-backup": backup !== "",
+    "-sync=none": sync === "none",
+  };
+  for (const [other, given] of Object.entries(others)) {
+    if (given) throw new UsageError(`-kv and ${other} don't go together: give one of them`);
+  }
+  if (/^https?:/.test(kv) && !flags["kv-token"]) {
+    throw new UsageError(`-kv: ${kv} asks for a token: give it as GOTO_KV_TOKEN`);
+  }
 }
 
 /** The text of `-help`. */

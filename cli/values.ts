@@ -104,6 +104,15 @@ export function parseMasters(text: string): string[] {
   return text.split(",").map((part) => parseOrigin(part.trim().replace(/^:/, "localhost:")));
 }
 
+/** Where a database is: a path, or the address of a service. */
+export function parseDatabase(text: string): string {
+  if (/^https?:/i.test(text)) return parseOrigin(text);
+  if (text.includes("://") || text.startsWith(":")) {
+    throw new Error("use a path, or a URL that starts with http:// or https://");
+  }
+  return text;
+}
+
 /** Origins as browsers send them, separated by commas. */
 export function parseOrigins(text: string): string[] {
   if (text === "") return [];

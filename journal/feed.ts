@@ -43,6 +43,8 @@ export interface FeedStream {
   check?: string;
   /** The master's term; none is 1. */
   term?: number;
+  /** Whether it does not reach back to the first change, so that no mirror can be made of it. */
+  partial?: boolean;
   body: ReadableStream<Uint8Array>;
 }
 

@@ -27,6 +27,7 @@ export class CachedCopy implements Copy, Followed {
   #window?: Window;
   #term = 1;
   #live = false;
+  #partial?: boolean;
 
   /** @param limit most links */
   constructor(
@@ -101,6 +102,7 @@ export class CachedCopy implements Copy, Followed {
     }
     this.#term = stream.term ?? 1;
     const window = this.#window ??= new Window(stream.offset, stream.check);
+    this.#partial = stream.partial;
     // The one who told what is ahead may have been another than the one who is followed now.
     for (const key of this.#ahead.keys()) this.#cache.delete(key);
     const end = Math.max(stream.size, window.size);
@@ -155,7 +157,7 @@ export class CachedCopy implements Copy, Followed {
     if (!this.#live || !window) throw errNoFeed;
     const known = offset === undefined ? undefined : await window.check(offset);
     if (offset === undefined || (known !== undefined && known === check)) {
-      return { ...await openFeed(window, offset, check), term: this.#term };
+      return { ...await openFeed(window, offset, check), term: this.#term, partial: this.#partial };
     }
     // Further back it is the master's to tell.
     const { transport, session } = this.masters;

@@ -85,7 +85,7 @@ export class Replica extends ProxyStore implements Backend {
     return new Replica(self.name, masters, copy, options);
   }
 
-  private constructor(
+  protected constructor(
     private readonly name: string,
     masters: Masters,
     copy: FedCopy,
@@ -98,10 +98,10 @@ export class Replica extends ProxyStore implements Backend {
     this.#events = options.events ?? silent;
   }
 
-  get about() {
+  get about(): Backend["about"] {
     const { file } = this.#options;
     const masters = this.#masters.addresses.join(",");
-    return { role: "replica" as const, master: masters, ...(file === undefined ? {} : { file }) };
+    return { role: "replica", master: masters, ...(file === undefined ? {} : { file }) };
   }
 
   get count(): number {

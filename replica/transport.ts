@@ -76,6 +76,7 @@ export class HTTPTransport implements Transport {
       size,
       term,
       check: response.headers.get("goto-log-check") ?? undefined,
+      partial: response.headers.get("goto-log-partial") === "true",
       // The pipe keeps the signal: that of a fetch may go with the garbage once the head is there.
       body: response.body.pipeThrough(new TransformStream(), { signal }),
     };

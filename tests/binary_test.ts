@@ -49,7 +49,7 @@ describe("deno task compile", { ignore: reason !== undefined }, () => {
     assertEquals(
       Object.fromEntries(granted),
       {
-        allow_env: ["GOTO_*", ...PROXY_VARIABLES],
+        allow_env: ["GOTO_*", "DENO_KV_ACCESS_TOKEN", ...PROXY_VARIABLES],
         allow_net: [], // any
         allow_read: [],
         allow_write: [],

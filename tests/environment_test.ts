@@ -32,7 +32,7 @@ it("a proxy that the environment names sees nothing of what replicas ask, nor th
   assertEquals(proxy.connections, 0);
 });
 
-it("deno task start may touch GOTO_... and the variables of proxies, and no others", () => {
+it("deno task start may touch GOTO_..., the token of a database, and the variables of proxies, and no others", () => {
   const [, names] = /--allow-env='([^']*)'/.exec(config.tasks.start.command) ?? [];
-  assertEquals(names.split(","), ["GOTO_*", ...PROXY_VARIABLES]);
+  assertEquals(names.split(","), ["GOTO_*", "DENO_KV_ACCESS_TOKEN", ...PROXY_VARIABLES]);
 });

@@ -13,6 +13,8 @@ it("parseFlags() has the defaults that the help names", () => {
     http: { hostname: "", port: 8080 },
     host: "",
     file: "",
+    kv: "",
+    "kv-token": "",
     rpc: false,
     master: [],
     promote: false,

@@ -1,0 +1,190 @@
+/**
+ * A database behind an address: KV Connect, the protocol of Deno Deploy and denokv.
+ *
+ * Deno.openKv speaks it, too, but repeats a call for ever while the service is away: it can't be told
+ * to give up, writes a line to stderr with each try, and leaves it open what became of a commit. So the
+ * protocol, which is small and public, is spoken here.
+ *
+ * @module
+ */
+import { StoreError } from "../links/errors.ts";
+import {
+  after,
+  type Database,
+  type Entry,
+  type Key,
+  MAX_READ,
+  type Range,
+  type Write,
+} from "./database.ts";
+import { formatRead, formatWatch, formatWrite, parseRead, parseWrite } from "./messages.ts";
+
+const MAX_CHECKS = 10; // the protocol's limit
+const MAX_COMMITS = 16;
+const VERSIONS = [2, 3]; // of the protocol
+const RENEW_MS = 60_000; // before what was told of the database ends
+const SILENT_MS = 15_000; // a service that is watched says something every five seconds
+
+/** What a service told of its database. */
+interface Session {
+  endpoint: string;
+  headers: Record<string, string>;
+  /** When it ends, in milliseconds since 1970. */
+  ends: number;
+}
+
+/**
+ * A database behind an address.
+ *
+ * @example
+ * ```ts ignore
+ * const database = new ConnectDatabase("http://localhost:4512", "the token");
+ * await database.read([["goto", "head"]], AbortSignal.timeout(1000));
+ * ```
+ */
+export class ConnectDatabase implements Database {
+  readonly maxChecks = MAX_CHECKS;
+  readonly maxCommits = MAX_COMMITS;
+  #session?: Promise<Session>;
+  readonly #closed = new AbortController();
+
+  constructor(readonly address: string, private readonly token: string) {}
+
+  async read(keys: Key[], signal: AbortSignal): Promise<(Entry | undefined)[]> {
+    if (keys.length > MAX_READ) throw new RangeError(`more than ${MAX_READ} keys`);
+    // The first key from this one on that is before the next possible one: the key itself, if it is there.
+    const ranges = keys.map((key) => ({ start: key, end: after(key), limit: 1 }));
+    return (await this.#read(ranges, signal)).map(([entry]) => entry);
+  }
+
+  async range(range: Range, signal: AbortSignal): Promise<Entry[]> {
+    const [entries] = await this.#read([range], signal);
+    return entries;
+  }
+
+  async #read(ranges: Range[], signal: AbortSignal): Promise<Entry[][]> {
+    const response = await this.#post("snapshot_read", formatRead(ranges), signal);
+    const entries = this.#parse(parseRead, await this.#bodyOf(response));
+    if (entries.length !== ranges.length) throw new Error("the database gave another answer");
+    return entries;
+  }
+
+  async commit(write: Write, signal: AbortSignal): Promise<boolean> {
+    const response = await this.#post("atomic_write", formatWrite(write), signal);
+    if (response.status === 500) {
+      const reason = (await response.text()).slice(0, 200);
+      throw new StoreError("full", `cannot save: the database answered 500 ${reason}`);
+    }
+    return this.#parse(parseWrite, await this.#bodyOf(response));
+  }
+
+  async watch(key: Key, changed: () => void, signal: AbortSignal): Promise<void> {
+    const silent = new AbortController();
+    const { body, status } = await this.#post(
+      "watch",
+      formatWatch(key),
+      AbortSignal.any([signal, silent.signal]),
+    );
+    if (status !== 200 || body === null) {
+      throw new Error(`the database can't be watched: ${status}`);
+    }
+    let timer;
+    try {
+      // Each message comes with its length, in four bytes; an empty one only shows that the service is alive.
+      for await (const chunk of body) {
+        clearTimeout(timer);
+        timer = setTimeout(() => silent.abort(new Error("the database is silent")), SILENT_MS);
+        if (chunk.length > 4) changed();
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+    throw new Error("the database ended the watch");
+  }
+
+  // deno-lint-ignore require-await
+  async close(): Promise<void> {
+    this.#closed.abort(new Error("the database is closed"));
+  }
+
+  async #post(
+    method: string,
+    body: Uint8Array<ArrayBuffer>,
+    signal: AbortSignal,
+  ): Promise<Response> {
+    const { endpoint, headers } = await this.#meet(signal);
+    return await fetch(`${endpoint}/${method}`, { method: "POST", headers, body, signal });
+  }
+
+  async #bodyOf(response: Response): Promise<Uint8Array> {
+    if (response.status === 200) return await response.bytes();
+    this.#session = undefined; // what was told of the database may be out of date
+    throw new Error(
+      `the database answered ${response.status} ${(await response.text()).slice(0, 200)}`,
+    );
+  }
+
+  /** Reads what the service said; where it can't do its work, another one may. */
+  #parse<T>(parse: (bytes: Uint8Array) => T, bytes: Uint8Array): T {
+    try {
+      return parse(bytes);
+    } catch (error) {
+      this.#session = undefined;
+      throw error;
+    }
+  }
+
+  /** Asks where the database is, once for all who need to know. */
+  async #meet(signal: AbortSignal): Promise<Session> {
+    this.#closed.signal.throwIfAborted();
+    const session = this.#session ??= this.#ask(signal);
+    try {
+      const met = await session;
+      if (met.ends - RENEW_MS > Date.now()) return met;
+    } catch (error) {
+      if (this.#session === session) this.#session = undefined;
+      throw error;
+    }
+    if (this.#session === session) this.#session = undefined;
+    return await (this.#session ??= this.#ask(signal));
+  }
+
+  async #ask(signal: AbortSignal): Promise<Session> {
+    const response = await fetch(this.address, {
+      method: "POST",
+      headers: { "authorization": `Bearer ${this.token}`, "content-type": "application/json" },
+      body: JSON.stringify({ supportedVersions: VERSIONS }),
+      signal,
+    });
+    const text = await response.text();
+    if (response.status !== 200) {
+      throw new Error(`the database answered ${response.status} ${text.slice(0, 200)}`);
+    }
+    const told: Told = Object(JSON.parse(text));
+    const strong = told.endpoints?.find(({ consistency }) => consistency === "strong");
+    const { version = 0, token = "", databaseId = "", expiresAt = "" } = told;
+    const endpoint = URL.parse(strong?.url ?? "", response.url || this.address);
+    if (!VERSIONS.includes(version) || !strong || !endpoint) {
+      throw new Error("what answers is no KV Connect service");
+    }
+    return {
+      endpoint: endpoint.href.replace(/\/+$/, ""),
+      headers: {
+        "authorization": `Bearer ${token}`,
+        "content-type": "application/x-protobuf",
+        "x-denokv-version": String(version),
+        "x-denokv-database-id": databaseId,
+      },
+      ends: Date.parse(expiresAt) || Date.now() + 2 * RENEW_MS,
+    };
+  }
+}
+
+/** What a service tells of its database. */
+interface Told {
+  version?: number;
+  databaseId?: string;
+  endpoints?: { url?: string; consistency?: string }[];
+  token?: string;
+  expiresAt?: string;
+}

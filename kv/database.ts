@@ -1,0 +1,82 @@
+/**
+ * What is asked of a database: the part of Deno.Kv that links need, the same for one in a file and for
+ * a service.
+ *
+ * @module
+ */
+
+/** The parts of a key, from the left. */
+export type Key = readonly string[];
+
+/** What is kept: bytes, or a count that can be added to without reading it. */
+export type Value = Uint8Array<ArrayBuffer> | bigint;
+
+/** A value with its key, and the version that each change of it makes another. */
+export interface Entry {
+  key: Key;
+  value: Value;
+  version: string;
+}
+
+/** Keys from `start` up to, but without, `end`; at most {@linkcode MAX_RANGE} of them. */
+export interface Range {
+  start: Key;
+  end: Key;
+  limit: number;
+  reverse?: boolean;
+}
+
+/** What a commit does to one key. */
+export type Mutation =
+  /** Sets it; after `expireIn` milliseconds it is gone, or somewhat later. */
+  | { key: Key; set: Uint8Array<ArrayBuffer>; expireIn?: number; stamped?: boolean }
+  /** Adds to a count, modulo 2 to the 64th. */
+  | { key: Key; add: bigint };
+
+/** What is done as a whole, or not at all. */
+export interface Write {
+  /** Versions that keys must have; null: there must be none. */
+  checks: { key: Key; version: string | null }[];
+  /**
+   * Done in this order. A `stamped` key gets one more part: the version that the commit makes, which is
+   * greater than that of all commits before it.
+   */
+  mutations: Mutation[];
+}
+
+/** Most keys of one read, and most ranges. */
+export const MAX_READ = 10;
+/** Most entries of a range. */
+export const MAX_RANGE = 500;
+
+/**
+ * A database. What it reads is never older than what was committed before it was asked. Every method
+ * throws an error when the database is out of reach, or `signal` says so.
+ */
+export interface Database {
+  /** Its path or its URL. */
+  readonly address: string;
+  /** Most checks of one commit. */
+  readonly maxChecks: number;
+  /** Most commits that are under way at once, where more would not be faster. */
+  readonly maxCommits: number;
+  /** Reads up to {@linkcode MAX_READ} keys, as they are at one time. */
+  read(keys: Key[], signal: AbortSignal): Promise<(Entry | undefined)[]>;
+  /** Reads a range, as it is at one time. */
+  range(range: Range, signal: AbortSignal): Promise<Entry[]>;
+  /**
+   * Commits, and says whether all checks held. After an error nobody knows whether it was done, or will be.
+   *
+   * @throws {StoreError} full: the database can't write
+   */
+  commit(write: Write, signal: AbortSignal): Promise<boolean>;
+  /** Calls `changed` after each change of `key` that others made, soon; ends with an error. */
+  watch(key: Key, changed: () => void, signal: AbortSignal): Promise<void>;
+  /** Lets go of it. */
+  close(): Promise<void>;
+}
+
+/** The first key that can come after `key`: its last part with one more character, the least. */
+export function after(key: Key): Key {
+  return key.with(-1, `${key.at(-1)}\0`);
+}

@@ -1,0 +1,120 @@
+/**
+ * Listing the links of a database, a page at a time.
+ *
+ * @module
+ */
+import { StoreError } from "../links/errors.ts";
+import type { Change, Link } from "../links/link.ts";
+import { LIMIT, type Listing, MAX_LIMIT, type Query } from "../links/list.ts";
+import { after, type Database, type Entry, MAX_RANGE, MAX_READ } from "./database.ts";
+import { DEADLINE_MS } from "./head.ts";
+import { linkKey, LINKS_END, MADE, madeKey, toChange, toKeys } from "./layout.ts";
+
+const MAX_CHARS = 1 << 20; // of the URLs of a page
+const MAX_SEEN = 5000; // links that are looked at for one page: what holds no more is not the last one
+const MAX_QUERY = 200; // characters
+const READS = 8; // at once
+
+/** A link, and what to ask for those after it with. */
+interface Place {
+  link?: Link;
+  next: string;
+}
+
+/**
+ * Gives a page of links: by key, which misses none however many are changed meanwhile, or the newest first.
+ * Where few hold what is searched, a page may have fewer links than were asked for, or none, and still a
+ * `next`.
+ *
+ * @throws {StoreError} invalid query
+ */
+export async function listLinks(
+  database: Database,
+  query: Query = {},
+): Promise<Omit<Listing, "count">> {
+  const { q = "", after: from = "", limit = LIMIT, order = "newest" } = query;
+  if (q.length > MAX_QUERY) {
+    throw new StoreError("invalid query", `"q" must have at most ${MAX_QUERY} characters`);
+  }
+  const holds = searchFor(q);
+  const most = Math.min(limit, MAX_LIMIT);
+  const links: Link[] = [];
+  let [seen, chars, next] = [0, 0, from];
+  const places = order === "written" ? byKey(database, from, most) : newest(database, from);
+  for await (const place of places) {
+    if (links.length >= most || chars >= MAX_CHARS || seen >= MAX_SEEN) return { links, next };
+    seen++;
+    next = place.next;
+    if (place.link === undefined || !holds(place.link)) continue;
+    links.push(place.link);
+    chars += place.link.url.length;
+  }
+  return { links };
+}
+
+/** Whether a link holds a text, whatever the case. */
+function searchFor(q: string): (link: Link) => boolean {
+  const text = q.trim().toLowerCase();
+  const escaped = encodeURI(text.toWellFormed()).toLowerCase();
+  return ({ key, url }) =>
+    [key, url].some((part) => [text, escaped].some((one) => part.toLowerCase().includes(one)));
+}
+
+async function* byKey(database: Database, from: string, limit: number): AsyncGenerator<Place> {
+  const size = Math.min(limit + 1, MAX_RANGE);
+  let start = from === "" ? linkKey("") : after(linkKey(from));
+  for (;;) {
+    const range = { start, end: LINKS_END, limit: size };
+    const entries = await database.range(range, AbortSignal.timeout(DEADLINE_MS));
+    for (const { value } of entries) {
+      const change = toChange(value);
+      yield { link: toLink(change), next: change.key };
+    }
+    const last = entries.at(-1);
+    if (last === undefined || entries.length < size) return;
+    start = after(last.key);
+  }
+}
+
+/** The order is that of the commits by which links were made: of each, the database keeps the keys. */
+async function* newest(database: Database, from: string): AsyncGenerator<Place> {
+  const [, version = "~", count = "0"] = /^(?:([\da-f]{20})-(\d{1,5}))?$/.exec(from) ??
+    refuse(`"after" is no "next" of a page`);
+  let skip = Number(count);
+  let end = madeKey(skip > 0 ? `${version}\0` : version);
+  for (;;) {
+    const range = { start: MADE, end, limit: MAX_READ * READS, reverse: true };
+    const commits = await database.range(range, AbortSignal.timeout(DEADLINE_MS));
+    const keys = commits.flatMap(({ value, version }) =>
+      toKeys(value).reverse().map((key, i) => ({ key, next: `${version}-${i + 1}` }))
+    ).slice(skip);
+    skip = 0;
+    for (let at = 0; at < keys.length; at += MAX_READ * READS) {
+      const some = keys.slice(at, at + MAX_READ * READS);
+      const links = await readAll(database, some.map(({ key }) => key));
+      for (const [i, { next }] of some.entries()) {
+        yield { link: links[i] && toLink(toChange(links[i].value)), next };
+      }
+    }
+    const last = commits.at(-1);
+    if (last === undefined) return;
+    end = last.key;
+  }
+}
+
+async function readAll(database: Database, keys: string[]): Promise<(Entry | undefined)[]> {
+  const reads = [];
+  for (let at = 0; at < keys.length; at += MAX_READ) {
+    const some = keys.slice(at, at + MAX_READ).map(linkKey);
+    reads.push(database.read(some, AbortSignal.timeout(DEADLINE_MS)));
+  }
+  return (await Promise.all(reads)).flat();
+}
+
+function toLink({ id: _, ...link }: Change): Link | undefined {
+  return link.url === "" ? undefined : link;
+}
+
+function refuse(reason: string): never {
+  throw new StoreError("invalid query", reason);
+}

@@ -1,0 +1,132 @@
+/**
+ * The links in a database: what RPC asks for, done there.
+ *
+ * @module
+ */
+import { formatLine } from "../journal/lines.ts";
+import { Answers } from "../links/answers.ts";
+import { errNotFound, StoreError } from "../links/errors.ts";
+import { checkKey, checkURL, type Link, randomKey } from "../links/link.ts";
+import type { Health, Store, URLStoreOptions } from "../store.ts";
+import type { Listing, Query } from "../links/list.ts";
+import type { Database } from "./database.ts";
+import { Head } from "./head.ts";
+import { History } from "./history.ts";
+import { Lease } from "./lease.ts";
+import { listLinks } from "./listing.ts";
+import { Reader } from "./reader.ts";
+import { Writer } from "./writer.ts";
+
+const MAX_LINE = 47 << 10; // bytes, so that a commit can hold it
+
+const errLong = new StoreError("invalid url", "invalid URL: it is longer than a database can hold");
+
+/** How a {@linkcode KVStore} makes keys and checks URLs. */
+export interface KVStoreOptions extends URLStoreOptions {
+  /** Whether an id is of this process, so that it comes by no other one. */
+  isOwn?: (id: string) => boolean;
+}
+
+/** A change that is asked for. */
+interface Asked {
+  key?: string;
+  url: string;
+  id?: string;
+  isNew: boolean;
+}
+
+/** A store whose links a database has: nothing of them is kept here. */
+export class KVStore implements Store {
+  readonly history: History;
+  readonly #head: Head;
+  readonly #reader: Reader;
+  readonly #writer: Writer;
+  readonly #lease?: Lease;
+  readonly #answers = new Answers();
+  readonly #closed = new AbortController();
+
+  constructor(private readonly database: Database, private readonly options: KVStoreOptions = {}) {
+    this.#head = new Head(database);
+    this.history = new History(database, this.#head, this.#closed.signal);
+    this.#reader = new Reader(database, this.#head);
+    if (options.keys !== "random") this.#lease = new Lease(database);
+    this.#writer = new Writer(database, this.#lease, () => this.history.ring());
+  }
+
+  /** How many links there were when the database was asked last. */
+  get count(): number {
+    return this.#head.count;
+  }
+
+  /** How far the database had come when it was asked last. */
+  get position() {
+    return { from: this.#head.known, to: this.#head.known };
+  }
+
+  async get(key: string): Promise<string> {
+    const link = await this.#reader.get(key);
+    if (!link?.url) throw errNotFound;
+    return link.url;
+  }
+
+  async put(url: string, key?: string, id?: string): Promise<Link> {
+    url = checkURL(url, this.options.host);
+    if (key !== undefined) checkKey(key);
+    return await this.#save({ key, url, id, isNew: true });
+  }
+
+  async update(key: string, url: string, id?: string): Promise<Link> {
+    url = checkURL(url, this.options.host);
+    return await this.#save({ key, url, id, isNew: false });
+  }
+
+  async delete(key: string, id?: string): Promise<void> {
+    await this.#save({ key, url: "", id, isNew: false });
+  }
+
+  /** Adds a link that some store has had before. */
+  restore({ key, url }: Link): Promise<Link> {
+    return this.#save({ key, url, isNew: true });
+  }
+
+  /** Makes a change; then the head is known to be as far. */
+  async #save({ id = randomKey(), ...change }: Asked): Promise<Link> {
+    const { key, url } = change;
+    // As UTF-8 in JSON, at most.
+    if (6 * (url.length + (key?.length ?? 0)) > MAX_LINE && !fits(change)) throw errLong;
+    const remembered = key !== undefined || !this.options.isOwn?.(id);
+    return await this.#answers.once(id, async () => {
+      const link = await this.#writer.save({ ...change, id, remembered });
+      await this.#head.read();
+      return link;
+    });
+  }
+
+  async list(query?: Query): Promise<Listing> {
+    const listing = await listLinks(this.database, query);
+    await this.#head.read();
+    return { ...listing, count: this.count };
+  }
+
+  async health(): Promise<Health> {
+    const { position } = await this.#head.read();
+    const reason = this.#writer.failure;
+    return { ready: reason === undefined, reason, links: this.count, position };
+  }
+
+  /** Finishes what is on its way. */
+  async finish(): Promise<void> {
+    await this.#writer.idle();
+  }
+
+  async close(): Promise<void> {
+    await this.#writer.close();
+    await this.#lease?.end().catch(() => {}); // then a few numbers are left out
+    this.#closed.abort(new Error("the store is closed"));
+    await this.database.close();
+  }
+}
+
+function fits({ key = "", url }: Asked): boolean {
+  return new TextEncoder().encode(formatLine({ key, url })).length <= MAX_LINE;
+}

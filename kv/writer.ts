@@ -1,0 +1,296 @@
+/**
+ * Changes on their way into the database.
+ *
+ * @module
+ */
+import { formatLine } from "../journal/lines.ts";
+import { errExists, errNotFound, StoreError } from "../links/errors.ts";
+import { type Link, randomKey, RESERVED } from "../links/link.ts";
+import { genKey } from "../store.ts";
+import { type Database, type Entry, MAX_READ, type Write } from "./database.ts";
+import { DEADLINE_MS } from "./head.ts";
+import {
+  COUNT,
+  FEED,
+  fromKeys,
+  HEAD,
+  idKey,
+  KEPT_MS,
+  linkKey,
+  MADE,
+  SIZE,
+  toChange,
+} from "./layout.ts";
+import type { Lease } from "./lease.ts";
+
+const MAX_QUEUE = 65_536; // changes
+const MAX_COMMIT_BYTES = 48 << 10; // of lines: a value holds 64 KiB
+const MAX_TRIES = 50; // of one change that others are always ahead of
+const RETRY_MS = 50;
+
+const FREE = { version: null }; // a key that nobody has had
+
+const errFull = new StoreError("unavailable", "too many changes are waiting for the database");
+const errLate = new StoreError("unavailable", "the database did not answer in time");
+const errClosed = new StoreError("unavailable", "shutting down");
+
+/** A change that is asked for. */
+export interface Request {
+  /** None: a new one is to be made. */
+  key?: string;
+  /** "" deletes. */
+  url: string;
+  /** The mark of the write: it is done once. */
+  id: string;
+  /** Whether the id may come again when this master is gone, so that the database must know it. */
+  remembered: boolean;
+  /** Whether the key must lead nowhere yet, or somewhere already. */
+  isNew: boolean;
+}
+
+/** One that is on its way. */
+interface Save extends Request {
+  /** Whether the key is of our making. */
+  counted: boolean;
+  /** The version of the key, where a change may be made of it; nothing, where that must be looked up. */
+  found?: { version: string | null };
+  deadline: number;
+  tries: number;
+  resolve: (link: Link) => void;
+  reject: (error: StoreError) => void;
+}
+
+/** A change with its key. */
+type Keyed = Save & { key: string };
+
+/**
+ * Gathers changes into commits, several of which are under way at once. A change whose key or id is in one
+ * of them waits for it. When a commit's checks fail, each of its changes looks why: those that can't be made
+ * are refused, alone; the others go on.
+ */
+export class Writer {
+  /** Why the last commit could not be written, until one is. */
+  failure?: string;
+  #queue: Save[] = [];
+  readonly #busy = new Set<string>(); // keys and ids that are in commits
+  #commits = 0;
+  #gathering = false;
+  #idle = Promise.withResolvers<void>();
+  #closed = false;
+
+  /** @param done called after each commit */
+  constructor(
+    private readonly database: Database,
+    private readonly lease: Lease | undefined,
+    private readonly done: () => void,
+  ) {}
+
+  /** Makes a change; resolves once it is in the database. */
+  save(request: Request): Promise<Link> {
+    if (this.#closed) return Promise.reject(errClosed);
+    if (this.#queue.length >= MAX_QUEUE) return Promise.reject(errFull);
+    const { promise, resolve, reject } = Promise.withResolvers<Link>();
+    const counted = request.key === undefined;
+    // A new key is tried without a look: it is mostly free.
+    const found = request.isNew ? FREE : undefined;
+    const deadline = performance.now() + DEADLINE_MS;
+    this.#queue.push({ ...request, counted, found, deadline, tries: 0, resolve, reject });
+    this.#gather();
+    return promise;
+  }
+
+  /** Resolves when nothing is on its way. */
+  async idle(): Promise<void> {
+    while (this.#commits > 0 || this.#queue.length > 0) await this.#idle.promise;
+  }
+
+  /** Takes no more, and finishes what is on its way. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.idle();
+  }
+
+  /** Lets changes of the same turn share a commit. */
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    queueMicrotask(() => {
+      this.#gathering = false;
+      this.#start();
+    });
+  }
+
+  #start(): void {
+    while (this.#commits < this.database.maxCommits) {
+      const saves = this.#take();
+      if (saves.length === 0) break;
+      this.#commits++;
+      this.#work(saves).finally(() => {
+        this.#commits--;
+        for (const { key, id } of saves) this.#release(key, id);
+        this.#start();
+        this.#idle.resolve();
+        this.#idle = Promise.withResolvers();
+      });
+    }
+  }
+
+  #release(key: string | undefined, id: string): void {
+    if (key !== undefined) this.#busy.delete(`k${key}`);
+    this.#busy.delete(`i${id}`);
+  }
+
+  /** Takes what one commit can hold from the queue, and refuses what waited too long. */
+  #take(): Save[] {
+    const now = performance.now();
+    const taken: Save[] = [];
+    const left: Save[] = [];
+    let [checks, bytes, at] = [0, 0, 0];
+    for (; at < this.#queue.length; at++) {
+      const save = this.#queue[at];
+      if (save.deadline < now) {
+        save.reject(errLate);
+        continue;
+      }
+      const { key, url, id, remembered, counted } = save;
+      if (this.#busy.has(`k${key}`) || this.#busy.has(`i${id}`)) {
+        left.push(save);
+        continue;
+      }
+      checks += remembered && counted ? 2 : 1;
+      bytes += 3 * (url.length + (key?.length ?? 16)) + 64; // as UTF-8, at most
+      if (taken.length > 0 && (checks > this.database.maxChecks || bytes > MAX_COMMIT_BYTES)) break;
+      if (key !== undefined) this.#busy.add(`k${key}`);
+      this.#busy.add(`i${id}`);
+      taken.push(save);
+    }
+    this.#queue = left.length === 0 ? this.#queue.slice(at) : [...left, ...this.#queue.slice(at)];
+    return taken;
+  }
+
+  /** Makes changes, as far as they can be made just now; the others wait again. */
+  async #work(saves: Save[]): Promise<void> {
+    let left = saves;
+    try {
+      left = await this.#look(await this.#name(saves));
+      if (left.length === 0) return;
+      const write = toWrite(left.filter(isKeyed));
+      if (await this.database.commit(write, AbortSignal.timeout(DEADLINE_MS))) {
+        this.failure = undefined;
+        this.done();
+        for (const { key, url, resolve } of left.filter(isKeyed)) resolve({ key, url });
+        return;
+      }
+    } catch (error) {
+      if (error instanceof StoreError) {
+        this.failure = error.message;
+        for (const { reject } of left) reject(error);
+        return;
+      }
+      // Whether it was done, the next look shows.
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+    for (const save of left) {
+      save.found = undefined;
+      this.#again(save);
+    }
+  }
+
+  #again(save: Save): void {
+    if (++save.tries < MAX_TRIES) this.#queue.push(save);
+    else save.reject(errLate);
+  }
+
+  /** Gives new links their keys. */
+  async #name(saves: Save[]): Promise<Save[]> {
+    for (const save of saves) {
+      while (save.key === undefined) {
+        const number = this.lease?.take();
+        if (number === undefined && this.lease) {
+          await this.lease.renew();
+          continue;
+        }
+        const key = number === undefined ? randomKey() : genKey(number);
+        if (RESERVED.has(key) || this.#busy.has(`k${key}`)) continue;
+        this.#busy.add(`k${key}`);
+        save.key = key;
+      }
+    }
+    return saves;
+  }
+
+  /** Looks up what must be known of keys and ids, and gives those changes that can be made. */
+  async #look(saves: Save[]): Promise<Save[]> {
+    const unseen = saves.filter(isKeyed).filter(({ found }) => found === undefined);
+    const reads = [];
+    for (let at = 0; at < unseen.length; at += MAX_READ / 2) {
+      reads.push(this.#read(unseen.slice(at, at + MAX_READ / 2)));
+    }
+    await Promise.all(reads);
+    return saves.filter(({ found }) => found !== undefined);
+  }
+
+  async #read(saves: Keyed[]): Promise<void> {
+    const keys = saves.flatMap(({ key, id }) => [linkKey(key), idKey(id)]);
+    const entries = await this.database.read(keys, AbortSignal.timeout(DEADLINE_MS));
+    for (const [i, save] of saves.entries()) this.#judge(save, entries[2 * i], entries[2 * i + 1]);
+  }
+
+  /** Decides what becomes of a change, by what there is. */
+  #judge(save: Keyed, link?: Entry, answer?: Entry): void {
+    const there = link && toChange(link.value);
+    const made = answer ? toChange(answer.value) : there?.id === save.id ? there : undefined;
+    const leads = there !== undefined && there.url !== "";
+    if (made) save.resolve({ key: made.key, url: made.url });
+    else if (save.isNew && save.counted && there) this.#rename(save);
+    else if (save.isNew && leads) save.reject(errExists);
+    else if (!save.isNew && !leads) save.reject(errNotFound);
+    else save.found = { version: link?.version ?? null };
+  }
+
+  /** Lets a new link try another key: somebody chose this one. */
+  #rename(save: Save): void {
+    this.#busy.delete(`k${save.key}`);
+    save.key = undefined;
+    this.#queue.push({ ...save, found: FREE });
+  }
+}
+
+function isKeyed(save: Save): save is Keyed {
+  return save.key !== undefined;
+}
+
+/** What makes changes whose keys were found as they must be. */
+function toWrite(saves: Keyed[]): Write {
+  const encoder = new TextEncoder();
+  const lines = encoder.encode(saves.map(({ key, url }) => formatLine({ key, url })).join(""));
+  const checks: Write["checks"] = [];
+  const links: Write["mutations"] = [];
+  const made: string[] = [];
+  let [count, size] = [0n, 0n];
+  for (const { key, url, id, remembered, counted, isNew, found } of saves) {
+    const version = found?.version ?? null;
+    const set = encoder.encode(formatLine({ key, url, id }));
+    checks.push({ key: linkKey(key), version });
+    links.push({ key: linkKey(key), set });
+    // The check of a key that was asked for shows whether the id came before; that of a new one does not.
+    if (remembered && counted) checks.push({ key: idKey(id), version: null });
+    if (remembered) links.push({ key: idKey(id), set, expireIn: KEPT_MS });
+    if (version === null) size++;
+    if (isNew) made.push(key);
+    if (isNew) count++;
+    else if (url === "") count--;
+  }
+  return {
+    checks,
+    // Should a database fail in between, followers are told of more than was done, not of less.
+    mutations: [
+      { key: HEAD, add: BigInt(lines.length) },
+      { key: FEED, set: lines, expireIn: KEPT_MS, stamped: true },
+      { key: COUNT, add: count },
+      { key: SIZE, add: size },
+      ...(made.length > 0 ? [{ key: MADE, set: fromKeys(made), stamped: true }] : []),
+      ...links,
+    ],
+  };
+}
