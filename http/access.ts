@@ -7,11 +7,11 @@ import type { Events } from "../journal/events.ts";
 import { clientOf, type Peer } from "./client.ts";
 import type { Handler } from "./listen.ts";
 
-const made = new WeakMap<Response, string>();
+let made: WeakMap<Response, string> | undefined; // none while nobody tells of requests
 
 /** Notes that `response` tells of a new link with this key, for whoever tells of requests. */
 export function tellMade(response: Response, key: string): Response {
-  made.set(response, key);
+  made?.set(response, key);
   return response;
 }
 
@@ -21,8 +21,9 @@ export function tellMade(response: Response, key: string): Response {
  * @param proxies how many in front are believed
  */
 export function accessLog(handler: Handler, events: Events, proxies: number): Handler {
+  made ??= new WeakMap();
   const tell = (req: Request, peer: Peer | undefined, start: number, response: Response) => {
-    const key = made.get(response);
+    const key = made?.get(response);
     events("info", "request", {
       client: clientOf(req, peer, proxies),
       method: req.method,
