@@ -1,5 +1,5 @@
 /**
- * Holds a master, two caches, a mirror and a cache below it to their promises, while proxies between
+ * Holds a master, two caches, a mirror and two caches below it to their promises, while proxies between
  * them cut, delay and swallow reads, writes and feeds. Clients remember what they were told:
  *
  * 1. who was told of a change through a server sees it there, or a later one;
@@ -76,10 +76,19 @@ export async function torture(
   const cache = await server(`-master=${proxies[0].url}`);
   const threads = await server(`-master=${proxies[1].url}`, "-threads=2", "-cache=10");
   const mirror = await server(`-master=${proxies[2].url}`, "-file=mirror.jsonl", "-rpc");
-  proxies.push(proxy(mirror));
-  const leaf = await server(`-master=${proxies[3].url}`);
-  const servers = [master, cache, threads, mirror, leaf];
-  const names = ["master", "cache", "cache with threads", "mirror", "cache below the mirror"];
+  proxies.push(proxy(mirror), proxy(master));
+  const leaf = await server(`-master=${proxies[3].url},${proxies[4].url}`, "-rpc");
+  proxies.push(proxy(leaf));
+  const last = await server(`-master=${proxies[5].url}`, "-cache=10");
+  const servers = [master, cache, threads, mirror, leaf, last];
+  const names = [
+    "master",
+    "cache",
+    "cache with threads",
+    "mirror",
+    "cache below the mirror, or else the master",
+    "cache below that",
+  ];
 
   const told: Told[] = [];
   let version = 0;
