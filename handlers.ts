@@ -8,13 +8,14 @@ import { tellMade } from "./http/access.ts";
 import { api } from "./http/api.ts";
 import { readForm } from "./http/body.ts";
 import { cors } from "./http/cors.ts";
+import { Counters, handlerOf } from "./http/counters.ts";
 import type { Peer } from "./http/client.ts";
 import { exportLinks } from "./http/export.ts";
 import { guard, type GuardOptions } from "./http/guard.ts";
-import { alive, ready } from "./http/health.ts";
 import type { Handler } from "./http/listen.ts";
 import { Redirects } from "./http/location.ts";
 import { placing } from "./http/placing.ts";
+import { type Probe, probes } from "./http/probes.ts";
 import { fail, type OnError } from "./http/problem.ts";
 import { allow, keyOf, prefersHTML, query } from "./http/request.ts";
 import { call, feed, noRPC, type RPC } from "./http/rpc.ts";
@@ -35,6 +36,10 @@ export interface HandlerOptions extends GuardOptions {
   rpc?: RPC;
   /** Whether what follows a key goes into its URL. */
   suffix?: boolean;
+  /** What is answered to those who watch over the server; without it, what its store says. */
+  probes?: [path: string, probe: Probe][];
+  /** What counts the answers. */
+  counters?: Counters;
   onError?: OnError;
 }
 
@@ -53,6 +58,7 @@ export interface HandlerOptions extends GuardOptions {
  */
 export function handler(options: HandlerOptions): Handler {
   const { store, base, rpc, suffix = false, origins = [], onError } = options;
+  const { counters = new Counters() } = options;
   const apiRoute: Route = (req, path) => api(req, path, store, base);
   const detailRoute: Route = (req, path) => detail(req, path.slice(".detail/".length), store, base);
   const routes = new Map<string, Route>([
@@ -62,8 +68,7 @@ export function handler(options: HandlerOptions): Handler {
     ["api/links", apiRoute],
     ["rpc", rpc ? (req) => call(req, rpc) : noRPC],
     ["rpc/log", rpc ? (req) => feed(req, rpc) : noRPC],
-    ["healthz", alive],
-    ["readyz", (req) => ready(req, store)],
+    ...options.probes ?? probes(store),
     [".all", (req) => all(req, store)],
     [".export", (req) => exportLinks(req, store)],
     ...assets,
@@ -91,12 +96,16 @@ export function handler(options: HandlerOptions): Handler {
       (key.startsWith("api/") ? apiRoute : key.startsWith(".detail/") ? detailRoute : undefined);
     if (route === undefined) {
       const rest = suffix ? restOf(req.url) : undefined;
-      return rest === undefined
-        ? redirect(req, store, redirects, key, otherwise)
-        : redirectRest(req, rest);
+      return counters.redirected(
+        rest === undefined
+          ? redirect(req, store, redirects, key, otherwise)
+          : redirectRest(req, rest),
+      );
     }
-    if (share === undefined) return answer(req, key, peer, route);
-    return share(req, key, () => answer(req, key, peer, route));
+    const response = share === undefined
+      ? answer(req, key, peer, route)
+      : share(req, key, () => answer(req, key, peer, route));
+    return counters.answered(handlerOf(key), response);
   };
 }
 

@@ -18,7 +18,11 @@ import { accessLog } from "./http/access.ts";
 import { canShare, type Handler, hostOf, listen, ListenError } from "./http/listen.ts";
 import type { Events } from "./journal/events.ts";
 import { JournalError } from "./journal/file.ts";
+import { Counters, COUNTERS_BYTES } from "./http/counters.ts";
+import { metrics } from "./http/metrics.ts";
+import { adminHandler, probes } from "./http/probes.ts";
 import { Rate } from "./http/rate.ts";
+import { Stats } from "./http/stats.ts";
 import { causeOf } from "./replica/replica.ts";
 import { serveRPC } from "./rpc.ts";
 import { type Parts, runThread } from "./threads/thread.ts";
@@ -31,6 +35,7 @@ interface ThreadConfig {
   flags: Flags;
   base: string;
   port: number;
+  counters: SharedArrayBuffer;
 }
 
 /** Runs the program and gives its exit code. */
@@ -54,19 +59,30 @@ async function main(): Promise<number> {
   let answer: Handler = starting;
   const peers = asksWho(flags);
   const server = listen(flags.http, (req, peer) => answer(req, peer), { shared, peers, events });
+  let probe: Handler = starting;
+  const admin = flags.admin && listen(flags.admin, (req) => probe(req), { events });
   const { port } = server;
   const base = baseOf(flags, port);
-  const opening = openBackend(flags, base, events);
+  const stats = new Stats();
+  const opening = openBackend(flags, base, events, stats);
   const backend = await Promise.race([opening, signal.then(() => undefined)]);
   if (backend === undefined) return 0; // a signal, before anybody could be promised anything
   const call = serveRPC(backend, (error) => {
     events("error", "a call failed", { reason: String(error) });
-  });
+  }, stats.rpc);
   const limit = new Rate(flags.rate);
-  const rpc = { call, feed: backend.feed.bind(backend) };
-  answer = handle(flags, base, { store: backend, rpc, limit }, events);
-  const thread: ThreadConfig = { flags, base, port };
-  const workers = new Workers(import.meta.url, thread, { store: backend, call, limit }, events);
+  const counters = new SharedArrayBuffer(threads * COUNTERS_BYTES);
+  const tell = (): Promise<string> => metrics({ backend, stats, counters, threads: () => workers });
+  const thread: ThreadConfig = { flags, base, port, counters };
+  const service = {
+    store: backend,
+    rpc: { call, feed: backend.feed.bind(backend) },
+    limit,
+    metrics: tell,
+  };
+  const workers = new Workers(import.meta.url, thread, service, events);
+  answer = handle(thread, { ...service, index: 0 }, events);
+  probe = adminHandler(backend, tell);
   if (shared) {
     backend.share((memory) => workers.attach(memory));
     await Promise.race([workers.start(threads - 1), signal]);
@@ -74,6 +90,7 @@ async function main(): Promise<number> {
   events("info", "serving", {
     ...backend.about,
     url: `http://${hostOf(flags.http)}:${port}`,
+    ...(flags.admin && { admin: `http://${hostOf(flags.admin)}:${admin?.port}` }),
     links: backend.count,
     threads: 1 + workers.count,
   });
@@ -84,6 +101,7 @@ async function main(): Promise<number> {
   const late = new Promise<"late">((resolve) => setTimeout(resolve, GRACE_MS, "late"));
   const answered = Promise.all([
     server.shutdown(),
+    admin?.shutdown(),
     workers.stop(2 * GRACE_MS),
     backend.endFeeds(),
   ]);
@@ -94,10 +112,15 @@ async function main(): Promise<number> {
 }
 
 /** What a thread answers requests with, the main one or another. */
-function handle(flags: Flags, base: string, parts: Parts, events: Events): Handler {
+function handle(config: ThreadConfig, parts: Parts, events: Events): Handler {
+  const { flags, base, counters } = config;
+  const count = new Counters(counters, parts.index);
+  stderr.onlose = () => count.dropped();
   const answer = handler({
     store: parts.store,
     base,
+    counters: count,
+    probes: flags.admin ? [] : probes(parts.store, parts.metrics),
     rpc: flags.rpc ? { ...parts.rpc, token: flags["rpc-token"] || undefined } : undefined,
     suffix: flags.suffix,
     token: flags.token || undefined,
@@ -115,9 +138,10 @@ function asksWho({ access, rate }: Flags): boolean {
 }
 
 /** Serves in a thread beside the main one, on the same port. */
-function serveThread({ flags, base, port }: ThreadConfig, parts: Parts) {
+function serveThread(config: ThreadConfig, parts: Parts) {
+  const { flags, port } = config;
   const events = writeEvents(flags.log);
-  const answer = handle(flags, base, parts, events);
+  const answer = handle(config, parts, events);
   const options = { shared: true, peers: asksWho(flags), events };
   const server = listen({ ...flags.http, port }, answer, options);
   return async () => {

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Asked, Position } from "./journal/position.ts";
-import { type Args, type Method, type Param, serve } from "./jsonrpc/server.ts";
+import { type Args, type Method, type Observer, type Param, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
 import { errNotFound, type Refusal, StoreError } from "./links/errors.ts";
 import { type Flight, Flights } from "./links/flights.ts";
@@ -39,6 +39,7 @@ export type Call = (text: string, since?: number) => Reply | Promise<Reply>;
  * Serves `store` by JSON-RPC, as Go's `rpc.RegisterName("Store", store)` does by its own protocol.
  *
  * @param onError told of errors that are nobody's mistake but ours
+ * @param observer told of what is served
  * @example
  * ```ts
  * import { Journal } from "./journal/journal.ts";
@@ -49,7 +50,11 @@ export type Call = (text: string, since?: number) => Reply | Promise<Reply>;
  * // { text: '{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"key not found"}}', position: … }
  * ```
  */
-export function serveRPC(store: Served, onError: (error: unknown) => void = () => {}): Call {
+export function serveRPC(
+  store: Served,
+  onError: (error: unknown) => void = () => {},
+  observer?: Observer,
+): Call {
   const key: Param = { name: "key" };
   const url: Param = { name: "url" };
   const id: Param = { name: "id", optional: true, min: 1, max: 64 };
@@ -79,6 +84,7 @@ export function serveRPC(store: Served, onError: (error: unknown) => void = () =
       onError(error);
       return { code: -32603, message: "Internal error" };
     },
+    observer,
   );
   return (text, since = 0) => {
     const asked = { since, from: store.position.from };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Stats } from "../http/stats.ts";
 import type { Events } from "../journal/events.ts";
 import { exists, explain, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
@@ -24,13 +25,19 @@ export const FILE = "store.jsonl";
  * Opens and loads what the flags name.
  *
  * @param base what short links start with
+ * @param stats counts what is done
  * @throws {JournalError} it can't be used
  */
-export async function openBackend(flags: Flags, base: string, events: Events): Promise<Backend> {
+export async function openBackend(
+  flags: Flags,
+  base: string,
+  events: Events,
+  stats?: Stats,
+): Promise<Backend> {
   const host = base.replace(/^https?:\/\//, "");
   const backend = flags.master.length > 0
-    ? await openReplica(flags, host, events)
-    : await openMaster(flags, host, events);
+    ? await openReplica(flags, host, events, stats)
+    : await openMaster(flags, host, events, stats);
   try {
     await backend.load();
     if (flags.promote && backend instanceof URLStore) await promote(backend, events);
@@ -41,7 +48,12 @@ export async function openBackend(flags: Flags, base: string, events: Events): P
   }
 }
 
-async function openMaster(flags: Flags, host: string, events: Events): Promise<Backend> {
+async function openMaster(
+  flags: Flags,
+  host: string,
+  events: Events,
+  stats?: Stats,
+): Promise<Backend> {
   const { kv, keys, cache } = flags;
   if (kv !== "") {
     const database = /^https?:/.test(kv)
@@ -56,7 +68,7 @@ async function openMaster(flags: Flags, host: string, events: Events): Promise<B
       `${file}: No such file: -promote takes over with a mirror's, or a backup`,
     );
   }
-  const options = optionsOf(flags, file, events);
+  const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
   return new URLStore(await Journal.open(file, options), { keys: flags.keys, host });
 }
@@ -71,19 +83,25 @@ async function promote({ journal }: URLStore, events: Events): Promise<void> {
   events("info", "took over as the master", { file: journal.path, term: journal.term });
 }
 
-async function openReplica(flags: Flags, host: string, events: Events): Promise<Backend> {
+async function openReplica(
+  flags: Flags,
+  host: string,
+  events: Events,
+  stats?: Stats,
+): Promise<Backend> {
   const { file, cache, master } = flags;
   const token = flags["rpc-token"] || undefined;
-  const options = optionsOf(flags, file, events);
+  const options = optionsOf(flags, file, events, stats);
   if (flags.repair && file && await exists(file)) await repair(file, options);
-  const transports = master.map((url) => new HTTPTransport(url, token));
+  const transports = master.map((url) => new HTTPTransport(url, token, stats));
   return Replica.of(transports, { ...options, cache, file: file || undefined, host });
 }
 
-function optionsOf(flags: Flags, file: string, events: Events): JournalOptions {
+function optionsOf(flags: Flags, file: string, events: Events, stats?: Stats): JournalOptions {
   return {
     sync: flags.sync === "always",
     events,
+    observer: stats?.journal,
     progress: showProgress(`loading ${file}`, events),
   };
 }

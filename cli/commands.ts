@@ -26,7 +26,7 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   if (flags.version) {
     return print(`goto ${config.version} (deno ${Deno.version.deno}, ${Deno.build.target})\n`);
   }
-  if (flags.healthcheck) return await healthcheck(flags.http);
+  if (flags.healthcheck) return await healthcheck(flags.admin ?? flags.http);
   if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
   if (flags.backup) return await runBackup(flags, events);
   if (flags.import) {

@@ -92,6 +92,12 @@ const FLAGS = {
   ),
   proxy: flag("0", "N", "proxies in front whose X-Forwarded-For is believed", parseCount(16)),
   cors: flag("", "ORIGIN", "pages that may use the API; several, comma-separated", parseOrigins),
+  admin: flag(
+    "",
+    "ADDR",
+    "serve /healthz, /readyz and /metrics at this address, and nowhere else",
+    (text) => text === "" ? undefined : parseAddress(text),
+  ),
   log: flag(
     "text",
     "FORM",

@@ -15,6 +15,8 @@ export const FLUSH_MS = 1000;
 export class LineWriter {
   /** The line that tells how many lines were dropped. */
   ondrop = (count: number): string => `${count} lines were dropped\n`;
+  /** Told of each line that is dropped. */
+  onlose: () => void = () => {};
   #lines: string[] = [];
   #waiting = 0; // bytes
   #full = false;
@@ -29,6 +31,7 @@ export class LineWriter {
     this.#full ||= this.#waiting > 0 && this.#waiting + size > MAX_WAITING;
     if (this.#full) {
       this.#dropped++;
+      this.onlose();
       return;
     }
     this.#lines.push(line);
@@ -55,7 +58,10 @@ export class LineWriter {
         const bytes = Buffer.from(piece);
         const written = await this.#writePiece(bytes);
         this.#waiting -= bytes.length;
-        if (!written) this.#dropped += i - first;
+        for (let lost = first; !written && lost < i; lost++) {
+          this.#dropped++;
+          this.onlose();
+        }
         // Only half empty it takes lines again, so that a slow reader isn't told of every gap.
         if (this.#waiting <= MAX_WAITING / 2) this.#full = false;
         if (written && !this.#full && this.#dropped > 0) {

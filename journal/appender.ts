@@ -15,6 +15,15 @@ export interface AppenderOptions {
   /** Whether to wait for the disk. */
   sync?: boolean;
   events?: Events;
+  observer?: JournalObserver;
+}
+
+/** Told of what a journal is given. */
+export interface JournalObserver {
+  /** So many changes were committed together. */
+  committed(lines: number): void;
+  /** The disk was waited for, so long. */
+  synced(seconds: number): void;
 }
 
 /**
@@ -109,8 +118,10 @@ export class Appender {
 
   async #sync(): Promise<void> {
     if (!this.options.sync) return;
+    const start = performance.now();
     await this.locked.file.syncData();
     this.syncs++;
+    this.options.observer?.synced((performance.now() - start) / 1000);
   }
 
   /** Takes back what a failed write left behind the last whole line. */

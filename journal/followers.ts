@@ -12,6 +12,11 @@ export const FOLLOWER_BYTES = 64 << 10;
 
 let followers = 0;
 
+/** How many follow just now. */
+export function countFollowers(): number {
+  return followers;
+}
+
 /** A place among those who follow. */
 export class Place {
   #taken = true;

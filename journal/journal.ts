@@ -8,7 +8,7 @@
  *
  * @module
  */
-import { Appender } from "./appender.ts";
+import { Appender, type JournalObserver } from "./appender.ts";
 import { type Events, silent } from "./events.ts";
 import { type Compacted, type CompactionOptions, Copy } from "./compaction.ts";
 import { Condition } from "./condition.ts";
@@ -29,6 +29,7 @@ export interface JournalOptions {
   /** Whether {@linkcode Journal.append} waits for the disk. */
   sync?: boolean;
   events?: Events;
+  observer?: JournalObserver;
   /** Told now and then how many bytes of how many are loaded. */
   progress?: (done: number, total: number) => void;
 }
@@ -187,7 +188,9 @@ export class Journal implements Feed {
   async append(lines: string | Uint8Array): Promise<void> {
     const bytes = typeof lines === "string" ? encoder.encode(lines) : lines;
     await this.#appender.append(bytes);
-    this.#lines += countLines(bytes);
+    const count = countLines(bytes);
+    this.#lines += count;
+    this.options.observer?.committed(count);
     this.#tail.append(bytes);
   }
 

@@ -36,6 +36,14 @@ export interface Method<Context = undefined> {
   call(args: Args, context: Context): unknown;
 }
 
+/** Told of what is served. */
+export interface Observer {
+  /** There was a request, with so many calls. */
+  request(calls: number): void;
+  call(method: string): void;
+  error(code: number): void;
+}
+
 /** The error member of an answer. */
 export interface RPCError {
   code: number;
@@ -66,6 +74,7 @@ type Id = string | number | null;
  * answer is there at once where the methods' are.
  *
  * @param explain what is said of an error that a method threw
+ * @param observer told of what is served
  * @example
  * ```ts
  * const echo: Method = { params: [{ name: "text" }], call: ([text]) => text };
@@ -77,14 +86,17 @@ type Id = string | number | null;
 export function serve<Context>(
   methods: ReadonlyMap<string, Method<Context>>,
   explain: (error: unknown) => RPCError,
+  observer?: Observer,
 ): (text: string, context: Context) => Answer | Promise<Answer> {
   return (text, context) => {
     let body: unknown;
     try {
       body = JSON.parse(text);
     } catch {
+      observer?.error(-32700);
       return failure(null, { code: -32700, message: "Parse error" });
     }
+    observer?.request(Array.isArray(body) ? body.length : 1);
     if (!Array.isArray(body)) return answer(body, context);
     if (body.length === 0) return invalid();
     if (body.length > MAX_BATCH) return invalid(`: a batch holds at most ${MAX_BATCH} calls`);
@@ -103,6 +115,11 @@ export function serve<Context>(
     return batch(await Promise.all(answers));
   }
 
+  function invalid(why = "", id: Id = null): string {
+    observer?.error(-32600);
+    return failure(id, { code: -32600, message: `Invalid Request${why}` });
+  }
+
   function answer(
     request: unknown,
     context: Context,
@@ -112,8 +129,12 @@ export function serve<Context>(
     const { jsonrpc, method, params, id }: Request = request;
     if (!isId(id)) return invalid();
     if (jsonrpc !== "2.0" || typeof method !== "string") return invalid("", id);
-    const fail = (error: RPCError) => id === undefined ? undefined : failure(id, error);
+    const fail = (error: RPCError) => {
+      observer?.error(error.code);
+      return id === undefined ? undefined : failure(id, error);
+    };
     const known = methods.get(method);
+    observer?.call(known ? method : "unknown");
     if (!known) return fail({ code: -32601, message: "Method not found" });
     const bounded = known.safe && id !== undefined ? room : undefined;
     if (bounded?.full) return fail(errNoRoom);
@@ -163,10 +184,6 @@ function batch(answers: Answer[]): Answer {
 
 function failure(id: Id, { code, message, data }: RPCError): string {
   return JSON.stringify({ jsonrpc: "2.0", id, error: { code, message, data } });
-}
-
-function invalid(why = "", id: Id = null): string {
-  return failure(id, { code: -32600, message: `Invalid Request${why}` });
 }
 
 /** Params by position or by name; an optional one may be null. A text says more of what is wrong. */

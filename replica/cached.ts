@@ -138,8 +138,11 @@ export class CachedCopy implements Copy, Followed {
   /** Nothing is on disk. */
   async load(): Promise<void> {}
 
-  health() {
-    return { position: this.#window?.size };
+  /** What there is to tell of it, where the master's journal reaches to `end`. */
+  health(end?: number) {
+    const position = this.#window?.size;
+    const known = end !== undefined && position !== undefined;
+    return { position, lagBytes: known ? Math.max(0, end - position) : undefined };
   }
 
   share(take: (memory: TableMemory) => void): void {

@@ -28,14 +28,33 @@ export interface Transport {
 export class HTTPTransport implements Transport {
   readonly #headers: Record<string, string>;
 
-  /** @param address such as `http://localhost:8080` */
-  constructor(readonly address: string, token?: string) {
+  /**
+   * @param address such as `http://localhost:8080`
+   * @param observer told how long each call took, and whether it failed
+   */
+  constructor(
+    readonly address: string,
+    token?: string,
+    private readonly observer?: { asked(seconds: number, failed: boolean): void },
+  ) {
     // Loopback and backbones are faster than any compressor.
     this.#headers = { "content-type": "application/json", "accept-encoding": "identity" };
     if (token !== undefined) this.#headers.authorization = `Bearer ${token}`;
   }
 
   async call(text: string, since: number, signal: AbortSignal): Promise<Required<Reply>> {
+    const start = performance.now();
+    let failed = true;
+    try {
+      const reply = await this.#call(text, since, signal);
+      failed = false;
+      return reply;
+    } finally {
+      this.observer?.asked((performance.now() - start) / 1000, failed);
+    }
+  }
+
+  async #call(text: string, since: number, signal: AbortSignal): Promise<Required<Reply>> {
     const headers = { ...this.#headers, "goto-position": String(since) };
     const response = await fetch(`${this.address}/rpc`, {
       method: "POST",

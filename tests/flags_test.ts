@@ -28,6 +28,7 @@ it("parseFlags() has the defaults that the help names", () => {
     suffix: false,
     proxy: 0,
     cors: [],
+    admin: undefined,
     log: "text",
     access: false,
     compact: false,

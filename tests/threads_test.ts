@@ -338,13 +338,13 @@ async function mortals(count: number, config: Partial<Config> = {}) {
   const holder = Deno.listen({ hostname: "127.0.0.1", port: 0, reusePort: true });
   const { port } = holder.addr;
   const url = import.meta.resolve("./testdata/mortal.ts");
-  const call = () => ({ position: store.position });
-  const workers = new Workers(
-    url,
-    { port, ...config },
-    { store, call, limit: new Rate(0) },
-    events,
-  );
+  const service = {
+    store,
+    rpc: { call: () => ({ position: store.position }), feed: store.feed.bind(store) },
+    limit: new Rate(0),
+    metrics: () => Promise.resolve(""),
+  };
+  const workers = new Workers(url, { port, ...config }, service, events);
   store.share((memory) => workers.attach(memory));
   const started = workers.start(count);
   holder.close();

@@ -5,19 +5,22 @@
  */
 import { errNotFound, type Refusal, StoreError } from "../links/errors.ts";
 import type { Limit } from "../http/rate.ts";
-import type { Call } from "../rpc.ts";
+import type { RPC } from "../http/rpc.ts";
 import type { Backend } from "../store.ts";
 
 /** What the main thread does for the others: its store's work, and RPC. */
 export interface Service {
   store: Backend;
-  call: Call;
+  rpc: RPC;
   limit: Limit;
+  /** What the process counted, as text. */
+  metrics(): Promise<string>;
 }
 
 type Methods =
-  & Pick<Backend, "get" | "put" | "update" | "delete" | "list" | "health" | "feed">
-  & Pick<Service, "call">
+  & Pick<Backend, "get" | "put" | "update" | "delete" | "list" | "health">
+  & Pick<RPC, "call" | "feed">
+  & Pick<Service, "metrics">
   & Limit;
 
 /** A question: which method, and with what. */
@@ -52,7 +55,7 @@ export function answerQuestions(port: MessagePort, service: Service): void {
   });
 }
 
-function ask({ store, call, limit }: Service, question: Question): unknown {
+function ask({ store, rpc, limit, metrics }: Service, question: Question): unknown {
   switch (question.method) {
     case "get":
       return store.get(...question.args);
@@ -67,9 +70,11 @@ function ask({ store, call, limit }: Service, question: Question): unknown {
     case "health":
       return store.health();
     case "feed":
-      return store.feed(...question.args);
+      return rpc.feed(...question.args);
     case "call":
-      return call(...question.args);
+      return rpc.call(...question.args);
+    case "metrics":
+      return metrics();
     case "take":
       return limit.take(...question.args);
     case "giveBack":

@@ -16,6 +16,8 @@ export interface Start<Config> {
   config: Config;
   memory: TableMemory;
   port: MessagePort;
+  /** Which of the threads it is; the main one is 0. */
+  index: number;
 }
 
 /** What the main thread says of itself. */
@@ -29,6 +31,10 @@ export interface Parts {
   store: Store;
   rpc: RPC;
   limit: Limit;
+  /** What the process counted, as text. */
+  metrics(): Promise<string>;
+  /** Which of the threads it is; the main one is 0. */
+  index: number;
 }
 
 /** The store of a thread: it looks into the memory that all threads share, else it asks the main one. */
@@ -75,7 +81,7 @@ export class ThreadStore implements Store {
 export async function runThread<Config>(
   run: (config: Config, parts: Parts) => () => Promise<void>,
 ): Promise<void> {
-  const { config, memory, port } = await new Promise<Start<Config>>((resolve) => {
+  const { config, memory, port, index } = await new Promise<Start<Config>>((resolve) => {
     globalThis.addEventListener(
       "message",
       (event) => event instanceof MessageEvent && resolve(event.data),
@@ -93,7 +99,7 @@ export async function runThread<Config>(
     take: (client) => main.ask("take", client),
     giveBack: (client) => main.ask("giveBack", client),
   };
-  const stop = run(config, { store, rpc, limit });
+  const stop = run(config, { store, rpc, limit, metrics: () => main.ask("metrics"), index });
   port.addEventListener("message", async ({ data }: MessageEvent<Order>) => {
     if (!("kind" in data)) return;
     if (data.kind === "memory") return store.attach(data.memory);

@@ -17,6 +17,8 @@ interface Thread {
   state: "starting" | "serving" | "stopping";
   worker: Worker;
   port: MessagePort;
+  /** Which of the threads it is: the one that takes a dead one's place has its number. */
+  index: number;
   /** Resolves when it serves, or is gone. */
   serving: PromiseWithResolvers<void>;
   /** Resolves when it has answered all that came, or is gone. */
@@ -69,6 +71,7 @@ export class Workers {
       state: "starting",
       worker,
       port,
+      index: this.#freeIndex(),
       serving: Promise.withResolvers(),
       stopped: Promise.withResolvers(),
     };
@@ -83,7 +86,8 @@ export class Workers {
       this.#died(thread, event.message);
     });
     port.start();
-    const start: Start<unknown> = { config: this.config, memory: this.#memory, port: port2 };
+    const { index } = thread;
+    const start: Start<unknown> = { config: this.config, memory: this.#memory, port: port2, index };
     worker.postMessage(start, [port2]);
     const slow = setTimeout(() => this.events("warn", "a thread is slow to start"), START_MS);
     await thread.serving.promise;
@@ -91,6 +95,13 @@ export class Workers {
     if (!this.#threads.has(thread) || thread.state !== "starting") return;
     thread.state = "serving";
     this.#restart = MIN_RESTART_MS;
+  }
+
+  #freeIndex(): number {
+    const taken = new Set(Array.from(this.#threads, ({ index }) => index));
+    let index = 1; // the main thread is 0
+    while (taken.has(index)) index++;
+    return index;
   }
 
   #died(thread: Thread, reason: string): void {
