@@ -21,6 +21,8 @@ export interface Outcome {
   /** The latency that half of the requests, and 99 of 100, kept below, in milliseconds. */
   p50: number;
   p99: number;
+  /** The longest latency of all. */
+  longest: number;
   refused: number;
   lost: number;
 }
