@@ -20,6 +20,7 @@ import { showProgress } from "./progress.ts";
 
 /** The journal of a master that is told of none. */
 export const FILE = "store.jsonl";
+const ASK_MS = 1000;
 
 /**
  * Opens and loads what the flags name.
@@ -94,7 +95,21 @@ async function openReplica(
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair && file && await exists(file)) await repair(file, options);
   const transports = master.map((url) => new HTTPTransport(url, token, stats));
+  if (file) await refuseDatabase(transports);
   return Replica.of(transports, { ...options, cache, file: file || undefined, host });
+}
+
+/** Refuses to mirror a master that says that it has no journal. One that is away may say so later. */
+async function refuseDatabase(transports: HTTPTransport[]): Promise<void> {
+  await Promise.all(transports.map(async (transport) => {
+    const signal = AbortSignal.timeout(ASK_MS);
+    const stream = await transport.feed(undefined, undefined, signal).catch(() => undefined);
+    await stream?.body.cancel().catch(() => {});
+    if (!stream?.partial) return;
+    throw new JournalError(
+      `-file: ${transport.address} is on a database, of which there are no mirrors: leave out -file`,
+    );
+  }));
 }
 
 function optionsOf(flags: Flags, file: string, events: Events, stats?: Stats): JournalOptions {

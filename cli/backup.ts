@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { HEARTBEAT_MS, wholeLines } from "../journal/feed.ts";
+import { HEARTBEAT_MS, refusePartial, wholeLines } from "../journal/feed.ts";
 import {
   exists,
   explain,
@@ -61,7 +61,9 @@ export function feedSource(address: string, token?: string): Source {
       let timer = setTimeout(giveUp, SILENT_MS);
       try {
         const transport = new HTTPTransport(address, token);
-        const { offset, size, body } = await transport.feed(0, undefined, silent.signal);
+        const stream = await transport.feed(0, undefined, silent.signal);
+        await refusePartial(stream);
+        const { offset, size, body } = stream;
         let at = offset;
         for await (const lines of wholeLines(body)) {
           clearTimeout(timer);

@@ -10,9 +10,11 @@ import type { Events } from "../journal/events.ts";
 import { exists, InUseError, JournalError } from "../journal/file.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { causeOf } from "../replica/replica.ts";
+import type { Backend } from "../store.ts";
 import { baseOf, FILE, openBackend } from "./backend.ts";
 import { backUp, feedSource, fileSource } from "./backup.ts";
 import { type Flags, help } from "./flags.ts";
+import { runExport } from "./export.ts";
 import { runImport } from "./import.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
@@ -29,13 +31,22 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   if (flags.healthcheck) return await healthcheck(flags.admin ?? flags.http);
   if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
   if (flags.backup) return await runBackup(flags, events);
-  if (flags.import) {
-    const backend = await openBackend(flags, baseOf(flags), events);
-    try {
-      return await runImport(flags.import, backend, events);
-    } finally {
-      await backend.close();
-    }
+  const { export: form, import: path } = flags;
+  if (form) return await withBackend(flags, events, (store) => runExport(form, store, events));
+  if (path) return await withBackend(flags, events, (store) => runImport(path, store, events));
+}
+
+/** Runs what works on the store that the flags name, and closes it. */
+async function withBackend(
+  flags: Flags,
+  events: Events,
+  run: (backend: Backend) => Promise<number>,
+): Promise<number> {
+  const backend = await openBackend(flags, baseOf(flags), events);
+  try {
+    return await run(backend);
+  } finally {
+    await backend.close();
   }
 }
 

@@ -45,6 +45,20 @@ export async function* readCSV(chunks: AsyncIterable<string>): AsyncGenerator<CS
   yield { line, fields: split(rest, separator ?? separatorOf(rest)) };
 }
 
+/**
+ * One record, with quotes where they are needed.
+ *
+ * @example
+ * ```ts
+ * formatCSV(["docs", 'a "b", c']); // 'docs,"a ""b"", c"\r\n'
+ * ```
+ */
+export function formatCSV(fields: string[]): string {
+  const quote = (field: string) =>
+    /^\s|\s$|[",\r\n]/.test(field) ? `"${field.replaceAll('"', '""')}"` : field;
+  return `${fields.map(quote).join(",")}\r\n`;
+}
+
 /** Where the first record ends: at the first newline that is not between quotes. */
 function endOf(text: string): number {
   for (let end = text.indexOf("\n"), quotes = 0, at = 0; end !== -1; end = text.indexOf("\n", at)) {

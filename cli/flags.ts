@@ -11,6 +11,7 @@ import {
   parseBoolean,
   parseCount,
   parseDatabase,
+  parseForm,
   parseHost,
   parseMasters,
   parseNewFile,
@@ -109,6 +110,12 @@ const FLAGS = {
   repair: flag("false", undefined, "move bad lines of -file to FILE.bad", parseBoolean),
   import: flag("", "FILE", "take over the links in FILE (-: standard input), and exit", String),
   backup: flag("", "FILE", "write all links of -file or -master to FILE, and exit", parseNewFile),
+  export: flag(
+    "false",
+    undefined,
+    "write all links to standard output (-export=csv: as CSV), and exit",
+    parseForm,
+  ),
   healthcheck: flag(
     "false",
     undefined,

@@ -22,6 +22,16 @@ export function parseBoolean(text: string): boolean {
   throw new Error("use true or false");
 }
 
+/** How links are written: none are, where it is false. */
+export function parseForm(text: string): "jsonl" | "csv" | undefined {
+  if (text === "jsonl" || text === "csv") return text;
+  try {
+    return parseBoolean(text) ? "jsonl" : undefined;
+  } catch {
+    throw new Error("use jsonl or csv");
+  }
+}
+
 /** A number from 0 to `most`. */
 export function parseCount(most: number): (text: string) => number {
   return (text) => {

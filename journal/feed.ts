@@ -48,6 +48,13 @@ export interface FeedStream {
   body: ReadableStream<Uint8Array>;
 }
 
+/** Refuses to copy a feed that does not reach back to the first change. */
+export async function refusePartial({ partial, body }: FeedStream): Promise<void> {
+  if (!partial) return;
+  await body.cancel();
+  throw new Error("it is on a database, and has no journal to copy: use -export for a copy");
+}
+
 /**
  * Opens a feed at `offset` (none: its end). Where the caller's `check` shows that its copy differs
  * before `offset`, or that it lacks what the feed no longer has, the stream starts over where the feed

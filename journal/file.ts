@@ -172,7 +172,7 @@ export function exists(path: string): Promise<boolean> {
 }
 
 /** A write may be short; what is left of it follows. */
-export async function writeAll(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+export async function writeAll(file: Pick<Deno.FsFile, "write">, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length;) {
     const n = await file.write(bytes.subarray(at));
     if (n === 0) throw new Error("Nothing was written");

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Events, silent } from "../journal/events.ts";
-import type { FeedStream } from "../journal/feed.ts";
+import { type FeedStream, refusePartial } from "../journal/feed.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { Ahead, type Noted } from "../links/ahead.ts";
 import type { Copy } from "../links/copy.ts";
@@ -132,6 +132,7 @@ export class Mirror implements Copy, Followed {
       const { noted } = this.#ahead;
       if (journal.failure !== undefined) throw new KnownTrouble(journal.failure);
       const stream = await line.open(journal.size, await journal.check(journal.size));
+      await refusePartial(stream);
       if (stream.offset === journal.size) {
         this.#foreign = false;
         return await this.#takeIn(this.#store, line, stream, noted);

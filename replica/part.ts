@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { refusePartial } from "../journal/feed.ts";
 import { exists, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { readLines } from "../journal/lines.ts";
@@ -44,6 +45,7 @@ export class Part {
     let part = this.#journal ??= await this.#open();
     if (part.failure !== undefined) throw new KnownTrouble(part.failure);
     const stream = await line.open(part.size, await part.check(part.size));
+    await refusePartial(stream);
     if (stream.offset !== part.size) { // it is of another journal
       await this.close();
       await Deno.remove(this.#path);

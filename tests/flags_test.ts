@@ -34,6 +34,7 @@ it("parseFlags() has the defaults that the help names", () => {
     compact: false,
     repair: false,
     import: "",
+    export: undefined,
     backup: "",
     healthcheck: false,
     version: false,
