@@ -9,10 +9,12 @@
 import { parseArgs } from "node:util";
 import { random } from "../tests/random.ts";
 import type { Report } from "./fuzz/mutate.ts";
+import { fuzzHTTP } from "./fuzz/http.ts";
 import { fuzzRPC } from "./fuzz/rpc.ts";
 
 /** The fuzzers, and how many rounds each makes with one seed. */
 const FUZZERS: Record<string, { fuzz: typeof fuzzRPC; rounds: number }> = {
+  http: { fuzz: fuzzHTTP, rounds: 800 },
   rpc: { fuzz: fuzzRPC, rounds: 10_000 },
 };
 
