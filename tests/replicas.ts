@@ -33,8 +33,9 @@ export async function agree(nodes: Goto[], key: string, url: string | undefined,
   );
 }
 
-/** Asks `replica` for a link until it keeps it, which it does once it follows the feed. */
+/** Asks `replica` for a link until it keeps it, which it does for good once it follows the feed. */
 export async function keep(replica: Goto, key: string) {
+  await following(replica);
   await eventually(async () => {
     assert.equal((await follow(replica.url, key)).status, 302);
     return (await ready(replica.url)).links > 0;
