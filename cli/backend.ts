@@ -1,5 +1,6 @@
 /**
- * What the flags name: a store that owns its links, or one that follows another's.
+ * What the flags name: a store that owns its links, or one that follows another's. What only some
+ * servers need is loaded where it is needed, so that the others start sooner.
  *
  * @module
  */
@@ -8,12 +9,7 @@ import type { Events } from "../journal/events.ts";
 import { exists, explain, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { repair } from "../journal/maintenance.ts";
-import { ConnectDatabase } from "../kv/connect.ts";
-import { EmbeddedDatabase } from "../kv/embedded.ts";
-import { KVMaster } from "../kv/master.ts";
-import { refusePart } from "../replica/part.ts";
-import { Replica } from "../replica/replica.ts";
-import { HTTPTransport } from "../replica/transport.ts";
+import type { HTTPTransport } from "../replica/transport.ts";
 import { type Backend, URLStore } from "../store.ts";
 import type { Flags } from "./flags.ts";
 import { showProgress } from "./progress.ts";
@@ -57,13 +53,13 @@ async function openMaster(
 ): Promise<Backend> {
   const { kv, keys, cache } = flags;
   if (kv !== "") {
-    const database = /^https?:/.test(kv)
-      ? new ConnectDatabase(kv, flags["kv-token"])
-      : await EmbeddedDatabase.open(kv);
+    const { openDatabase } = await import("../kv/open.ts");
+    const { KVMaster } = await import("../kv/master.ts");
+    const database = await openDatabase(kv, flags["kv-token"]);
     return new KVMaster(database, { cache, keys, host, events });
   }
   const file = flags.file || FILE;
-  await refusePart(file);
+  if (!await exists(file)) await (await import("../replica/part.ts")).refusePart(file);
   if (flags.promote && !await exists(file)) {
     throw new JournalError(
       `${file}: No such file: -promote takes over with a mirror's, or a backup`,
@@ -90,6 +86,8 @@ async function openReplica(
   events: Events,
   stats?: Stats,
 ): Promise<Backend> {
+  const { Replica } = await import("../replica/replica.ts");
+  const { HTTPTransport } = await import("../replica/transport.ts");
   const { file, cache, master } = flags;
   const token = flags["rpc-token"] || undefined;
   const options = optionsOf(flags, file, events, stats);

@@ -17,7 +17,7 @@ import { Journal } from "../journal/journal.ts";
 import { compactOpen } from "../journal/maintenance.ts";
 import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
-import { causeOf } from "../replica/replica.ts";
+import { causeOf } from "../links/errors.ts";
 import { HTTPTransport } from "../replica/transport.ts";
 
 const CHUNK = 1 << 20;

@@ -1,5 +1,6 @@
 /**
- * What the program does instead of serving.
+ * What the program does instead of serving. What only some of it needs is loaded where it is needed,
+ * so that a server starts sooner.
  *
  * @module
  */
@@ -9,13 +10,10 @@ import { askToCompact } from "../journal/asked.ts";
 import type { Events } from "../journal/events.ts";
 import { exists, InUseError, JournalError } from "../journal/file.ts";
 import { compact, repair } from "../journal/maintenance.ts";
-import { causeOf } from "../replica/replica.ts";
+import { causeOf } from "../links/errors.ts";
 import type { Backend } from "../store.ts";
 import { baseOf, FILE, openBackend } from "./backend.ts";
-import { backUp, feedSource, fileSource } from "./backup.ts";
 import { type Flags, help } from "./flags.ts";
-import { runExport } from "./export.ts";
-import { runImport } from "./import.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
 import { complain } from "./stderr.ts";
@@ -32,8 +30,14 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
   if (flags.backup) return await runBackup(flags, events);
   const { export: form, import: path } = flags;
-  if (form) return await withBackend(flags, events, (store) => runExport(form, store, events));
-  if (path) return await withBackend(flags, events, (store) => runImport(path, store, events));
+  if (form) {
+    const { runExport } = await import("./export.ts");
+    return await withBackend(flags, events, (store) => runExport(form, store, events));
+  }
+  if (path) {
+    const { runImport } = await import("./import.ts");
+    return await withBackend(flags, events, (store) => runImport(path, store, events));
+  }
 }
 
 /** Runs what works on the store that the flags name, and closes it. */
@@ -67,6 +71,7 @@ async function runCompact(path: string, repairs: boolean, events: Events): Promi
 
 /** Writes all links to a file: from the one that the flags name, or else from the first master. */
 async function runBackup(flags: Flags, events: Events): Promise<number> {
+  const { backUp, feedSource, fileSource } = await import("./backup.ts");
   const { backup, file, master: [master] } = flags;
   const source = master === undefined || file
     ? fileSource(file || FILE)

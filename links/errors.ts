@@ -35,3 +35,9 @@ export class StoreError extends Error {
 export const errNotFound = new StoreError("not found", "key not found");
 /** The key asked for is taken. */
 export const errExists = new StoreError("exists", "key already exists");
+
+/** What went wrong; of a failed fetch, why. */
+export function causeOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}

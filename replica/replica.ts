@@ -8,7 +8,7 @@ import type { FeedStream } from "../journal/feed.ts";
 import type { JournalOptions } from "../journal/journal.ts";
 import type { Position } from "../journal/position.ts";
 import type { Copy } from "../links/copy.ts";
-import { StoreError } from "../links/errors.ts";
+import { causeOf, StoreError } from "../links/errors.ts";
 import { type Link, randomKey } from "../links/link.ts";
 import type { Listing, Query } from "../links/list.ts";
 import type { TableMemory } from "../links/table.ts";
@@ -184,10 +184,4 @@ export class Replica extends ProxyStore implements Backend {
     await this.#follower?.close();
     await this.#copy.close();
   }
-}
-
-/** What went wrong; of a failed fetch, why. */
-export function causeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message : error.message;
 }
