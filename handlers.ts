@@ -76,9 +76,9 @@ export function handler(options: HandlerOptions): Handler {
   const guarded = guard(options);
   const share = origins.length > 0 ? cors(origins) : undefined;
   const redirects = new Redirects(suffix);
-  const otherwise = missing(base, (req, key) => {
+  const otherwise = missing(options, (req, key) => {
     return redirect(req, store, redirects, key, otherwise);
-  }, onError);
+  });
   const redirectRest = placing(store, (req, key) => {
     return redirect(req, store, redirects, key, otherwise);
   });

@@ -68,6 +68,11 @@ it("a link that is refused keeps what was typed, and says what is wrong beside t
   assertMatch(url.text, /id="url"[^>]* aria-invalid="true" aria-describedby="url-error"/);
   assertMatch(url.text, /value="ftp:\/\/example\.com\/"[^]*value="k"/);
   assertMatch(url.text, /<p class="error" id="url-error">Invalid URL: it must start with/);
+  const both = await browse(master, "/add", { url: "", key: "a b" });
+  assertMatch(
+    both.text,
+    /id="url-error">Invalid URL: it is empty<[^]*id="key-error">Invalid key: /,
+  );
   const key = await browse(master, "/add", { url: "https://example.com/", key: "a b" });
   assertEquals(key.status, 400);
   assertMatch(key.text, /id="key"[^>]* autofocus aria-invalid="true" aria-describedby="key-error /);

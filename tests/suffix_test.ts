@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { place, restOf } from "../http/suffix.ts";
 import { checkURL } from "../links/link.ts";
@@ -130,6 +130,14 @@ it("with -suffix what follows a key is added, on a master, a replica, and each t
     const post = await fetch(`${goto.url}/docs/x`, { method: "POST" });
     assertEquals([post.status, await post.text()], [405, "method not allowed\n"]);
   }
+});
+
+it("with -suffix a browser is offered to make the key, without what follows", async () => {
+  await using master = await start("-suffix");
+  const headers = { accept: "text/html" };
+  const response = await fetch(`${master.url}/none/some/page`, { headers });
+  assertEquals(response.status, 404);
+  assertMatch(await response.text(), /name="key"[^>]* value="none"/);
 });
 
 it("without -suffix a query is passed over, and a path is not found", async () => {

@@ -70,7 +70,7 @@ export async function refuseForm(
   base: string,
 ): Promise<Response> {
   const errors = error.kind === "invalid url"
-    ? { url: sentence(error.message) }
+    ? { url: sentence(error.message), key: key === "" ? undefined : refusalOf(key) }
     : error.kind === "invalid key"
     ? { key: sentence(error.message) }
     : error.kind === "exists"
@@ -93,19 +93,20 @@ export async function filledForm(
 /** The form that offers to make a link that isn't there. */
 export function offerForm(key: string, base: string): string {
   const heading = "There is no such link";
-  if (!isChoosable(key)) {
+  if (refusalOf(key) !== undefined) {
     return AddForm(base, { heading, intro: `<p><b>${escapeHTML(key)}</b> leads nowhere.</p>\n` });
   }
   const intro = `<p><b>${escapeHTML(key)}</b> leads nowhere yet. Where should it lead?</p>\n`;
   return AddForm(base, { key, heading, intro });
 }
 
-function isChoosable(key: string): boolean {
+/** What is wrong with a key, as HTML. */
+function refusalOf(key: string): string | undefined {
   try {
     checkKey(key);
-    return true;
-  } catch {
-    return false;
+  } catch (error) {
+    if (error instanceof StoreError) return sentence(error.message);
+    throw error;
   }
 }
 

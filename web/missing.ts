@@ -19,9 +19,8 @@ export type Otherwise = (error: unknown, req: Request, key: string) => Response 
  * @param retry looks for another key
  */
 export function missing(
-  base: string,
+  { base, suffix, onError }: { base: string; suffix?: boolean; onError?: OnError },
   retry: (req: Request, key: string) => Response | Promise<Response>,
-  onError?: OnError,
 ): Otherwise {
   return (error, req, key) => {
     if (error !== errNotFound) return fail(error, key, onError);
@@ -30,6 +29,9 @@ export function missing(
       return retry(req, key.slice(0, -1));
     }
     if (length > 1 && key[length - 1] === "+") return seeOther(detailOf(key.slice(0, -1)));
-    return prefersHTML(req) ? page(404, offerForm(key, base)) : fail(error, key, onError);
+    if (!prefersHTML(req)) return fail(error, key, onError);
+    // What follows a key is no part of it.
+    const end = suffix ? key.indexOf("/") : -1;
+    return page(404, offerForm(end === -1 ? key : key.slice(0, end), base));
   };
 }

@@ -13,7 +13,7 @@ function offerCopies(root) {
       button.parentElement.querySelector("output").textContent = label;
       if (!copied) select(button.parentElement.querySelector("a"));
       setTimeout(() => button.textContent = before, 2000);
-    }, { once: false });
+    });
   }
 }
 
@@ -57,13 +57,15 @@ function searchAsTyped(form) {
       const response = await fetch(path, { headers: { accept: "text/html" }, signal });
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const results = page.getElementById("results");
-      if (signal.aborted || !results) return;
+      if (signal.aborted) return;
+      if (!results) throw new Error(`status ${response.status}`);
       document.getElementById("results").replaceWith(results);
       document.getElementById("found").textContent = page.getElementById("found").textContent;
       history.replaceState(null, "", path);
     } catch (error) {
       if (error.name !== "AbortError") {
-        document.getElementById("found").textContent = "The server can't be reached.";
+        document.getElementById("found").textContent =
+          `This can't be searched just now (${error.message}).`;
       }
     }
   };
