@@ -11,6 +11,7 @@ const decoder = new TextDecoder();
 /** One connection to a server. */
 export class Client implements Disposable {
   #rest = "";
+  #closed = false;
   private constructor(private readonly conn: Deno.TcpConn) {}
 
   static async open(base: string): Promise<Client> {
@@ -60,8 +61,15 @@ export class Client implements Disposable {
     return await this.read(() => false, ms).then(() => true, () => false);
   }
 
+  /** Takes all that comes, and keeps none of it, until the connection ends. */
+  async discard(): Promise<void> {
+    const buffer = new Uint8Array(1 << 16);
+    while (await this.conn.read(buffer).catch(() => null) !== null);
+  }
+
   [Symbol.dispose](): void {
-    this.conn.close();
+    if (!this.#closed) this.conn.close();
+    this.#closed = true;
   }
 }
 
