@@ -51,9 +51,9 @@ export class KVMaster extends Replica {
     return { ...health, database };
   }
 
-  /** Tries the database, so that it is known at the start whether it can be used. */
+  /** Asks the database how many links there are; where it is away, it is looked for as ever. */
   override async load(): Promise<void> {
-    await this.#store.health();
+    await this.#store.health().catch(() => {});
     await super.load();
   }
 

@@ -11,11 +11,11 @@ import { works } from "./tools.ts";
 /** The token that the service asks for. */
 export const TOKEN = "a-token-of-the-tests";
 
+/** Why tests that need it are ignored. */
+const NO_DENOKV = "no denokv: cargo install denokv --locked --version 0.12.0";
+
 /** The service's program, where there is one. */
 export const DENOKV: string | undefined = await find();
-
-/** Why tests that need it are ignored. */
-export const NO_DENOKV = "no denokv: cargo install denokv --locked --version 0.12.0";
 
 async function find(): Promise<string | undefined> {
   const places = [
@@ -23,8 +23,8 @@ async function find(): Promise<string | undefined> {
     "denokv",
     `${import.meta.dirname}/../../denokv-cache/bin/denokv`,
   ];
-  for (const place of places) if (place && await works(place, "--version")) return place;
-  console.error(`tests that need it are ignored: ${NO_DENOKV}`);
+  for (const place of places) if (place && await works(place, "--help")) return place;
+  console.log(`tests that need it are ignored: ${NO_DENOKV}`);
 }
 
 /** The service at work, on a port that stays the same. Disposing of it stops it. */

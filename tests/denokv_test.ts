@@ -1,0 +1,245 @@
+/** Several masters on one service, each with threads, and with a replica below. */
+import { assert, assertEquals } from "@std/assert";
+import { it as test } from "@std/testing/bdd";
+import { DENOKV, Denokv, TOKEN } from "./denokv.ts";
+import { add, eventually, follow, type Goto, run, start, within } from "./processes.ts";
+import { agree, change, following, ready, where } from "./replicas.ts";
+
+const it = (name: string, fn: () => Promise<void>) =>
+  test(name, { ignore: DENOKV === undefined }, fn);
+const url = (name: string | number) => `https://example.com/${name}`;
+
+/** Two masters on a service, and a replica below each. */
+async function cluster(...flags: string[]) {
+  const service = await Denokv.start();
+  const nodes: Goto[] = [];
+  const begin = async (...args: string[]) => {
+    const node = await start(service.options, ...args);
+    nodes.push(node);
+    return node;
+  };
+  try {
+    const one = await begin(`-kv=${service.url}`, "-rpc", "-threads=2", ...flags);
+    const two = await begin(`-kv=${service.url}`, "-rpc", "-threads=2", ...flags);
+    const below = [await begin(`-master=${one.url}`), await begin(`-master=${two.url}`)];
+    for (const node of nodes) await following(node);
+    return {
+      service,
+      masters: [one, two],
+      below,
+      nodes,
+      async [Symbol.asyncDispose]() {
+        await Promise.all(nodes.map((node) => node[Symbol.asyncDispose]()));
+        await service[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error) {
+    for (const node of nodes) await node[Symbol.asyncDispose]();
+    await service[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+it("masters on one service make no key twice, and each has what the others were told", async () => {
+  await using all = await cluster();
+  const keys = await Promise.all(
+    Array.from({ length: 200 }, (_, i) => add(all.nodes[i % 4].url, url(i))),
+  );
+  assertEquals(new Set(keys).size, 200);
+  for (const { url: base } of all.nodes) {
+    for (const [i, key] of keys.entries()) assertEquals(await where(base, key), url(i));
+  }
+});
+
+it("an alias that is wanted at all masters at once goes to exactly one", async () => {
+  await using all = await cluster();
+  for (let round = 0; round < 10; round++) {
+    const results = await Promise.allSettled(
+      all.nodes.flatMap(({ url: base }, i) => [
+        add(base, url(i), `alias-${round}`),
+        add(base, url(i), `own-${round}-${i}`), // which must not fail with it
+      ]),
+    );
+    const made = results.flatMap((result) => result.status === "fulfilled" ? [result.value] : []);
+    assertEquals(made.filter((key) => key === `alias-${round}`).length, 1);
+    assertEquals(made.filter((key) => key.startsWith("own-")).length, 4);
+    for (const result of results) {
+      if (result.status === "rejected") {
+        assertEquals(result.reason.message, "POST /add: 409 key already exists");
+      }
+    }
+  }
+});
+
+it("a change at one master is seen at the others, and below them", async () => {
+  await using all = await cluster();
+  await add(all.masters[0].url, url("first"), "docs");
+  await agree(all.nodes, "docs", url("first"));
+  for (const [i, node] of [...all.nodes, ...all.nodes].entries()) {
+    assertEquals(await change(node.url, "docs", url(i)), 200);
+    await agree(all.nodes, "docs", url(i));
+  }
+  assertEquals(await change(all.masters[1].url, "docs"), 204);
+  await agree(all.nodes, "docs", undefined);
+});
+
+it("an id that comes again at another master gets its first answer", async () => {
+  await using all = await cluster();
+  const call = async (node: Goto, method: string, params: string[]) => {
+    const response = await fetch(`${node.url}/rpc`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ jsonrpc: "2.0", method, params, id: 1 }),
+      signal: AbortSignal.timeout(10_000),
+    });
+    const { result, error } = await response.json();
+    return result ?? error.message;
+  };
+  const [one, two] = all.masters;
+  const put = { url: url("a"), id: "put" };
+  const byName = async (node: Goto) => {
+    const response = await fetch(`${node.url}/rpc`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ jsonrpc: "2.0", method: "Store.Put", params: put, id: 1 }),
+    });
+    return (await response.json()).result;
+  };
+  const keys = await Promise.all([byName(one), byName(two), byName(one), byName(two)]);
+  assertEquals(new Set(keys).size, 1);
+  assertEquals(await call(one, "Store.Put", [url("b"), "alias", "alias"]), "alias");
+  assertEquals(await call(two, "Store.Put", [url("b"), "alias", "alias"]), "alias");
+  assertEquals(await call(one, "Store.Update", ["alias", url("c"), "first"]), true);
+  assertEquals(await call(two, "Store.Update", ["alias", url("d"), "second"]), true);
+  assertEquals(await call(two, "Store.Update", ["alias", url("c"), "first"]), true);
+  assertEquals(await call(two, "Store.Get", ["alias"]), url("d"));
+  assertEquals(await call(two, "Store.Delete", ["alias", "gone"]), true);
+  assertEquals(await call(one, "Store.Delete", ["alias", "gone"]), true);
+  assertEquals(await call(one, "Store.Delete", ["alias", "again"]), "key not found");
+});
+
+for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
+  it(`while the service is away, redirects go on, and masters find it again (${signal})`, async () => {
+    await using all = await cluster();
+    const [one, two] = all.masters;
+    await add(one.url, url("a"), "docs");
+    for (const node of all.nodes) assertEquals(await where(node.url, "docs"), url("a"));
+    await eventually(async () =>
+      (await Promise.all(all.below.map(({ url }) => ready(url))))
+        .every(({ links }) => links > 0)
+    );
+    all.service.kill(signal);
+    for (const { url: base } of all.masters) {
+      await eventually(async () => {
+        const { status, reason } = await ready(base);
+        assertEquals([status, reason], [503, "master out of reach"]);
+      });
+      // The first ones may wait for it; then it is known to be away, and the answer is there at once.
+      await eventually(async () => {
+        const began = performance.now();
+        const { status, body } = await follow(base, "unknown");
+        assertEquals([status, body], [503, "master out of reach"]);
+        assert(performance.now() - began < 1000);
+      });
+    }
+    for (const node of all.nodes) assertEquals(await where(node.url, "docs"), url("a"));
+    const lost = await one.waitForLog(({ msg }) => msg === "lost the database");
+    assertEquals(lost.database, all.service.url);
+    if (signal === "SIGSTOP") all.service.kill("SIGCONT");
+    else {
+      await all.service.stop();
+      await all.service.begin();
+    }
+    await one.waitForLog(({ msg }) => msg === "the database answers");
+    for (const node of all.nodes) await following(node);
+    assertEquals(await change(two.url, "docs", url("b")), 200);
+    await agree(all.nodes, "docs", url("b"));
+    // One line when it was lost and one when it was back, whatever was tried in between.
+    for (const { stderr } of all.masters) {
+      assertEquals(stderr.match(/database/g)!.length < 12, true, stderr);
+    }
+  });
+}
+
+it("a master that is killed loses nothing that it answered for, and its place is taken", async () => {
+  await using all = await cluster();
+  const [one, two] = all.masters;
+  const answered = new Map<string, string>();
+  let stopped = false;
+  const writers = Array.from({ length: 8 }, async (_, w) => {
+    for (let i = 0; !stopped; i++) {
+      const target = url(`${w}-${i}`);
+      const node = w % 2 ? one : two;
+      try {
+        const key = await add(node.url, target);
+        assertEquals(answered.has(key), false, `${key} twice`);
+        answered.set(key, target);
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    }
+  });
+  for (let round = 0; round < 4; round++) {
+    const before = answered.size;
+    await eventually(() => answered.size > before + 50);
+    one.kill();
+    await one.status;
+    await one.begin();
+    if (round % 2) {
+      await all.service.stop();
+      await all.service.begin();
+    }
+  }
+  stopped = true;
+  await within(20_000, "the writers", Promise.all(writers));
+  await following(one);
+  for (const [key, target] of answered) {
+    for (const { url: base } of all.masters) assertEquals(await where(base, key), target);
+  }
+});
+
+it("the token is written nowhere, and a wrong one is told of in a line", async () => {
+  await using service = await Denokv.start();
+  await using master = await start(service.options, `-kv=${service.url}`, "-access", "-rpc");
+  await add(master.url, url("a"), "docs");
+  assertEquals((await ready(master.url)).status, 200);
+  const { stderr } = master;
+  await using other = await start({ env: { GOTO_KV_TOKEN: "wrong-token" } }, `-kv=${service.url}`);
+  const { reason } = await other.waitForLog(({ msg }) => msg === "lost the database");
+  assertEquals(reason, "the database answered 401 Invalid access token.");
+  assertEquals((await follow(other.url, "docs")).status, 503);
+  await service.stop();
+  await master.waitForLog(({ msg }) => msg === "lost the database");
+  for (const text of [stderr, master.stderr, other.stderr]) {
+    assertEquals([text.includes(TOKEN), text.includes("wrong-token")], [false, false]);
+  }
+  const { stdout } = await run(service.options, "-help");
+  assertEquals(stdout.includes(TOKEN), false);
+});
+
+it("a master that was away longer than the feed reaches drops its cache", async () => {
+  await using all = await cluster();
+  const [one, two] = all.masters;
+  await add(one.url, url("a"), "docs");
+  await agree(all.nodes, "docs", url("a"));
+  two.kill("SIGSTOP");
+  // More than it takes back: 16 MiB of changes.
+  const long = "x".repeat(8000);
+  for (let i = 0; i < 2300; i += 100) {
+    await Promise.all(Array.from({ length: 100 }, (_, n) => add(one.url, url(`${long}${i + n}`))));
+  }
+  await change(one.url, "docs", url("b"));
+  two.kill("SIGCONT");
+  await two.waitForLog(({ msg }) => msg.startsWith("dropping the cache"));
+  await agree(all.nodes, "docs", url("b"));
+});
+
+it("a master may be started before its service", async () => {
+  await using service = await Denokv.start();
+  await service.stop();
+  await using master = await start(service.options, `-kv=${service.url}`);
+  assertEquals((await follow(master.url, "docs")).status, 503);
+  await service.begin();
+  await eventually(async () => assertEquals((await ready(master.url)).status, 200));
+  assertEquals(await add(master.url, url("a")), "0");
+});
