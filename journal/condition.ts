@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers"; // not a global in every version of the platform
 
 // So few take less than a millisecond: a request takes several turns, and waits for so many in each.
 const WOKEN_AT_ONCE = 8;

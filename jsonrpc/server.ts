@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { setImmediate } from "node:timers"; // not a global in every version of the platform
 
 const MAX_BATCH = 10_000; // calls that are taken at once
 const MAX_TURN = 500; // calls of a batch that are made before everyone else has a turn
