@@ -3,9 +3,9 @@
  *
  * @module
  */
+import { StoreError } from "../links/errors.ts";
 import { Budget } from "./budget.ts";
 import { sendPatiently } from "./patience.ts";
-import { HTTPError, RETRY } from "./problem.ts";
 
 // What is no larger goes with the head into the runtime's buffers, which every connection has.
 const SMALL = 16 << 10;
@@ -33,10 +33,12 @@ const encoder = new TextEncoder();
 export class Room {
   /**
    * @param bytes how large the answer may become; should it be larger, it takes what it needs
-   * @throws {HTTPError} 503: others wait to be taken
+   * @throws {StoreError} unavailable: others wait to be taken
    */
   constructor(private bytes: number) {
-    if (!answers.take(bytes)) throw new HTTPError(503, "too many answers wait to be taken", RETRY);
+    if (!answers.take(bytes)) {
+      throw new StoreError("unavailable", "too many answers wait to be taken");
+    }
   }
 
   /** Gives back what is still held. */
@@ -66,4 +68,14 @@ export class Room {
     answers.give(this.bytes - bytes);
     this.bytes = bytes;
   }
+}
+
+/**
+ * A text as a body, which holds its share of what may be held. For answers to what changes nothing: they
+ * may be refused when they are there.
+ *
+ * @throws {StoreError} unavailable: others wait to be taken
+ */
+export function bodyOf(text: string): string | ReadableStream<Uint8Array> {
+  return text.length <= SMALL ? text : new Room(text.length).hold(text);
 }

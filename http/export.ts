@@ -6,7 +6,12 @@
 import { formatLine } from "../journal/lines.ts";
 import { MAX_LIMIT, type Query } from "../links/list.ts";
 import type { Store } from "../store.ts";
+import { Room } from "./answers.ts";
+import { sendPatiently } from "./patience.ts";
 import { allow } from "./request.ts";
+
+const MAX_PAGE = 2 << 20; // bytes that an export holds: the links of a page, and their lines
+const PART = 64 << 10;
 
 /**
  * Gives every link as a line, page after page, as fast as they are taken. A link that is changed
@@ -19,15 +24,20 @@ export async function exportLinks(req: Request, store: Store): Promise<Response>
   // Before the head is sent: what can't be had has a status of its own.
   let page = await store.list(query);
   const encoder = new TextEncoder();
-  async function* lines() {
+  async function* lines(): AsyncGenerator<Uint8Array, undefined, void> {
     for (;;) {
       const { links, next } = page;
-      if (links.length > 0) yield encoder.encode(links.map((link) => formatLine(link)).join(""));
+      const bytes = encoder.encode(links.map((link) => formatLine(link)).join(""));
+      // Copies, since a part would keep all the rest.
+      for (let at = 0; at < bytes.length;) yield bytes.slice(at, at += PART);
       if (next === undefined) return;
       page = await store.list({ ...query, after: next });
     }
   }
-  return new Response(req.method === "HEAD" ? null : ReadableStream.from(lines()), {
+  const parts = lines();
+  const room = req.method === "HEAD" ? undefined : new Room(MAX_PAGE);
+  const read = async () => (await parts.next()).value;
+  return new Response(room && sendPatiently(read, () => room.give()), {
     headers: {
       "content-type": "application/jsonl",
       "content-disposition": 'attachment; filename="links.jsonl"',

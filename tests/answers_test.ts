@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { MAX_ANSWERS, Room } from "../http/answers.ts";
-import { HTTPError } from "../http/problem.ts";
 import { MAX_BATCH_ANSWER, NO_ROOM } from "../jsonrpc/server.ts";
-import { add, eventually, start } from "./processes.ts";
+import { StoreError } from "../links/errors.ts";
+import { add, eventually, follow, start, tempDir } from "./processes.ts";
 import { Client, clients, JSON_TYPE, memoryOf, post } from "./sockets.ts";
 import { caughtUp, House, Wire } from "./wire.ts";
 
@@ -24,7 +24,7 @@ function isFree(): boolean {
     new Room(MAX_ANSWERS).give();
     return true;
   } catch (error) {
-    if (error instanceof HTTPError && error.status === 503) return false;
+    if (error instanceof StoreError && error.kind === "unavailable") return false;
     throw error;
   }
 }
@@ -77,7 +77,7 @@ it("answers that nobody takes are bounded together: 503 past it, before anything
     using all = await clients(master.url, 10 * most);
     for (const client of all) await client.send(request);
     const read = await Promise.all(
-      all.map((client) => client.read((text) => /\r\n\r\n[^]*[{n]/.test(text))),
+      all.map((client) => client.read((text) => /\r\n\r\n[^]*[{n]/.test(text), 30_000)),
     );
     const refused = read.filter((text) => / 503 [^]*too many answers/.test(text)).length;
     assert(refused > most, `${refused} of ${all.length} were refused`);
@@ -113,4 +113,28 @@ it("Room.hold() gives its room back when a client leaves, or takes nothing for t
   assert(stalled instanceof ReadableStream && !isFree());
   await eventually(isFree);
   await assertRejects(() => new Response(stalled).bytes(), Error, "cut off");
+});
+
+it("lists, pages and exports that nobody takes are bounded together, too, and taken whole", async () => {
+  using dir = tempDir();
+  const lines = Array.from({ length: 2000 }, (_, n) => `{"Key":"k${n}","URL":"${LONG}${n}"}\n`);
+  await Deno.writeTextFile(`${dir.path}/store.jsonl`, lines.join(""));
+  await using master = await start({ cwd: dir.path }, "-rpc");
+  const list = await (await fetch(`${master.url}/api/links?limit=1000`)).json();
+  assert(list.links.length > 100, `${list.links.length} links`);
+  assertEquals(await (await fetch(`${master.url}/.export`)).text(), lines.join(""));
+  const head = await fetch(`${master.url}/api/links?limit=1000`, { method: "HEAD" });
+  assertEquals([head.status, await head.text()], [200, ""]);
+  const before = await memoryOf(master);
+  for (const path of ["/.export", "/api/links?limit=1000", "/.all?limit=1000"]) {
+    using all = await clients(master.url, 200);
+    // Each asks so often that its connection can't swallow what comes.
+    const request = `GET ${path} HTTP/1.1\r\nhost: h\r\n\r\n`.repeat(10);
+    await Promise.all(all.map((client) => client.send(request)));
+    const statuses = await Promise.all(all.map((client) => client.status(30_000)));
+    assert(statuses.every((status) => status === 200 || status === 503), `${statuses}`);
+    assertEquals((await follow(master.url, "k1")).status, 302);
+  }
+  const grown = await memoryOf(master) - before;
+  assert(grown < 480, `it took ${grown} MB`); // 340; without bounds 550
 });
