@@ -3,25 +3,24 @@
  *
  * @module
  */
-import { baseOf, openBackend } from "./cli/backend.ts";
+import { baseOf, openBackend, schemeOf } from "./cli/backend.ts";
 import { runCommand } from "./cli/commands.ts";
 import { writeEvents } from "./cli/events.ts";
 import { runToExit } from "./cli/exit.ts";
-import { type Flags, parseFlags, UsageError } from "./cli/flags.ts";
+import { parseFlags, UsageError } from "./cli/flags.ts";
+import { handlerFor, listening, type ThreadConfig } from "./cli/thread.ts";
 import { whoMayWrite } from "./cli/open.ts";
 import { ignoreProxies } from "./cli/proxies.ts";
 import { untilSignal } from "./cli/signals.ts";
 import { FLUSH_MS, stderr } from "./cli/stderr.ts";
-import { handler } from "./handlers.ts";
 import { starting } from "./http/health.ts";
-import { accessLog } from "./http/access.ts";
-import { canShare, type Handler, hostOf, listen, ListenError } from "./http/listen.ts";
-import type { Events } from "./journal/events.ts";
+import { canShare, hostOf, ListenError } from "./http/address.ts";
+import { type Handler, listen } from "./http/listen.ts";
 import { JournalError } from "./journal/file.ts";
 import { causeOf } from "./links/errors.ts";
-import { Counters, COUNTERS_BYTES } from "./http/counters.ts";
+import { COUNTERS_BYTES } from "./http/counters.ts";
 import { metrics } from "./http/metrics.ts";
-import { adminHandler, probes } from "./http/probes.ts";
+import { adminHandler } from "./http/probes.ts";
 import { Rate } from "./http/rate.ts";
 import { Stats } from "./http/stats.ts";
 import { serveRPC } from "./rpc.ts";
@@ -29,14 +28,6 @@ import { type Parts, runThread } from "./threads/thread.ts";
 import { Workers } from "./threads/workers.ts";
 
 const GRACE_MS = 10_000; // for what is in flight at a shutdown
-
-/** What a thread needs to know. */
-interface ThreadConfig {
-  flags: Flags;
-  base: string;
-  port: number;
-  counters: SharedArrayBuffer;
-}
 
 /** Runs the program and gives its exit code. */
 async function main(): Promise<number> {
@@ -57,8 +48,8 @@ async function main(): Promise<number> {
   // Threads share a port; to every other process it shall be taken, as without them.
   if (shared && flags.http.port !== 0) await listen(flags.http, starting).shutdown();
   let answer: Handler = starting;
-  const peers = asksWho(flags);
-  const server = listen(flags.http, (req, peer) => answer(req, peer), { shared, peers, events });
+  const how = listening(flags, shared, events);
+  const server = listen(flags.http, (req, peer) => answer(req, peer), how);
   let probe: Handler = starting;
   const admin = flags.admin && listen(flags.admin, (req) => probe(req), { events });
   const { port } = server;
@@ -81,7 +72,7 @@ async function main(): Promise<number> {
     metrics: tell,
   };
   const workers = new Workers(import.meta.url, thread, service, events);
-  answer = handle(thread, { ...service, index: 0 }, events);
+  answer = handlerFor(thread, { ...service, index: 0 }, events);
   probe = adminHandler(backend, tell);
   if (shared) {
     backend.share((memory) => workers.attach(memory));
@@ -89,7 +80,7 @@ async function main(): Promise<number> {
   }
   events("info", "serving", {
     ...backend.about,
-    url: `http://${hostOf(flags.http)}:${port}`,
+    url: `${schemeOf(flags)}://${hostOf(flags.http)}:${port}`,
     ...(flags.admin && { admin: `http://${hostOf(flags.admin)}:${admin?.port}` }),
     links: backend.count,
     threads: 1 + workers.count,
@@ -111,39 +102,12 @@ async function main(): Promise<number> {
   return 0;
 }
 
-/** What a thread answers requests with, the main one or another. */
-function handle(config: ThreadConfig, parts: Parts, events: Events): Handler {
-  const { flags, base, counters } = config;
-  const count = new Counters(counters, parts.index);
-  stderr.onlose = () => count.dropped();
-  const answer = handler({
-    store: parts.store,
-    base,
-    counters: count,
-    probes: flags.admin ? [] : probes(parts.store, parts.metrics),
-    rpc: flags.rpc ? { ...parts.rpc, token: flags["rpc-token"] || undefined } : undefined,
-    suffix: flags.suffix,
-    token: flags.token || undefined,
-    limit: flags.rate > 0 ? parts.limit : undefined,
-    proxies: flags.proxy,
-    origins: flags.cors,
-    onError: (error) => events("error", "a request failed", { reason: String(error) }),
-  });
-  return flags.access ? accessLog(answer, events, flags.proxy) : answer;
-}
-
-/** Whether there is anything for which a client's address is needed. */
-function asksWho({ access, rate }: Flags): boolean {
-  return access || rate > 0;
-}
-
 /** Serves in a thread beside the main one, on the same port. */
 function serveThread(config: ThreadConfig, parts: Parts) {
   const { flags, port } = config;
   const events = writeEvents(flags.log);
-  const answer = handle(config, parts, events);
-  const options = { shared: true, peers: asksWho(flags), events };
-  const server = listen({ ...flags.http, port }, answer, options);
+  const answer = handlerFor(config, parts, events);
+  const server = listen({ ...flags.http, port }, answer, listening(flags, true, events));
   return async () => {
     await server.shutdown();
     await stderr.flush(FLUSH_MS);

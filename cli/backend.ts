@@ -92,7 +92,9 @@ async function openReplica(
   const token = flags["rpc-token"] || undefined;
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair && file && await exists(file)) await repair(file, options);
-  const transports = master.map((url) => new HTTPTransport(url, token, stats));
+  const transports = master.map((url) =>
+    new HTTPTransport(url, { token, ca: flags["tls-ca"], observer: stats })
+  );
   if (file) await refuseDatabase(transports);
   return Replica.of(transports, { ...options, cache, file: file || undefined, host });
 }
@@ -120,6 +122,11 @@ function optionsOf(flags: Flags, file: string, events: Events, stats?: Stats): J
 }
 
 /** What short links start with. */
-export function baseOf({ host, http }: Flags, port = http.port): string {
-  return host || `http://localhost:${port}`;
+export function baseOf(flags: Flags, port = flags.http.port): string {
+  return flags.host || `${schemeOf(flags)}://localhost:${port}`;
+}
+
+/** How the server is spoken to. */
+export function schemeOf(flags: Flags): "http" | "https" {
+  return flags["tls-cert"] === "" ? "http" : "https";
 }

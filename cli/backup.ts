@@ -18,7 +18,7 @@ import { compactOpen } from "../journal/maintenance.ts";
 import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { causeOf } from "../links/errors.ts";
-import { HTTPTransport } from "../replica/transport.ts";
+import { HTTPTransport, type TransportOptions } from "../replica/transport.ts";
 
 const CHUNK = 1 << 20;
 const SILENT_MS = 3 * HEARTBEAT_MS; // a feed that is silent for longer is dead
@@ -52,7 +52,7 @@ export function fileSource(path: string): Source {
 }
 
 /** A master that serves RPC, or a replica of one. */
-export function feedSource(address: string, token?: string): Source {
+export function feedSource(address: string, options: TransportOptions = {}): Source {
   return {
     name: address,
     async *read(progress) {
@@ -60,7 +60,7 @@ export function feedSource(address: string, token?: string): Source {
       const giveUp = () => silent.abort(new Error("it is silent"));
       let timer = setTimeout(giveUp, SILENT_MS);
       try {
-        const transport = new HTTPTransport(address, token);
+        const transport = new HTTPTransport(address, options);
         const stream = await transport.feed(0, undefined, silent.signal);
         await refusePartial(stream);
         const { offset, size, body } = stream;

@@ -5,7 +5,7 @@
  * @module
  */
 import config from "../deno.json" with { type: "json" };
-import { type Address, hostOf } from "../http/listen.ts";
+import { type Address, hostOf } from "../http/address.ts";
 import { askToCompact } from "../journal/asked.ts";
 import type { Events } from "../journal/events.ts";
 import { exists, InUseError, JournalError } from "../journal/file.ts";
@@ -75,7 +75,7 @@ async function runBackup(flags: Flags, events: Events): Promise<number> {
   const { backup, file, master: [master] } = flags;
   const source = master === undefined || file
     ? fileSource(file || FILE)
-    : feedSource(master, flags["rpc-token"] || undefined);
+    : feedSource(master, { token: flags["rpc-token"] || undefined, ca: flags["tls-ca"] });
   const { links, bytes } = await backUp(
     source,
     backup,

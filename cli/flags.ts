@@ -11,6 +11,7 @@ import {
   parseBoolean,
   parseCount,
   parseDatabase,
+  parseFile,
   parseForm,
   parseHost,
   parseMasters,
@@ -99,6 +100,9 @@ const FLAGS = {
     "serve /healthz, /readyz and /metrics at this address, and nowhere else",
     (text) => text === "" ? undefined : parseAddress(text),
   ),
+  "tls-cert": flag("", "FILE", "serve HTTPS with this certificate; read again on change", String),
+  "tls-key": flag("", "FILE", "the key of -tls-cert", String),
+  "tls-ca": flag("", "FILE", "trust these certificates of https:// masters, too", parseFile),
   log: flag(
     "text",
     "FORM",
@@ -204,6 +208,13 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
 /** Refuses flags of which one makes no sense beside another. */
 function refuseTogether(flags: Flags): void {
   const { kv, file, master, promote, compact, repair, backup, sync } = flags;
+  const { "tls-cert": cert, "tls-key": key } = flags;
+  if ((cert === "") !== (key === "")) {
+    throw new UsageError("-tls-cert and -tls-key go together: give both, or none");
+  }
+  if (flags.healthcheck && cert !== "" && !flags.admin) {
+    throw new UsageError("-healthcheck speaks HTTP: with -tls-cert it needs -admin");
+  }
   if (kv === "") return;
   const others = {
     "-file": file !== "",

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Address } from "../http/listen.ts";
+import type { Address } from "../http/address.ts";
 import { reasonOf } from "../journal/file.ts";
 
 /** One of a few words. */
@@ -58,6 +58,11 @@ export function parseSecret(text: string): string {
   if (/^[!-~]*$/.test(secret)) return secret;
   const allowed = "use visible ASCII characters, without spaces";
   throw path === undefined ? new Error(allowed) : new FileProblem(`${path}: ${allowed}`);
+}
+
+/** The text of the file that a flag names. */
+export function parseFile(path: string): string {
+  return path === "" ? "" : readText(path);
 }
 
 /**

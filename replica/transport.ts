@@ -24,19 +24,29 @@ export interface Transport {
   ): Promise<FeedStream>;
 }
 
+/** How to reach a master. */
+export interface TransportOptions {
+  /** The token of replicas. */
+  token?: string;
+  /** Certificates that are trusted beside the known ones, as PEM. */
+  ca?: string;
+  /** Told how long each call took, and whether it failed. */
+  observer?: { asked(seconds: number, failed: boolean): void };
+}
+
 /** The way to a master by `fetch`. */
 export class HTTPTransport implements Transport {
   readonly #headers: Record<string, string>;
 
-  /**
-   * @param address such as `http://localhost:8080`
-   * @param observer told how long each call took, and whether it failed
-   */
-  constructor(
-    readonly address: string,
-    token?: string,
-    private readonly observer?: { asked(seconds: number, failed: boolean): void },
-  ) {
+  readonly #client?: Deno.HttpClient;
+
+  /** @param address such as `http://localhost:8080` */
+  constructor(readonly address: string, private readonly options: TransportOptions = {}) {
+    const { token, ca } = options;
+    // Over HTTP/2 all would share a connection, and wait for each other where it is slow.
+    if (address.startsWith("https:")) {
+      this.#client = Deno.createHttpClient({ caCerts: ca ? [ca] : [], http2: false });
+    }
     // Loopback and backbones are faster than any compressor.
     this.#headers = { "content-type": "application/json", "accept-encoding": "identity" };
     if (token !== undefined) this.#headers.authorization = `Bearer ${token}`;
@@ -50,13 +60,14 @@ export class HTTPTransport implements Transport {
       failed = false;
       return reply;
     } finally {
-      this.observer?.asked((performance.now() - start) / 1000, failed);
+      this.options.observer?.asked((performance.now() - start) / 1000, failed);
     }
   }
 
   async #call(text: string, since: number, signal: AbortSignal): Promise<Required<Reply>> {
     const headers = { ...this.#headers, "goto-position": String(since) };
     const response = await fetch(`${this.address}/rpc`, {
+      client: this.#client,
       method: "POST",
       body: text,
       headers,
@@ -75,6 +86,7 @@ export class HTTPTransport implements Transport {
   ): Promise<FeedStream> {
     const query = `offset=${offset ?? "end"}${check === undefined ? "" : `&check=${check}`}`;
     const response = await fetch(`${this.address}/rpc/log?${query}`, {
+      client: this.#client,
       headers: this.#headers,
       redirect: "manual",
       signal,

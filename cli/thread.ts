@@ -1,0 +1,57 @@
+/**
+ * What a thread answers requests with, the main one or another.
+ *
+ * @module
+ */
+import { handler } from "../handlers.ts";
+import { accessLog } from "../http/access.ts";
+import { Certificate } from "../http/certificate.ts";
+import { Counters } from "../http/counters.ts";
+import type { Handler, ListenOptions } from "../http/listen.ts";
+import { probes } from "../http/probes.ts";
+import type { Events } from "../journal/events.ts";
+import type { Parts } from "../threads/thread.ts";
+import type { Flags } from "./flags.ts";
+import { stderr } from "./stderr.ts";
+
+/** What a thread needs to know. */
+export interface ThreadConfig {
+  flags: Flags;
+  base: string;
+  port: number;
+  /** Where all threads count. */
+  counters: SharedArrayBuffer;
+}
+
+/** Makes a thread's handler as the flags say, on what the main thread does for all. */
+export function handlerFor(config: ThreadConfig, parts: Parts, events: Events): Handler {
+  const { flags, base } = config;
+  const counters = new Counters(config.counters, parts.index);
+  stderr.onlose = () => counters.dropped();
+  const answer = handler({
+    store: parts.store,
+    base,
+    counters,
+    probes: flags.admin ? [] : probes(parts.store, parts.metrics),
+    rpc: flags.rpc ? { ...parts.rpc, token: flags["rpc-token"] || undefined } : undefined,
+    suffix: flags.suffix,
+    token: flags.token || undefined,
+    limit: flags.rate > 0 ? parts.limit : undefined,
+    proxies: flags.proxy,
+    origins: flags.cors,
+    onError: (error) => events("error", "a request failed", { reason: String(error) }),
+  });
+  return flags.access ? accessLog(answer, events, flags.proxy) : answer;
+}
+
+/**
+ * How a thread listens, as the flags say.
+ *
+ * @param shared whether other threads listen at the same address
+ * @throws {ListenError} the certificate can't be read
+ */
+export function listening(flags: Flags, shared: boolean, events: Events): ListenOptions {
+  const { "tls-cert": cert, "tls-key": key, access, rate } = flags;
+  const certificate = cert === "" ? undefined : new Certificate({ cert, key });
+  return { shared, peers: access || rate > 0, certificate, events };
+}
