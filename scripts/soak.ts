@@ -128,7 +128,7 @@ export async function soak(
   /** Kills a server now and then: any, and after a while the mirror alone. */
   async function kill(): Promise<void> {
     for (;;) {
-      await pause(1000 * seconds / 30 * (1 + Math.random()) / 1.5, over.signal);
+      await pause(1000 * seconds / 30 * (1 + pick(1000) / 1000) / 1.5, over.signal);
       if (over.signal.aborted) return;
       const server = second() < CALM * seconds ? servers[pick(servers.length)] : mirror;
       server.kill("SIGKILL");
