@@ -246,8 +246,8 @@ export class URLStore implements Backend {
     return { ready: reason === undefined, reason, ...about };
   }
 
-  async feed(offset?: number, check?: string): Promise<FeedStream> {
-    return { ...await openFeed(this.journal, offset, check), term: this.journal.term };
+  async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
+    return { ...await openFeed(this.journal, offset, check, until), term: this.journal.term };
   }
 
   share(take: (memory: TableMemory) => void): void {

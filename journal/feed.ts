@@ -60,12 +60,14 @@ export async function refusePartial({ partial, body }: FeedStream): Promise<void
  * before `offset`, or that it lacks what the feed no longer has, the stream starts over where the feed
  * begins.
  *
+ * @param until ends the stream when it is aborted
  * @throws {StoreError} unavailable: too many follow already
  */
 export async function openFeed(
   feed: Feed,
   offset?: number,
   check?: string,
+  until?: AbortSignal,
 ): Promise<FeedStream> {
   const place = new Place();
   try {
@@ -78,13 +80,17 @@ export async function openFeed(
       known = await feed.check(base);
     }
     let next = at;
-    const body = place.body(async () => {
-      const bytes = await feed.read(next, HEARTBEAT_MS);
-      // Where the feed was written anew meanwhile, the follower must start over.
-      if (!bytes || (feed.base !== base && next < feed.kept)) return;
-      next += bytes.length;
-      return bytes.length > 0 ? bytes : BLANK;
-    });
+    const body = place.body(
+      async () => {
+        const bytes = await feed.read(next, HEARTBEAT_MS);
+        // Where the feed was written anew meanwhile, the follower must start over.
+        if (!bytes || (feed.base !== base && next < feed.kept)) return;
+        next += bytes.length;
+        return bytes.length > 0 ? bytes : BLANK;
+      },
+      undefined,
+      until,
+    );
     return { offset: at, size: feed.size, check: known, body };
   } catch (error) {
     place.leave();

@@ -36,30 +36,39 @@ export class Place {
   }
 
   /**
-   * What a follower is sent, at its own pace: what `read` gives, until it gives nothing. Then, or when
-   * the follower goes, its place is free, and `end` is called.
+   * What a follower is sent, at its own pace: what `read` gives, until it gives nothing, or `until` is
+   * aborted. Then, or when the follower goes, its place is free, and `end` is called.
    */
   body(
     read: () => Promise<Uint8Array | undefined>,
     end: () => void = () => {},
+    until?: AbortSignal,
   ): ReadableStream<Uint8Array> {
+    let close = () => {};
     const leave = () => {
-      if (this.leave()) end();
+      if (!this.leave()) return false;
+      until?.removeEventListener("abort", close);
+      end();
+      return true;
     };
     return new ReadableStream<Uint8Array>({
+      start(controller) {
+        close = () => leave() && controller.close();
+        until?.addEventListener("abort", close);
+        if (until?.aborted) close();
+      },
       // Called when the follower has taken what was there: nothing piles up for a slow one.
-      async pull(controller) {
+      pull: async (controller) => {
         try {
           const bytes = await read();
-          if (bytes !== undefined) return controller.enqueue(bytes);
-          leave();
-          controller.close();
+          if (!this.#taken) return; // it was closed meanwhile
+          if (bytes !== undefined) controller.enqueue(bytes);
+          else close();
         } catch (error) {
-          leave();
-          controller.error(error);
+          if (leave()) controller.error(error);
         }
       },
-      cancel: leave,
+      cancel: () => void leave(),
     }, { highWaterMark: 0 });
   }
 }

@@ -153,14 +153,16 @@ export class CachedCopy implements Copy, Followed {
    * Opens the feed for a replica of this one: never ahead of what this one has taken in, so that
    * what the other asks for after a change is not an old answer from here.
    *
+   * @param until ends the stream when it is aborted
    * @throws {StoreError} unavailable: the feed was lost
    */
-  async feed(offset?: number, check?: string): Promise<FeedStream> {
+  async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
     const window = this.#window;
     if (!this.#live || !window) throw errNoFeed;
     const known = offset === undefined ? undefined : await window.check(offset);
     if (offset === undefined || (known !== undefined && known === check)) {
-      return { ...await openFeed(window, offset, check), term: this.#term, partial: this.#partial };
+      const stream = await openFeed(window, offset, check, until);
+      return { ...stream, term: this.#term, partial: this.#partial };
     }
     // Further back it is the master's to tell.
     const { transport, session } = this.masters;
@@ -171,7 +173,7 @@ export class CachedCopy implements Copy, Followed {
       const stream = await transport.feed(offset, check, signal);
       const blocks = behind(window, stream);
       const read = async () => (await blocks.next()).value;
-      const body = place.body(read, () => left.abort());
+      const body = place.body(read, () => left.abort(), until);
       return { ...stream, body };
     } catch {
       place.leave();

@@ -38,9 +38,14 @@ export class Follower {
   readonly #closed = new AbortController();
   readonly #ended: Promise<void>;
 
+  /**
+   * @param letGo called where the copy hears of no changes, though a master can be asked: then those who
+   * follow the copy are to be let go, so that they ask, too
+   */
   constructor(
     private readonly masters: Masters,
     private readonly copy: Followed,
+    private readonly letGo: () => void,
     private readonly events: Events = silent,
   ) {
     this.#ended = this.#run();
@@ -58,7 +63,7 @@ export class Follower {
     for (;;) {
       await this.masters.up();
       if (closed.aborted) return;
-      const line = new Line(this.masters, closed);
+      const line = new Line(this.masters, closed, this.letGo);
       const { session } = this.masters;
       const began = performance.now();
       let trouble: unknown = new Error("it ended");
@@ -73,8 +78,11 @@ export class Follower {
       const lasted = performance.now() - began;
       if (line.worked || lasted > STEADY_MS) backoff = MIN_BACKOFF_MS;
       if (line.worked || lasted > QUIET_MS) told.clear();
+      const isKnown = trouble instanceof KnownTrouble;
+      const isAlive = await this.masters.probe(session);
+      if (isAlive) this.letGo();
       // Of a master that is lost others speak.
-      if (!(trouble instanceof KnownTrouble) && await this.masters.probe(session)) {
+      if (isAlive && !isKnown) {
         const reason = trouble instanceof Error ? trouble.message : String(trouble);
         if (!told.has(reason) && told.size < MAX_REASONS) {
           this.events("warn", "lost the master's feed", { reason });
@@ -95,7 +103,12 @@ export class Line {
   readonly #signal: AbortSignal;
   #timer?: ReturnType<typeof setTimeout>;
 
-  constructor(private readonly masters: Masters, closed: AbortSignal) {
+  /** @param letGo lets those go who follow the copy, where it hears of no changes, but they can ask */
+  constructor(
+    private readonly masters: Masters,
+    closed: AbortSignal,
+    readonly letGo: () => void,
+  ) {
     this.#signal = AbortSignal.any([closed, masters.session, this.#silent.signal]);
   }
 

@@ -147,6 +147,7 @@ export class Mirror implements Copy, Followed {
       this.#events("warn", "the master's journal is another one: copying it anew", { file });
       this.#ahead.clear();
       this.onchange();
+      line.letGo();
     }
     await this.#copy(line);
     await this.follow(line);
@@ -244,11 +245,12 @@ export class Mirror implements Copy, Followed {
   /**
    * Opens the feed for a replica of this one.
    *
+   * @param until ends the stream when it is aborted
    * @throws {StoreError} unavailable: the copy is not complete
    */
-  async feed(offset?: number, check?: string): Promise<FeedStream> {
+  async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
     if (!this.#store) throw errNoFeed;
-    return await this.#store.feed(offset, check);
+    return await this.#store.feed(offset, check, until);
   }
 
   endFeeds(): void {

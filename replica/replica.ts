@@ -42,7 +42,7 @@ interface FedCopy extends Copy, Followed {
   load(): Promise<void>;
   /** Lists its links, if it has them all. */
   list?(query?: Query): Promise<Listing>;
-  feed(offset?: number, check?: string): Promise<FeedStream>;
+  feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream>;
   share(take: (memory: TableMemory) => void): void;
   /** What there is to tell of it, where the master's journal reaches to `end`. */
   health(end?: number): Partial<Health>;
@@ -63,6 +63,7 @@ interface FedCopy extends Copy, Followed {
  */
 export class Replica extends ProxyStore implements Backend {
   #follower?: Follower;
+  #below = new AbortController(); // lets those below go
   readonly #masters: Masters;
   readonly #copy: FedCopy;
   readonly #options: ReplicaOptions;
@@ -158,7 +159,12 @@ export class Replica extends ProxyStore implements Backend {
   async load(): Promise<void> {
     await this.#copy.load();
     this.#masters.find();
-    this.#follower = new Follower(this.#masters, this.#copy, this.#events);
+    this.#follower = new Follower(
+      this.#masters,
+      this.#copy,
+      () => this.#below.abort(),
+      this.#events,
+    );
   }
 
   /** The master decides what it takes. */
@@ -166,8 +172,13 @@ export class Replica extends ProxyStore implements Backend {
     return this.put(url, key);
   }
 
-  feed(offset?: number, check?: string): Promise<FeedStream> {
-    return this.#copy.feed(offset, check);
+  /** Opens its feed for those below, unless they would hear of nothing by it. */
+  async feed(offset?: number, check?: string): Promise<FeedStream> {
+    if (this.#below.signal.aborted) {
+      if (!this.#copy.live) throw errNoFeed;
+      this.#below = new AbortController();
+    }
+    return await this.#copy.feed(offset, check, this.#below.signal);
   }
 
   share(take: (memory: TableMemory) => void): void {

@@ -590,6 +590,81 @@ it("where calls pass but the feed doesn't, a replica asks, says so, and makes do
   }
 });
 
+for (const kind of ["cache", "mirror"]) {
+  it(`those below a ${kind} that lost the feed, but can ask, ask as well`, async () => {
+    await using house = new House();
+    const master = await house.master();
+    await master.put(OLD, "k");
+    const top = new Wire(master);
+    const middle = await house.replica(top, kind === "mirror" ? { file: house.file() } : {});
+    await caughtUp(middle, master);
+    const leaf = await house.replica(new Wire(middle));
+    await caughtUp(leaf, master);
+    assertEquals(await leaf.get("k"), OLD);
+    assertEquals(leaf.get("k"), OLD, "it is kept");
+    top.feedCut = true;
+    top.cutFeeds();
+    await master.update("k", NEW);
+    await eventually(async () => assertEquals(await leaf.get("k"), NEW));
+    assertEquals((await leaf.health()).reason, "the feed is not at hand");
+    top.feedCut = false;
+    await caughtUp(leaf, master);
+    assertEquals(await leaf.get("k"), NEW);
+    assertEquals(leaf.get("k"), NEW, "it is kept");
+  });
+}
+
+it("those below a mirror whose master is gone keep what they have", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const top = new Wire(master);
+  const mirror = await house.replica(top, { file: house.file() });
+  await caughtUp(mirror, master);
+  const wire = new Wire(mirror);
+  const leaf = await house.replica(wire);
+  await caughtUp(leaf, master);
+  assertEquals(await leaf.get("k"), OLD);
+  top.cut = true;
+  top.cutFeeds();
+  await eventually(async () => (await mirror.health()).reason === "master out of reach");
+  wire.cut = true; // which ends no feed
+  assertEquals(leaf.get("k"), OLD);
+});
+
+it("those below a mirror that copies another journal see what they wrote meanwhile", async () => {
+  await using house = new House();
+  const first = await house.master();
+  for (const key of ["k", ..."0123456789"]) await first.put(OLD, key);
+  const other = await house.master();
+  await other.journal.promote();
+  await other.put(OLD, "k");
+  const top = new Wire(first);
+  const mirror = await house.replica(top, {
+    file: house.file(),
+    // It asks for the other journal from its beginning, but that doesn't come.
+    events: (_level, msg) => /copying it anew/.test(msg) && top.feeds.close(),
+  });
+  await caughtUp(mirror, first);
+  const leaf = await house.replica(new Wire(mirror));
+  await caughtUp(leaf, first);
+  assertEquals(await leaf.get("k"), OLD);
+  top.cut = true; // the first one is gone
+  top.cutFeeds();
+  await eventually(async () => (await mirror.health()).reason === "master out of reach");
+  assertEquals(leaf.get("k"), OLD, "the mirror has nobody to ask");
+  top.target = other;
+  top.cut = false;
+  await eventually(() => mirror.position.from === 0);
+  await eventually(async () => (await leaf.health()).reason === "the feed is not at hand");
+  assert(2 * other.position.from < first.position.from, "an answer from there seems old");
+  await within(500, "an answer", leaf.update("k", NEW));
+  assertEquals(await leaf.get("k"), NEW);
+  top.feeds.open();
+  await caughtUp(leaf, other);
+  assertEquals(await leaf.get("k"), NEW);
+});
+
 it("a mirror answers from its file as soon as that is loaded, also for what there is not", async () => {
   await using house = new House();
   const file = house.file();
