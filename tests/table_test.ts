@@ -9,6 +9,8 @@ import { within } from "./processes.ts";
 import { random } from "./random.ts";
 import type { Findings, Order } from "./testdata/reader.ts";
 
+const DELETES = 7; // as in testdata/reader.ts, which belongs to workers
+
 /** The memory of a table as it is now, as another thread has it. */
 function memoryOf(table: Table): TableMemory {
   return structuredClone(table.memory);
@@ -30,7 +32,7 @@ it("Table does what a Map does, with any text for keys and URLs", () => {
   const hidden = new Set<string>();
   let reader = new TableReader(memoryOf(table));
   table.share(() => reader = new TableReader(memoryOf(table)));
-  for (let step = 0; step < 200_000; step++) {
+  for (let step = 0; step < 500_000; step++) {
     const context = `seed ${seed}, step ${step}`;
     const what = pick(20);
     const k = key();
@@ -222,7 +224,7 @@ it("a reader of a table that may not be read gets nothing", () => {
 it("what any thread reads was current between the start and the end of the read", async () => {
   const { seed, pick } = random();
   const KEYS = 20_000;
-  const CHANGES = 400_000;
+  const CHANGES = 1_000_000;
   const versions = new Int32Array(new SharedArrayBuffer(8 * KEYS));
   const table = new Table({ segmentBits: 18 }); // so that many are made free under the readers
   const workers: Worker[] = [];
@@ -267,7 +269,8 @@ it("what any thread reads was current between the start and the end of the read"
         table.hide(`key-${n}`, pick(2) === 0);
       } else {
         Atomics.store(versions, 2 * n + 1, change);
-        table.set({ key: `key-${n}`, url: `${n}/${change}/${"x".repeat(pick(40))}` });
+        const url = change % DELETES === 0 ? "" : `${n}/${change}/${"x".repeat(pick(40))}`;
+        table.set({ key: `key-${n}`, url });
         Atomics.store(versions, 2 * n, change);
       }
       if (change === CHANGES / 2) starting = begin(); // one that starts in the midst of it
@@ -281,6 +284,7 @@ it("what any thread reads was current between the start and the end of the read"
     for (const { wrong, ...counts } of findings) {
       assertEquals(wrong, [], `seed ${seed}`);
       assert(counts.unanswered < counts.reads, `nothing was read: ${JSON.stringify(counts)}`);
+      assert(counts.deleted > 0, `nothing was read that is deleted: ${JSON.stringify(counts)}`);
       reads += counts.reads;
     }
     assert(reused > 10, `${reused} segments took the place of others`);

@@ -49,12 +49,21 @@ export function report({ date, machine, rounds, seconds, starts, loads, rows, hu
   }
   for (const links of new Set(loads.map(({ links }) => links))) {
     parts.push(table(
-      [`loading ${count(links)} links`, "seconds", "of Go", "MB", "MB, all asked for", "of Go"],
+      [
+        `loading ${count(links)} links`,
+        "seconds",
+        "of Go",
+        "MB",
+        "of Go",
+        "MB, all asked",
+        "of Go",
+      ],
       loads.filter((load) => load.links === links).map((load) => [
         load.name,
         spread(load.seconds, 2),
         spread(load.secondsOfGo, 2),
         spread(load.loaded, 0),
+        spread(load.loadedOfGo, 2),
         spread(load.asked, 0),
         spread(load.askedOfGo, 2),
       ]),
