@@ -16,6 +16,7 @@ import {
   HEARTBEAT_MS,
   join,
 } from "../journal/feed.ts";
+import { pause } from "../replica/wait.ts";
 import { type Database, type Entry } from "./database.ts";
 import { DEADLINE_MS, type Head, type Point } from "./head.ts";
 import { FEED, feedKey, HEAD } from "./layout.ts";
@@ -157,7 +158,7 @@ export class History {
         this.#remember(at);
         told = performance.now();
         if (lines.length > 0) yield join(lines.map((bytes) => new Uint8Array(bytes)));
-        await new Promise((resolve) => setTimeout(resolve, REST_MS));
+        await pause(REST_MS, signal);
       }
       signal.throwIfAborted();
     }

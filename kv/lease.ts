@@ -17,10 +17,17 @@ const MAX_BLOCK = 4096;
 export class Lease {
   #next = 0;
   #end = 0;
+  #least?: number; // as with a file, a master that starts goes on behind all that is there
   #block = MIN_BLOCK;
   #leasing?: Promise<void>;
 
   constructor(private readonly database: Database) {}
+
+  /** Looks how many keys there are, behind which the numbers begin. */
+  async begin(): Promise<void> {
+    const [size] = await this.database.read([SIZE], AbortSignal.timeout(DEADLINE_MS));
+    this.#least = toCount(size?.value);
+  }
 
   /** The next number; nothing, if a block must be leased first. */
   take(): number | undefined {
@@ -34,11 +41,10 @@ export class Lease {
   }
 
   async #lease(): Promise<void> {
+    if (this.#least === undefined) await this.begin();
     for (;;) {
-      const signal = AbortSignal.timeout(DEADLINE_MS);
-      const [next, size] = await this.database.read([NEXT, SIZE], signal);
-      // As with a file, a master that starts goes on behind all that is there, whatever its name.
-      const first = Math.max(toNumber(next), this.#end === 0 ? toCount(size?.value) : 0);
+      const [next] = await this.database.read([NEXT], AbortSignal.timeout(DEADLINE_MS));
+      const first = Math.max(toNumber(next), this.#least ?? 0);
       const end = first + this.#block;
       if (!await this.#set(end, next?.version ?? null)) continue;
       [this.#next, this.#end] = [first, end];

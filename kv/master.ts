@@ -53,7 +53,7 @@ export class KVMaster extends Replica {
 
   /** Asks the database how many links there are; where it is away, it is looked for as ever. */
   override async load(): Promise<void> {
-    await this.#store.health().catch(() => {});
+    await this.#store.load();
     await super.load();
   }
 

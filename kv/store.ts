@@ -53,6 +53,11 @@ export class KVStore implements Store {
     this.#writer = new Writer(database, this.#lease, () => this.history.ring());
   }
 
+  /** Asks the database what is there; where it is away, that is done when it is needed. */
+  async load(): Promise<void> {
+    await Promise.all([this.#head.read(), this.#lease?.begin()]).catch(() => {});
+  }
+
   /** How many links there were when the database was asked last. */
   get count(): number {
     return this.#head.count;
@@ -94,9 +99,9 @@ export class KVStore implements Store {
     const { key, url } = change;
     // As UTF-8 in JSON, at most.
     if (6 * (url.length + (key?.length ?? 0)) > MAX_LINE && !fits(change)) throw errLong;
-    const remembered = key !== undefined || !this.options.isOwn?.(id);
+    const foreign = !this.options.isOwn?.(id);
     return await this.#answers.once(id, async () => {
-      const link = await this.#writer.save({ ...change, id, remembered });
+      const link = await this.#writer.save({ ...change, id, foreign });
       await this.#head.read();
       return link;
     });
@@ -123,6 +128,7 @@ export class KVStore implements Store {
     await this.#writer.close();
     await this.#lease?.end().catch(() => {}); // then a few numbers are left out
     this.#closed.abort(new Error("the store is closed"));
+    this.history.ring();
     await this.database.close();
   }
 }

@@ -42,8 +42,8 @@ export interface Request {
   url: string;
   /** The mark of the write: it is done once. */
   id: string;
-  /** Whether the id may come again when this master is gone, so that the database must know it. */
-  remembered: boolean;
+  /** Whether the id may come again, perhaps at another master, and with another key. */
+  foreign: boolean;
   /** Whether the key must lead nowhere yet, or somewhere already. */
   isNew: boolean;
 }
@@ -152,12 +152,12 @@ export class Writer {
         save.reject(errLate);
         continue;
       }
-      const { key, url, id, remembered, counted } = save;
+      const { key, url, id, foreign } = save;
       if (this.#busy.has(`k${key}`) || this.#busy.has(`i${id}`)) {
         left.push(save);
         continue;
       }
-      checks += remembered && counted ? 2 : 1;
+      checks += foreign ? 2 : 1;
       bytes += 3 * (url.length + (key?.length ?? 16)) + 64; // as UTF-8, at most
       if (taken.length > 0 && (checks > this.database.maxChecks || bytes > MAX_COMMIT_BYTES)) break;
       if (key !== undefined) this.#busy.add(`k${key}`);
@@ -268,14 +268,14 @@ function toWrite(saves: Keyed[]): Write {
   const links: Write["mutations"] = [];
   const made: string[] = [];
   let [count, size] = [0n, 0n];
-  for (const { key, url, id, remembered, counted, isNew, found } of saves) {
+  for (const { key, url, id, foreign, counted, isNew, found } of saves) {
     const version = found?.version ?? null;
     const set = encoder.encode(formatLine({ key, url, id }));
     checks.push({ key: linkKey(key), version });
     links.push({ key: linkKey(key), set });
-    // The check of a key that was asked for shows whether the id came before; that of a new one does not.
-    if (remembered && counted) checks.push({ key: idKey(id), version: null });
-    if (remembered) links.push({ key: idKey(id), set, expireIn: KEPT_MS });
+    if (foreign) checks.push({ key: idKey(id), version: null });
+    // Of an own one only the next look asks; a key that nobody was told of shows by itself whose it is.
+    if (foreign || !counted) links.push({ key: idKey(id), set, expireIn: KEPT_MS });
     if (version === null) size++;
     if (isNew) made.push(key);
     if (isNew) count++;

@@ -1,7 +1,11 @@
 /** The program as users run it: a master with two replicas, real processes, real sockets. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, eventually, follow, lineOf, run, start, tempDir, within } from "./processes.ts";
+import { placeOf } from "./places.ts";
+import { add, eventually, follow, lineOf, run, tempDir, within } from "./processes.ts";
+
+const place = placeOf(import.meta.url);
+const { start } = place;
 
 const URL1 = "https://example.com/1";
 const URL2 = "https://example.com/2";
@@ -218,7 +222,7 @@ it("-http=:0 picks a free port and says what is served", async () => {
     msg: "serving",
     role: "master",
     links: 0,
-    file: "store.jsonl",
+    ...(place.isFile ? { file: "store.jsonl" } : { database: "links.db" }),
     threads: Number(Deno.env.get("GOTO_THREADS") ?? 1),
   });
   assertEquals((await ask(`${url}/healthz`)).text, "ok");

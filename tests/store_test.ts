@@ -3,18 +3,22 @@ import { it } from "@std/testing/bdd";
 import { Journal } from "../journal/journal.ts";
 import { type Refusal, StoreError } from "../links/errors.ts";
 import { checkKey, checkURL, randomKey, RESERVED } from "../links/link.ts";
-import { genKey, URLStore, type URLStoreOptions } from "../store.ts";
+import { genKey, URLStore } from "../store.ts";
+import { placeOf } from "./places.ts";
 import { tempDir } from "./processes.ts";
 
 const URL1 = "https://example.com/1";
 const URL2 = "https://example.com/2";
 
-/** A store in `dir`, with what an earlier one left there. It is closed when disposed of. */
-async function open(dir: { path: string }, options?: URLStoreOptions) {
-  const store = new URLStore(await Journal.open(`${dir.path}/store.jsonl`), options);
+const place = placeOf(import.meta.url);
+const { open } = place;
+/** For what is about the file, or the functions beside the store. */
+const inFile = place.isFile ? it : () => {};
+const openFile = async ({ path }: { path: string }) => {
+  const store = new URLStore(await Journal.open(`${path}/store.jsonl`));
   await store.load();
   return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
-}
+};
 
 function lines(dir: { path: string }): string[] {
   return Deno.readTextFileSync(`${dir.path}/store.jsonl`).split("\n").slice(0, -1);
@@ -26,7 +30,7 @@ async function assertRefuses(kind: Refusal, fn: () => unknown) {
   assertEquals(error.kind, kind);
 }
 
-it("genKey() counts in base 62, from 0 over a and A to Z", () => {
+inFile("genKey() counts in base 62, from 0 over a and A to Z", () => {
   const keys: [number, string][] = [
     [0, "0"],
     [9, "9"],
@@ -43,7 +47,7 @@ it("genKey() counts in base 62, from 0 over a and A to Z", () => {
   for (const [n, key] of keys) assertEquals(genKey(n), key);
 });
 
-it("randomKey() gives 10 digits of base 62, each as likely as the others", () => {
+inFile("randomKey() gives 10 digits of base 62, each as likely as the others", () => {
   const keys = Array.from({ length: 10_000 }, randomKey);
   assertEquals(new Set(keys).size, keys.length);
   const counts = new Map<string, number>();
@@ -62,9 +66,9 @@ it("URLStore.put() counts up", async () => {
   for (const key of ["0", "1", "2"]) assertEquals(await store.put(URL1), { key, url: URL1 });
 });
 
-it("URLStore.put() skips reserved keys", async () => {
+inFile("URLStore.put() skips reserved keys", async () => {
   using dir = tempDir();
-  await using store = await open(dir);
+  await using store = await openFile(dir);
   const expected = Array.from({ length: 40_010 }, (_, n) => genKey(n))
     .filter((key) => key !== "add" && key !== "api");
   const links = await Promise.all(expected.map(() => store.put(URL1)));
@@ -82,7 +86,8 @@ it("URLStore.put() skips keys that were chosen before the counter got there", as
     store.put(URL1),
     store.put(URL1),
   ]);
-  assertEquals([zero.key, two.key, three.key], ["0", "3", "4"]);
+  const keys = [zero.key, two.key, three.key];
+  assertEquals(place.isFile ? keys : keys.sort(), ["0", "3", "4"]);
 });
 
 it("URLStore.put() hands out no key twice, also after deletes and restarts", async () => {
@@ -107,20 +112,22 @@ it("URLStore.put() makes keys that can't be guessed, if asked to", async () => {
   await using store = await open(dir, { keys: "random" });
   const { key } = await store.put(URL1);
   assertMatch(key, /^[0-9a-zA-Z]{10}$/);
-  assertEquals(store.get(key), URL1);
+  assertEquals(await store.get(key), URL1);
 });
 
 it("URLStore.put() stores the URL as a browser would write it", async () => {
   using dir = tempDir();
   await using store = await open(dir);
   await store.put(" HTTPS://EXAMPLE.com:443/päth ", "a");
-  assertEquals(store.get("a"), "https://example.com/p%C3%A4th");
-  assertEquals(lines(dir), [`{"Key":"a","URL":"https://example.com/p%C3%A4th"}`]);
+  assertEquals(await store.get("a"), "https://example.com/p%C3%A4th");
+  if (place.isFile) {
+    assertEquals(lines(dir), [`{"Key":"a","URL":"https://example.com/p%C3%A4th"}`]);
+  }
 });
 
-it("URLStore.put() shows a link no sooner than it is in the file", async () => {
+inFile("URLStore.put() shows a link no sooner than it is in the file", async () => {
   using dir = tempDir();
-  await using store = await open(dir);
+  await using store = await openFile(dir);
   const put = store.put(URL1, "a");
   assertThrows(() => store.get("a"), StoreError, "key not found");
   await put;
@@ -136,7 +143,7 @@ it("URLStore.put() refuses a key that is taken, reserved or malformed, and uses 
   await assertRefuses("invalid key", () => store.put(URL2, "healthz"));
   await assertRefuses("invalid key", () => store.put(URL2, "a b"));
   await assertRefuses("invalid url", () => store.put("nonsense"));
-  assertEquals(store.get("taken"), URL1);
+  assertEquals(await store.get("taken"), URL1);
   assertEquals((await store.put(URL1)).key, "0");
 });
 
@@ -147,11 +154,11 @@ it("URLStore.put() gives a key that many ask for at once to exactly one", async 
   const results = await Promise.allSettled(urls.map((url) => store.put(url, "wanted")));
   const won = urls.filter((_, n) => results[n].status === "fulfilled");
   assertEquals(won.length, 1);
-  assertEquals(store.get("wanted"), won[0]);
+  assertEquals(await store.get("wanted"), won[0]);
   for (const result of results) {
     if (result.status === "rejected") assertEquals(result.reason.message, "key already exists");
   }
-  assertEquals(lines(dir).length, 1);
+  assertEquals(store.count, 1);
 });
 
 it("URLStore.put() lets a deleted key be chosen again", async () => {
@@ -164,7 +171,7 @@ it("URLStore.put() lets a deleted key be chosen again", async () => {
     assertEquals(store.count, 1);
   }
   await using store = await open(dir);
-  assertEquals(store.get("a"), URL2);
+  assertEquals(await store.get("a"), URL2);
   assertEquals(store.count, 1);
 });
 
@@ -174,13 +181,13 @@ it("URLStore.put() repeated with its id gives the first answer and adds nothing"
     await using store = await open(dir);
     const first = [store.put(URL1, undefined, "x"), store.put(URL1, undefined, "x")];
     assertEquals(await Promise.all(first), Array(2).fill({ key: "0", url: URL1 }));
-    assertEquals(await store.put(URL2, "other", "x"), { key: "0", url: URL1 });
+    assertEquals((await store.put(URL2, "other", "x")).key, "0");
     assertEquals(await store.put(URL1, undefined, "y"), { key: "1", url: URL1 });
   }
   await using store = await open(dir); // after a restart
   assertEquals(await store.put(URL1, undefined, "x"), { key: "0", url: URL1 });
   assertEquals(await store.put(URL1, "chosen", "y"), { key: "1", url: URL1 });
-  assertEquals(lines(dir).length, 2);
+  assertEquals(store.count, 2);
 });
 
 it("URLStore.put() that was refused may be tried again with its id", async () => {
@@ -190,12 +197,12 @@ it("URLStore.put() that was refused may be tried again with its id", async () =>
   await assertRefuses("exists", () => store.put(URL2, "a", "x"));
   await store.delete("a");
   assertEquals(await store.put(URL2, "a", "x"), { key: "a", url: URL2 });
-  assertEquals(store.get("a"), URL2);
+  assertEquals(await store.get("a"), URL2);
 });
 
-it("URLStore.put() refuses when 65,536 changes wait for the disk", async () => {
+inFile("URLStore.put() refuses when 65,536 changes wait for the disk", async () => {
   using dir = tempDir();
-  await using store = await open(dir);
+  await using store = await openFile(dir);
   const puts = Array.from({ length: 65_537 }, () => store.put(URL1));
   const results = await Promise.allSettled(puts);
   assertEquals(results.filter(({ status }) => status === "fulfilled").length, 65_536);
@@ -205,9 +212,9 @@ it("URLStore.put() refuses when 65,536 changes wait for the disk", async () => {
   await store.put(URL1); // there is room again
 });
 
-it("URLStore.get() answers at once, without a promise", async () => {
+inFile("URLStore.get() answers at once, without a promise", async () => {
   using dir = tempDir();
-  await using store = await open(dir);
+  await using store = await openFile(dir);
   await store.put(URL1, "a");
   assertEquals(store.get("a"), URL1);
   assertThrows(() => store.get("b"), StoreError, "key not found");
@@ -220,11 +227,11 @@ it("URLStore.update() changes a link for good", async () => {
     await using store = await open(dir);
     await store.put(URL1, "a");
     await store.update("a", URL2);
-    assertEquals(store.get("a"), URL2);
+    assertEquals(await store.get("a"), URL2);
     assertEquals(store.count, 1);
   }
   await using store = await open(dir);
-  assertEquals(store.get("a"), URL2);
+  assertEquals(await store.get("a"), URL2);
 });
 
 it("URLStore.update() refuses an unknown or deleted key and a bad URL", async () => {
@@ -232,7 +239,7 @@ it("URLStore.update() refuses an unknown or deleted key and a bad URL", async ()
   await using store = await open(dir);
   await store.put(URL1, "a");
   await assertRefuses("invalid url", () => store.update("a", "javascript:alert(1)"));
-  assertEquals(store.get("a"), URL1);
+  assertEquals(await store.get("a"), URL1);
   await assertRefuses("not found", () => store.update("b", URL2));
   await store.delete("a");
   await assertRefuses("not found", () => store.update("a", URL2));
@@ -245,7 +252,7 @@ it("URLStore.update() repeated with its id does not undo what came after", async
   await store.update("a", URL2, "x");
   await store.update("a", URL1, "y");
   await store.update("a", URL2, "x");
-  assertEquals(store.get("a"), URL1);
+  assertEquals(await store.get("a"), URL1);
 });
 
 it("URLStore changes a key again that is on its way to the disk, in order", async () => {
@@ -263,7 +270,9 @@ it("URLStore changes a key again that is on its way to the disk, in order", asyn
     undefined,
     { key: "a", url: URL2 },
   ]);
-  assertEquals(lines(dir).map((line) => JSON.parse(line).URL), [URL1, URL2, "", URL2]);
+  if (place.isFile) {
+    assertEquals(lines(dir).map((line) => JSON.parse(line).URL), [URL1, URL2, "", URL2]);
+  }
 });
 
 it("URLStore.delete() deletes for good", async () => {
@@ -288,39 +297,45 @@ it("URLStore.delete() repeated with its id does not delete what came after", asy
   await store.delete("a", "x");
   await store.put(URL2, "a");
   await store.delete("a", "x");
-  assertEquals(store.get("a"), URL2);
+  assertEquals(await store.get("a"), URL2);
 });
 
-it("URLStore.load() takes the last line of a key, unknown fields, and URLs as they are", async () => {
-  using dir = tempDir();
-  await Deno.writeTextFile(
-    `${dir.path}/store.jsonl`,
-    `{"Key":"a","URL":"first"}
+inFile(
+  "URLStore.load() takes the last line of a key, unknown fields, and URLs as they are",
+  async () => {
+    using dir = tempDir();
+    await Deno.writeTextFile(
+      `${dir.path}/store.jsonl`,
+      `{"Key":"a","URL":"first"}
 {"Key":"gone","URL":"${URL1}"}
 {"URL":"javascript:1","Extra":[1],"Key":"a"}
 {"Key":"gone","URL":""}
 {"Key":"odd key/é","URL":"foo\\u0026\\"bar\\""}
 `,
-  );
-  await using store = await open(dir);
-  assertEquals(Object.fromEntries(store.urls), {
-    a: "javascript:1",
-    gone: "",
-    "odd key/é": `foo&"bar"`,
-  });
-  assertEquals(store.count, 2);
-});
+    );
+    await using store = await openFile(dir);
+    assertEquals(Object.fromEntries(store.urls), {
+      a: "javascript:1",
+      gone: "",
+      "odd key/é": `foo&"bar"`,
+    });
+    assertEquals(store.count, 2);
+  },
+);
 
-it("URLStore.close() saves what waits and refuses what comes after, but reads go on", async () => {
-  using dir = tempDir();
-  const store = await open(dir);
-  const put = store.put(URL1, "a");
-  const [link] = await Promise.all([put, store.close()]);
-  assertEquals(link, { key: "a", url: URL1 });
-  assertEquals(lines(dir).length, 1);
-  assertEquals(store.get("a"), URL1);
-  await assertRefuses("unavailable", () => store.put(URL1));
-});
+inFile(
+  "URLStore.close() saves what waits and refuses what comes after, but reads go on",
+  async () => {
+    using dir = tempDir();
+    const store = await openFile(dir);
+    const put = store.put(URL1, "a");
+    const [link] = await Promise.all([put, store.close()]);
+    assertEquals(link, { key: "a", url: URL1 });
+    assertEquals(lines(dir).length, 1);
+    assertEquals(await store.get("a"), URL1);
+    await assertRefuses("unavailable", () => store.put(URL1));
+  },
+);
 
 const URLS: [text: string, stored: string][] = [
   ["https://example.com", "https://example.com/"],
@@ -343,7 +358,7 @@ const URLS: [text: string, stored: string][] = [
     `https://example.com/${"x".repeat(8192 - 20)}`,
   ],
 ];
-it("checkURL() gives the form in which a URL is stored", () => {
+inFile("checkURL() gives the form in which a URL is stored", () => {
   for (const [text, stored] of URLS) {
     assertEquals(checkURL(text, "go.example"), stored);
     assertEquals(checkURL(stored, "go.example"), stored);
@@ -382,7 +397,7 @@ const BAD_URLS: [text: string, why: string][] = [
   ["go.example/x", "points back"],
   ["https://go.example./x", "points back"],
 ];
-it("checkURL() takes what is beside a host with a path, and refuses what is below it", () => {
+inFile("checkURL() takes what is beside a host with a path, and refuses what is below it", () => {
   for (
     const text of ["https://go.example/", "https://go.example/blog", "https://go.example/links"]
   ) {
@@ -392,20 +407,23 @@ it("checkURL() takes what is beside a host with a path, and refuses what is belo
     assertThrows(() => checkURL(text, "go.example/link"), StoreError, "points back");
   }
 });
-it("checkURL() refuses what is no absolute http or https URL, or leads back, and says why", () => {
-  for (const [text, why] of BAD_URLS) {
-    const error = assertThrows(() => checkURL(text, "go.example"), StoreError, why);
-    assertEquals(error.kind, "invalid url");
-    assertMatch(error.message, /^invalid URL: .+$/);
-  }
-});
+inFile(
+  "checkURL() refuses what is no absolute http or https URL, or leads back, and says why",
+  () => {
+    for (const [text, why] of BAD_URLS) {
+      const error = assertThrows(() => checkURL(text, "go.example"), StoreError, why);
+      assertEquals(error.kind, "invalid url");
+      assertMatch(error.message, /^invalid URL: .+$/);
+    }
+  },
+);
 
-it("checkURL() knows this server by its port, too", () => {
+inFile("checkURL() knows this server by its port, too", () => {
   assertThrows(() => checkURL("http://localhost:8080/x", "localhost:8080"), StoreError, "back");
   assertEquals(checkURL("http://localhost:8081/x", "localhost:8080"), "http://localhost:8081/x");
 });
 
-it("checkKey() takes 1 to 64 of A-Z a-z 0-9 _ -, and dots inside", () => {
+inFile("checkKey() takes 1 to 64 of A-Z a-z 0-9 _ -, and dots inside", () => {
   const long = "x".repeat(64);
   for (
     const key of ["a", "Z", "0", "_", "-", "my-talk_2", long, "addx", "Add", "my.link", "a..b"]
@@ -430,14 +448,14 @@ const BAD_KEYS = [
   "..",
   "a?b",
 ];
-it("checkKey() refuses other characters, other lengths, and the names of routes", () => {
+inFile("checkKey() refuses other characters, other lengths, and the names of routes", () => {
   for (const key of [...BAD_KEYS, ...RESERVED]) {
     const error = assertThrows(() => checkKey(key), StoreError, "invalid key");
     assertEquals(error.kind, "invalid key");
   }
 });
 
-it("checkKey() reserves the names of all routes", () => {
+inFile("checkKey() reserves the names of all routes", () => {
   const names = "add api favicon.ico healthz metrics readyz robots.txt rpc";
   assertEquals([...RESERVED].sort(), names.split(" "));
 });
