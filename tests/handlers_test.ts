@@ -12,7 +12,6 @@ import { starting } from "../http/health.ts";
 import { Redirects, toLocation } from "../http/location.ts";
 import { errNotFound } from "../links/errors.ts";
 import { Journal } from "../journal/journal.ts";
-import { formatLine } from "../journal/lines.ts";
 import { serveRPC } from "../rpc.ts";
 import { type Backend, URLStore } from "../store.ts";
 import { AddForm } from "../web/form.ts";
