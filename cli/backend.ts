@@ -101,9 +101,13 @@ async function openReplica(
 
 /** Refuses to mirror a master that says that it has no journal. One that is away may say so later. */
 async function refuseDatabase(transports: HTTPTransport[]): Promise<void> {
+  const { Prober } = await import("../replica/prober.ts");
   await Promise.all(transports.map(async (transport) => {
     const signal = AbortSignal.timeout(ASK_MS);
-    const stream = await transport.feed(undefined, undefined, signal).catch(() => undefined);
+    const prober = new Prober(signal, () => {});
+    // What doesn't say how it is, is no master, and has no feed.
+    const asked = prober.ask(transport).then(() => transport.feed(undefined, undefined, signal));
+    const stream = await asked.catch(() => undefined);
     await stream?.body.cancel().catch(() => {});
     if (!stream?.partial) return;
     throw new JournalError(
