@@ -70,6 +70,7 @@ async function main(): Promise<number> {
     rpc: { call, feed: backend.feed.bind(backend) },
     limit,
     metrics: tell,
+    write: stderr.write.bind(stderr),
   };
   const workers = new Workers(import.meta.url, thread, service, events);
   answer = handlerFor(thread, { ...service, index: 0 }, events);
@@ -105,6 +106,7 @@ async function main(): Promise<number> {
 /** Serves in a thread beside the main one, on the same port. */
 function serveThread(config: ThreadConfig, parts: Parts) {
   const { flags, port } = config;
+  stderr.through = async (text, count) => await parts.write(text, count);
   const events = writeEvents(flags.log);
   const answer = handlerFor(config, parts, events);
   const server = listen({ ...flags.http, port }, answer, listening(flags, true, events));

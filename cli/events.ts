@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Tell } from "../http/access.ts";
 import type { Events } from "../journal/events.ts";
 import { printable, stderr } from "./stderr.ts";
 
@@ -28,8 +29,39 @@ export function writeEvents(form: "text" | "json"): Events {
   return (...event) => stderr.write(format(...event));
 }
 
+/**
+ * Writes one line a request, as {@linkcode writeEvents} would, but together with others, soon, and at
+ * little cost.
+ */
+export function writeRequests(form: "text" | "json"): Tell {
+  let second = -1;
+  let day = "";
+  // All but the milliseconds is the same for a while.
+  const time = () => {
+    const now = Date.now();
+    const ms = now % 1000;
+    if (now - ms !== second) {
+      second = now - ms;
+      day = new Date(second).toISOString().slice(0, -4);
+    }
+    return `${day}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
+  };
+  const json = form === "json";
+  return (client, method, url, status, ms, key) => {
+    const where = json || !PLAIN.test(url) ? JSON.stringify(url) : url;
+    const line = json
+      ? `{"time":"${time()}","level":"info","msg":"request","client":"${client}","method":"${method}",` +
+        `"url":${where},"status":${status},"ms":${ms}${key === undefined ? "" : `,"key":"${key}"`}}`
+      : `${time()} info  request client=${client} method=${method} url=${where} status=${status} ` +
+        `ms=${ms}${key === undefined ? "" : ` key=${key}`}`;
+    stderr.gather(`${printable(line)}\n`);
+  };
+}
+
+const PLAIN = /^[!#-<>-~]+$/;
+
 /** A field as logfmt has it. */
 function pair([name, value]: [string, unknown]): string {
   const text = String(value);
-  return `${name}=${/^[!#-<>-~]+$/.test(text) ? text : JSON.stringify(text)}`;
+  return `${name}=${PLAIN.test(text) ? text : JSON.stringify(text)}`;
 }

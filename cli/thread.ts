@@ -11,6 +11,7 @@ import type { Handler, ListenOptions } from "../http/listen.ts";
 import { probes } from "../http/probes.ts";
 import type { Events } from "../journal/events.ts";
 import type { Parts } from "../threads/thread.ts";
+import { writeRequests } from "./events.ts";
 import type { Flags } from "./flags.ts";
 import { stderr } from "./stderr.ts";
 
@@ -27,7 +28,7 @@ export interface ThreadConfig {
 export function handlerFor(config: ThreadConfig, parts: Parts, events: Events): Handler {
   const { flags, base } = config;
   const counters = new Counters(config.counters, parts.index);
-  stderr.onlose = () => counters.dropped();
+  stderr.onlose = (count) => counters.dropped(count);
   const answer = handler({
     store: parts.store,
     base,
@@ -41,7 +42,7 @@ export function handlerFor(config: ThreadConfig, parts: Parts, events: Events): 
     origins: flags.cors,
     onError: (error) => events("error", "a request failed", { reason: String(error) }),
   });
-  return flags.access ? accessLog(answer, events, flags.proxy) : answer;
+  return flags.access ? accessLog(answer, writeRequests(flags.log), flags.proxy) : answer;
 }
 
 /**

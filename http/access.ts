@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { Events } from "../journal/events.ts";
 import { clientOf, type Peer } from "./client.ts";
 import type { Handler } from "./listen.ts";
 
@@ -15,30 +14,37 @@ export function tellMade(response: Response, key: string): Response {
   return response;
 }
 
+/** Told of a request, its answer, and how long that took. */
+export type Tell = (
+  client: string,
+  method: string,
+  url: string,
+  status: number,
+  ms: number,
+  /** The key of the link that was made. */
+  key: string | undefined,
+) => void;
+
 /**
  * Tells of each request with its client, its answer, the milliseconds between, and the key that was made.
  *
  * @param proxies how many in front are believed
  */
-export function accessLog(handler: Handler, events: Events, proxies: number): Handler {
-  made ??= new WeakMap();
-  const tell = (req: Request, peer: Peer | undefined, start: number, response: Response) => {
-    const key = made?.get(response);
-    events("info", "request", {
-      client: clientOf(req, peer, proxies),
-      method: req.method,
-      url: req.url,
-      status: response.status,
-      ms: Math.round(100 * (performance.now() - start)) / 100,
-      ...(key === undefined ? {} : { key }),
-    });
+export function accessLog(handler: Handler, tell: Tell, proxies: number): Handler {
+  const keys = made ??= new WeakMap();
+  const tellOf = (req: Request, peer: Peer | undefined, start: number, response: Response) => {
+    const ms = Math.round(100 * (performance.now() - start)) / 100;
+    const { status } = response;
+    // None was made by what only reads.
+    const key = req.method === "POST" ? keys.get(response) : undefined;
+    tell(clientOf(req, peer, proxies), req.method, req.url, status, ms, key);
     return response;
   };
   return (req, peer) => {
     const start = performance.now();
     const response = handler(req, peer);
     return response instanceof Response
-      ? tell(req, peer, start, response)
-      : response.then((response) => tell(req, peer, start, response));
+      ? tellOf(req, peer, start, response)
+      : response.then((response) => tellOf(req, peer, start, response));
   };
 }

@@ -27,8 +27,11 @@ export function clientOf(req: Request, peer: Peer | undefined, proxies: number):
   return normalize(hops.at(-proxies) ?? hops[0]) ?? own;
 }
 
+const PLAIN_V4 = /^\d{1,3}(?:\.\d{1,3}){3}$/;
+
 /** An address without port and brackets, in its shortest form; nothing where it is none. */
 function normalize(text: string): string | undefined {
+  if (PLAIN_V4.test(text)) return text;
   const address = text.trim();
   const v4 = /^(?:::ffff:)?(\d{1,3}(?:\.\d{1,3}){3})(?::\d+)?$/i.exec(address)?.[1];
   if (v4 !== undefined) return v4;

@@ -110,9 +110,9 @@ export class Counters {
     return response instanceof Response ? count(response) : response.then(count);
   }
 
-  /** Counts an event that nobody could be told of. */
-  dropped(): void {
-    this.#cells[EVENTS_DROPPED]++;
+  /** Counts events that nobody could be told of. */
+  dropped(count: number): void {
+    this.#cells[EVENTS_DROPPED] += count;
   }
 }
 

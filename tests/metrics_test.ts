@@ -62,7 +62,7 @@ it("Counters of all threads add up, and those of a thread that died stay", () =>
     const counters = new Counters(memory, thread);
     counters.redirected(found);
     counters.answered("api", new Response(null, { status: 404 }));
-    counters.dropped();
+    counters.dropped(1);
   }
   assertEquals(total(memory), {
     requests: [
@@ -112,7 +112,7 @@ it("LineWriter tells of every line that it drops", async () => {
   const write = async (bytes: Uint8Array) => (await promise, bytes.length);
   const writer = new LineWriter({ write });
   let lost = 0;
-  writer.onlose = () => lost++;
+  writer.onlose = (count) => lost += count;
   for (let i = 0; i < 5; i++) writer.write("x".repeat(1 << 19));
   assertEquals(lost, 3);
   resolve();

@@ -152,3 +152,48 @@ it("LineWriter tries again where a terminal has no room, and goes on where nobod
   await writer.flush(5000);
   assertEquals(text, "one\ntwo\n1 lines were dropped\n");
 });
+
+it("LineWriter gathers lines, and keeps their order with those that are written at once", async () => {
+  const written: string[] = [];
+  const writer = new LineWriter({
+    write: (bytes) => {
+      written.push(new TextDecoder().decode(bytes));
+      return Promise.resolve(bytes.length);
+    },
+  });
+  writer.gather("a\n");
+  writer.gather("b\n");
+  assertEquals(written, [], "they wait for more");
+  writer.write("c\n");
+  writer.gather("d\n");
+  await writer.flush(10_000);
+  assertEquals(written.join(""), "a\nb\nc\nd\n");
+  written.length = 0;
+  writer.gather("e\n");
+  await eventually(() => written.join("") === "e\n");
+  written.length = 0;
+  for (let i = 0; i < 20_000; i++) writer.gather(`${i} is a line\n`);
+  await writer.flush(10_000);
+  assertEquals(written.join("").split("\n").length, 20_001);
+  assert(written.length < 10, `${written.length} writes`);
+});
+
+it("-access tells of each request of all threads in a whole line", async () => {
+  await using server = await start("-access", "-threads=3");
+  const { hostname, port, host } = new URL(server.url);
+  const request = new TextEncoder().encode(`GET /none HTTP/1.1\r\nhost: ${host}\r\n\r\n`);
+  const each = 500;
+  await Promise.all(Array.from({ length: 12 }, async () => {
+    using connection = await Deno.connect({ hostname, port: Number(port) });
+    const reader = connection.readable.pipeThrough(new TextDecoderStream()).getReader();
+    for (let i = 0; i < each; i++) {
+      await connection.write(request);
+      for (let text = ""; !text.includes("key not found");) text += (await reader.read()).value;
+    }
+    await reader.cancel();
+  }));
+  const told = () =>
+    server.logs.filter(({ status, url }) => status === 404 && url.endsWith("/none"));
+  await eventually(() => told().length === 12 * each);
+  assertEquals(server.stderr.split("\n").filter((line) => !/^(\{.*\})?$/.test(line)), []);
+});

@@ -343,6 +343,7 @@ async function mortals(count: number, config: Partial<Config> = {}) {
     rpc: { call: () => ({ position: store.position }), feed: store.feed.bind(store) },
     limit: new Rate(0),
     metrics: () => Promise.resolve(""),
+    write: () => {},
   };
   const workers = new Workers(url, { port, ...config }, service, events);
   store.share((memory) => workers.attach(memory));

@@ -15,12 +15,14 @@ export interface Service {
   limit: Limit;
   /** What the process counted, as text. */
   metrics(): Promise<string>;
+  /** Writes lines to stderr, so many. */
+  write(text: string, count: number): void;
 }
 
 type Methods =
   & Pick<Backend, "get" | "put" | "update" | "delete" | "list" | "health">
   & Pick<RPC, "call" | "feed">
-  & Pick<Service, "metrics">
+  & Pick<Service, "metrics" | "write">
   & Limit;
 
 /** A question: which method, and with what. */
@@ -55,7 +57,7 @@ export function answerQuestions(port: MessagePort, service: Service): void {
   });
 }
 
-function ask({ store, rpc, limit, metrics }: Service, question: Question): unknown {
+function ask({ store, rpc, limit, metrics, write }: Service, question: Question): unknown {
   switch (question.method) {
     case "get":
       return store.get(...question.args);
@@ -75,6 +77,8 @@ function ask({ store, rpc, limit, metrics }: Service, question: Question): unkno
       return rpc.call(...question.args);
     case "metrics":
       return metrics();
+    case "write":
+      return write(...question.args);
     case "take":
       return limit.take(...question.args);
     case "giveBack":

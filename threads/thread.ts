@@ -33,6 +33,8 @@ export interface Parts {
   limit: Limit;
   /** What the process counted, as text. */
   metrics(): Promise<string>;
+  /** Writes lines to stderr, so many. */
+  write(text: string, count: number): void | Promise<void>;
   /** Which of the threads it is; the main one is 0. */
   index: number;
 }
@@ -99,7 +101,9 @@ export async function runThread<Config>(
     take: (client) => main.ask("take", client),
     giveBack: (client) => main.ask("giveBack", client),
   };
-  const stop = run(config, { store, rpc, limit, metrics: () => main.ask("metrics"), index });
+  const metrics = () => main.ask("metrics");
+  const write = (text: string, count: number) => main.ask("write", text, count);
+  const stop = run(config, { store, rpc, limit, metrics, write, index });
   port.addEventListener("message", async ({ data }: MessageEvent<Order>) => {
     if (!("kind" in data)) return;
     if (data.kind === "memory") return store.attach(data.memory);
