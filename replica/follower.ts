@@ -7,10 +7,12 @@ import { type Events, silent } from "../journal/events.ts";
 import { type FeedStream, HEARTBEAT_MS, wholeLines } from "../journal/feed.ts";
 import { StoreError } from "../links/errors.ts";
 import { type Masters, MAX_BACKOFF_MS, MIN_BACKOFF_MS } from "./masters.ts";
+import { kindOf } from "./prober.ts";
 import { pause } from "./wait.ts";
 
 const SILENT_MS = 3 * HEARTBEAT_MS; // a feed that is silent for longer is dead
 const STEADY_MS = 3 * HEARTBEAT_MS; // a feed that went on for so long was a good one
+const BROKEN_MS = 400;
 const QUIET_MS = 60_000; // and after so long what ends it is news
 const MAX_REASONS = 100; // that are told until then
 const MAX_BLANKS = 100; // more than there should be by the time
@@ -76,18 +78,20 @@ export class Follower {
       this.copy.lost();
       if (closed.aborted) return;
       const lasted = performance.now() - began;
-      if (line.worked || lasted > STEADY_MS) backoff = MIN_BACKOFF_MS;
-      if (line.worked || lasted > QUIET_MS) told.clear();
+      if (lasted > STEADY_MS) backoff = MIN_BACKOFF_MS;
+      // One that breaks off again and again, but gets on, is not left for long.
+      else if (line.worked) backoff = Math.min(backoff, BROKEN_MS);
+      if (lasted > QUIET_MS) told.clear();
       const isKnown = trouble instanceof KnownTrouble;
       const isAlive = await this.masters.probe(session);
       if (isAlive) this.letGo();
       // Of a master that is lost others speak.
       if (isAlive && !isKnown) {
         const reason = trouble instanceof Error ? trouble.message : String(trouble);
-        if (!told.has(reason) && told.size < MAX_REASONS) {
+        if (!told.has(kindOf(reason)) && told.size < MAX_REASONS) {
           this.events("warn", "lost the master's feed", { reason });
+          told.add(kindOf(reason));
         }
-        told.add(reason);
       }
       await pause(backoff * (1 + Math.random()) / 2, closed);
       backoff = Math.min(2 * backoff, MAX_BACKOFF_MS);

@@ -5,7 +5,15 @@
  */
 import { errDown } from "../rpc.ts";
 import { OwnAddress, pathOf, termOf } from "./judge.ts";
-import { errDeadline, PROBE_MS, Prober, type Report, type Self, type Sign } from "./prober.ts";
+import {
+  errDeadline,
+  kindOf,
+  PROBE_MS,
+  Prober,
+  type Report,
+  type Self,
+  type Sign,
+} from "./prober.ts";
 import type { Transport } from "./transport.ts";
 import { pause } from "./wait.ts";
 
@@ -163,7 +171,7 @@ export class Masters {
     const report = () => {
       if (reason instanceof OwnAddress) return; // of that is told once
       const { address } = this.transports[failed];
-      const text = `${address} ${reason}`;
+      const text = `${address} ${kindOf(reason)}`;
       if (reported.has(text) || reported.size >= MAX_REPORTS) return;
       reported.add(text); // each says once why it is of no use
       this.report(false, address, reason);

@@ -17,10 +17,6 @@ import { Lag } from "./lag.ts";
 import { keepOld } from "./old.ts";
 import { Part } from "./part.ts";
 import { replicate } from "./replicate.ts";
-import { Seldom } from "./wait.ts";
-
-const MIN_AGAIN_MS = 1000; // from one new copy to the next, at first
-const MAX_AGAIN_MS = 600_000; // and at last
 
 /**
  * A copy of the master's journal, byte for byte: with it this replica can take the master's place.
@@ -37,7 +33,6 @@ export class Mirror implements Copy, Followed {
   readonly #ahead = new Ahead();
   readonly #lag = new Lag();
   readonly #part: Part;
-  readonly #again = new Seldom(MIN_AGAIN_MS, MAX_AGAIN_MS);
   readonly #events: Events;
 
   constructor(private readonly file: string, private readonly options: JournalOptions = {}) {
@@ -135,16 +130,17 @@ export class Mirror implements Copy, Followed {
       await refusePartial(stream);
       if (stream.offset === journal.size) {
         this.#foreign = false;
+        await this.#part.close();
         return await this.#takeIn(this.#store, line, stream, noted);
       }
       await stream.body.cancel();
       checkEnd(stream.size, stream.term ?? 1, this.claim);
       this.#foreign = true;
-      if (!this.#again.due()) {
-        throw new Error("the master's journal is another one again and again");
+      if (!this.#part.begun) {
+        this.#part.begin();
+        const { file } = this;
+        this.#events("warn", "the master's journal is another one: copying it anew", { file });
       }
-      const { file } = this;
-      this.#events("warn", "the master's journal is another one: copying it anew", { file });
       this.#ahead.clear();
       this.onchange();
       line.letGo();

@@ -9,6 +9,10 @@ import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { readLines } from "../journal/lines.ts";
 import { KnownTrouble, type Line, refuseLine } from "./follower.ts";
 import { append } from "./replicate.ts";
+import { Seldom } from "./wait.ts";
+
+const MIN_AGAIN_MS = 1000; // from one copy that is begun to the next, at first
+const MAX_AGAIN_MS = 600_000; // and at last
 
 /** The unfinished copy that becomes the mirror at `file`. */
 export function partOf(file: string): string {
@@ -31,10 +35,25 @@ export async function refusePart(file: string): Promise<void> {
 /** A copy that isn't finished, `FILE.part`. It stays open from one try to the next. */
 export class Part {
   readonly #path: string;
+  readonly #begins = new Seldom(MIN_AGAIN_MS, MAX_AGAIN_MS);
   #journal?: Journal;
 
   constructor(file: string, private readonly options: JournalOptions) {
     this.#path = partOf(file);
+  }
+
+  /** Whether one was begun, and is to be gone on with. */
+  get begun(): boolean {
+    return this.#journal !== undefined;
+  }
+
+  /**
+   * Makes sure that copies are begun seldom.
+   *
+   * @throws it is too soon
+   */
+  begin(): void {
+    if (!this.#begins.due()) throw new Error("the master's journal is another one again and again");
   }
 
   /**
@@ -47,6 +66,7 @@ export class Part {
     const stream = await line.open(part.size, await part.check(part.size));
     await refusePartial(stream);
     if (stream.offset !== part.size) { // it is of another journal
+      if (part.size > 0) this.begin();
       await this.close();
       await Deno.remove(this.#path);
       part = this.#journal = await this.#open();

@@ -34,6 +34,20 @@ export interface Sign {
   position: Position;
 }
 
+/**
+ * What reasons of one kind have in common: what was heard differs from time to time, and is told of once.
+ *
+ * @example
+ * ```ts
+ * kindOf("it stops at 120, before its end at 4711"); // "it stops at , before its end at "
+ * kindOf("what answers is no master: <h1>"); // "what answers is no master"
+ * ```
+ */
+export function kindOf(reason: unknown): string {
+  const text = reason instanceof Error ? reason.message : String(reason);
+  return text.split(": ", 1)[0].replace(/(?<!^\d*)\d+/g, ""); // a status is what it begins with
+}
+
 /** Asks masters for a sign of life, and refuses those that are of no use. */
 export class Prober {
   /** Those that lead to this server itself. */

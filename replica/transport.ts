@@ -11,6 +11,8 @@ import { parsePosition } from "../journal/position.ts";
 const MAX_ANSWER = 16 << 20;
 const MAX_REASON = 64 << 10;
 
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
 /** What carries calls to a master, and its feed back. */
 export interface Transport {
   readonly address: string;
@@ -123,11 +125,11 @@ async function failure(response: Response): Promise<Error> {
 /**
  * The text of a response.
  *
- * @throws it is longer than `most` bytes
+ * @throws it is longer than `most` bytes, or no UTF-8: what was spoiled must not become somebody's URL
  */
 async function readText(response: Response, most: number): Promise<string> {
   const length = Number(response.headers.get("content-length") ?? NaN);
-  if (length <= most) return await response.text(); // which is faster
+  if (length <= most) return utf8.decode(await response.bytes()); // which is faster
   const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   for await (const chunk of response.body ?? []) {
@@ -135,5 +137,5 @@ async function readText(response: Response, most: number): Promise<string> {
     if (size > most) throw new Error(`an answer of over ${most} bytes`);
     chunks.push(chunk);
   }
-  return await new Blob(chunks).text();
+  return utf8.decode(await new Blob(chunks).bytes());
 }

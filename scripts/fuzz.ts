@@ -9,6 +9,7 @@
 import { parseArgs } from "node:util";
 import { random } from "../tests/random.ts";
 import type { Report } from "./fuzz/mutate.ts";
+import { fuzzFeed } from "./fuzz/feed.ts";
 import { fuzzHTTP } from "./fuzz/http.ts";
 import { fuzzRPC } from "./fuzz/rpc.ts";
 
@@ -16,6 +17,7 @@ import { fuzzRPC } from "./fuzz/rpc.ts";
 const FUZZERS: Record<string, { fuzz: typeof fuzzRPC; rounds: number }> = {
   http: { fuzz: fuzzHTTP, rounds: 800 },
   rpc: { fuzz: fuzzRPC, rounds: 10_000 },
+  feed: { fuzz: fuzzFeed, rounds: 48 },
 };
 
 const { values } = parseArgs({

@@ -1,6 +1,7 @@
 /** What answers at a master's address, but is no master, or not the one that it was. */
 import { assert, assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import { it } from "@std/testing/bdd";
+import { Seldom } from "../replica/wait.ts";
 import { eventually, follow, type Goto, start, tempDir } from "./processes.ts";
 import { freePort, journal, ready, where } from "./replicas.ts";
 
@@ -13,13 +14,13 @@ class Impostor implements AsyncDisposable {
   readonly url: string;
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
-  constructor(answer: (path: string, asked: number) => Response | Promise<Response>, port = 0) {
+  constructor(answer: (path: string, asked: number, query: URLSearchParams) => Response) {
     const onListen = () => {};
-    this.#server = Deno.serve({ hostname: "127.0.0.1", port, onListen }, async (req) => {
-      const { pathname } = new URL(req.url);
+    this.#server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen }, async (req) => {
+      const { pathname, searchParams } = new URL(req.url);
       await req.text();
       this.asked.push(pathname);
-      return await answer(pathname, this.asked.length);
+      return answer(pathname, this.asked.length, searchParams);
     });
     this.url = `http://127.0.0.1:${this.#server.addr.port}`;
   }
@@ -80,7 +81,8 @@ for (const [name, answer] of pages) {
     assertEquals(await where(mirror.url, "7"), "https://example.com/7");
     assertEquals(await Deno.readTextFile(file), journal(10));
     assertEquals(told(mirror).length, 1, mirror.stderr);
-    assert(!impostor.asked.includes("/rpc/log"), "who doesn't say how it is isn't followed");
+    // Once, at the start, it looks whether that is a database, of which there are no mirrors.
+    assertLessOrEqual(impostor.asked.filter((path) => path === "/rpc/log").length, 1);
     assert(!impostor.asked.includes("/elsewhere"));
   });
 }
@@ -215,6 +217,50 @@ for (const [name, answer] of feeds) {
     assertEquals(await where(mirror.url, "7"), "https://example.com/7");
   });
 }
+
+it("a copy that breaks off again and again is gone on with, and told of once", async () => {
+  using dir = tempDir();
+  const file = `${dir.path}/mirror.jsonl`;
+  await Deno.writeTextFile(file, journal(10, 500));
+  const text = journal(1000);
+  const sent: number[] = [];
+  await using impostor = new Impostor((path, _, query) => {
+    if (path !== "/rpc/log") return health(text.length);
+    const offset = query.get("offset");
+    if (offset === "end") return feed(0, 0, "");
+    // Only the part of it is known here: what the mirror has is another journal's.
+    const at = Number(offset) === journal(10, 500).length ? 0 : Number(offset);
+    sent.push(at);
+    return feed(at, text.length, text.slice(at, at + 1000));
+  });
+  await using mirror = await start({ cwd: dir.path }, `-master=${impostor.url}`, `-file=${file}`);
+  await eventually(() => sent.filter((at) => at > 0).length >= 5, 20_000);
+  assertEquals(told(mirror).length, 2, mirror.stderr);
+  assertEquals(
+    sent.filter((at) => at > 0),
+    [...new Set(sent.filter((at) => at > 0))].sort((a, b) => a - b),
+  );
+  assertEquals(await Deno.readTextFile(file), journal(10, 500));
+});
+
+it("Seldom lets ever longer times pass, up to the longest, and begins anew after a quiet time", () => {
+  const seldom = new Seldom(1000, 4000);
+  const times: [now: number, due: boolean][] = [
+    [0, true],
+    [999, false],
+    [1000, true],
+    [2999, false],
+    [3000, true],
+    [6999, false],
+    [7000, true],
+    [10_999, false],
+    [11_000, true],
+    [19_001, true], // after more than twice the longest
+    [20_000, false],
+    [20_001, true],
+  ];
+  for (const [now, due] of times) assertEquals(seldom.due(now), due, `${now}`);
+});
 
 it("two masters behind one address cost a few copies, not one after the other", async () => {
   using dir = tempDir();
