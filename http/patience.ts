@@ -47,25 +47,29 @@ export function sendPatiently(
   end: () => void,
   patience: number = TAKE_MS,
 ): ReadableStream<Uint8Array> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
   let state: "open" | "lingering" | "ended" = "open";
+  let offered = performance.now(); // since when there is something to take
   const leave = (next: "lingering" | "ended") => {
     clearTimeout(timer);
     if (state === "open") end();
     if (state === "lingering") lingering.remove();
     state = next;
   };
-  const watch = () => {
-    timer = setTimeout(() => {
+  // One timer for all that is sent: to set one for each part would cost as much as the part.
+  const look = () => {
+    const left = offered + patience - performance.now();
+    if (left > 0) {
+      timer = setTimeout(look, Math.min(left, patience));
+    } else {
       leave("lingering");
       lingering.add();
-    }, patience);
+    }
   };
+  let timer = setTimeout(look, patience); // whoever asked may be gone already
   return new ReadableStream<Uint8Array>({
-    start: watch, // whoever asked may be gone already
     // Called when the client has taken what was there.
     async pull(controller) {
-      clearTimeout(timer);
+      offered = Infinity;
       try {
         if (state !== "open") throw new Error("cut off");
         const bytes = await read();
@@ -74,7 +78,7 @@ export function sendPatiently(
           return controller.close();
         }
         controller.enqueue(bytes);
-        watch();
+        offered = performance.now();
       } catch (error) {
         leave("ended");
         controller.error(error);
