@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
+import { handler } from "../handlers.ts";
 import { json } from "../http/answer.ts";
 import { MAX_ANSWERS, Room } from "../http/answers.ts";
 import { MAX_BATCH_ANSWER, NO_ROOM } from "../jsonrpc/server.ts";
 import { StoreError } from "../links/errors.ts";
+import { serveRPC } from "../rpc.ts";
 import { add, eventually, follow, start, tempDir } from "./processes.ts";
 import { Client, clients, JSON_TYPE, memoryOf, post } from "./sockets.ts";
 import { page } from "../web/page.ts";
@@ -96,6 +98,26 @@ it("answers that nobody takes are bounded together: 503 past it, before anything
   for (let i = 0; i < most; i++) {
     await client.send(request);
     assertMatch(await client.read((text) => text.endsWith("\r\n0\r\n\r\n"), 20_000), / 200 /);
+  }
+});
+
+it("a call takes no room for an answer that it doesn't get", async () => {
+  await using house = new House();
+  const master = await house.master();
+  const answer = handler({
+    store: master,
+    base: "https://go.example",
+    rpc: { call: serveRPC(master), feed: master.feed.bind(master) },
+  });
+  const notify = '{"jsonrpc":"2.0","method":"Store.Get","params":["0"]}'.padEnd(
+    MAX_BATCH_ANSWER / 4,
+  );
+  const headers = { "content-type": JSON_TYPE };
+  for (const body of [notify, "[]", "?"]) {
+    const init = { method: "POST", headers, body };
+    const response = await answer(new Request("https://go.example/rpc", init));
+    await response.body?.cancel();
+    assert(isFree(), body.trim());
   }
 });
 

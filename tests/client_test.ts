@@ -2,7 +2,7 @@ import { assert, assertEquals, assertLess, assertLessOrEqual, assertRejects } fr
 import { it } from "@std/testing/bdd";
 import { BatchClient } from "../replica/client.ts";
 import { Masters } from "../replica/masters.ts";
-import { HTTPTransport } from "../replica/transport.ts";
+import { HTTPTransport, type Transport } from "../replica/transport.ts";
 import { StoreError } from "../links/errors.ts";
 import { within } from "./processes.ts";
 
@@ -35,7 +35,7 @@ function echo(calls: Request[]) {
   return calls.map(({ id, params }) => ({ jsonrpc: "2.0", id, result: params?.[0] }));
 }
 
-function connect(...masters: { transport: HTTPTransport }[]) {
+function connect(...masters: { transport: Transport }[]) {
   const client = new BatchClient(new Masters(masters.map(({ transport }) => transport)));
   const close = () => client.masters.close();
   const get = async (key: string) => (await client.call("Store.Get", [key])).result;
@@ -116,6 +116,36 @@ it("Client goes to the next address when one fails, and stays there", async () =
   await using _again = named("a again", a.port);
   await client.get("k");
   assertEquals(served, ["a", "b", "b"]);
+});
+
+it("Client asks the next address at once for what was under way at a master that is lost", async () => {
+  await using next = serve(echo);
+  const asked = Promise.withResolvers<void>();
+  const ended = Promise.withResolvers<void>();
+  let signs = 0;
+  // It takes a call, and then gives no more signs of life.
+  const lost: Transport = {
+    address: "lost",
+    call(text, _since, signal) {
+      if (!text.startsWith("[")) {
+        signs++;
+        return Promise.reject(new Error("lost"));
+      }
+      asked.resolve();
+      signal.addEventListener("abort", () => ended.resolve());
+      return new Promise((_, reject) =>
+        signal.addEventListener("abort", () => reject(signal.reason))
+      );
+    },
+    feed: () => Promise.reject(new Error("lost")),
+  };
+  using client = connect({ transport: lost }, next);
+  const answer = client.get("first");
+  await asked.promise;
+  assert(!await client.masters.probe(client.masters.session));
+  assertEquals(await within(1500, "an answer", answer), "first");
+  await ended.promise;
+  assert(signs > 0);
 });
 
 it("Client passes over what is no answer", async () => {

@@ -706,3 +706,15 @@ it("every text and every JSON ends with a newline, so that a terminal shows a li
     assertMatch(answer, /[^\n]\n$/, path);
   }
 });
+
+it("a body may have as many bytes as the limit says, and none more", async () => {
+  await using server = await serve();
+  const post = async (size: number) => {
+    const body = `{"url":"https://example.com/${size}"}`.padEnd(size);
+    const init = { method: "POST", headers: JSON_BODY, body };
+    return (await server.ask("/api/links", init)).status;
+  };
+  // In one piece, in many, and where they must end.
+  for (const size of [100, 4 << 10, (4 << 10) + 1, 64 << 10]) assertEquals(await post(size), 201);
+  assertEquals(await post((64 << 10) + 1), 413);
+});

@@ -64,6 +64,13 @@ for (const [name, text] of Object.entries({ YOURLS, SHLINK, KUTT, BITLY, GOLINK,
   });
 }
 
+it("-import takes the last line where it does not end", async () => {
+  for (const text of [OURS, KUTT]) {
+    const { code, links } = await imported(text.trimEnd());
+    assertEquals([code, links.at(-1)], [0, "multi https://example.com/multi"]);
+  }
+});
+
 it("-import takes over what the Go program wrote, as it stands", async () => {
   const file = `${import.meta.dirname}/testdata/go.jsonl`;
   const text = await Deno.readTextFile(file);

@@ -1,7 +1,8 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { parseFlags } from "../cli/flags.ts";
 import { whoMayWrite } from "../cli/open.ts";
+import { isGuarded } from "../http/token.ts";
 import { add, eventually, follow, start } from "./processes.ts";
 import { agree, ready } from "./replicas.ts";
 
@@ -46,6 +47,15 @@ it("a replica with the right token works, one with a wrong token says so once", 
   const refused = () => master.logs.filter(({ status }) => status === 401).length;
   await eventually(() => refused() >= 6); // it goes on trying
   assertEquals(wrong.logs.filter(({ level }) => level !== "info").length, 1, wrong.stderr);
+});
+
+it("isGuarded() asks for the writers' token what changes or lists links, but not replicas", () => {
+  const guarded = (method: string) => (path: string) => isGuarded(method, path);
+  assert(["add", "api/links", "api/links/docs"].every(guarded("POST")));
+  assert(["api/links", ".all"].every(guarded("GET")));
+  assertFalse(["add", "", "docs", "api/links/docs", "readyz", "rpc/log"].some(guarded("GET")));
+  assertFalse(["rpc"].some(guarded("POST")), "that has a token of its own");
+  assertFalse(["api/links"].some(guarded("OPTIONS")), "browsers ask that without a token");
 });
 
 it("a wrong token is told of also where the master was away at first", async () => {
