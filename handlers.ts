@@ -21,6 +21,7 @@ import { allow, keyOf, prefersHTML, query } from "./http/request.ts";
 import { call, feed, noRPC, type RPC } from "./http/rpc.ts";
 import { restOf } from "./http/suffix.ts";
 import { StoreError } from "./links/errors.ts";
+import { parseExpires } from "./links/time.ts";
 import type { Store } from "./store.ts";
 import { all } from "./web/all.ts";
 import { assets } from "./web/assets.ts";
@@ -139,7 +140,8 @@ async function add(req: Request, store: Store, base: string): Promise<Response> 
   const wish = fields.get("key") ?? "";
   const html = prefersHTML(req);
   try {
-    const { key } = await store.put(url, wish || undefined);
+    const expires = parseExpires(fields.get("expires") ?? "") || undefined;
+    const { key } = await store.put(url, wish || undefined, undefined, expires);
     const answer = html ? seeOther(`${detailOf(key)}?new`) : text(`${base}/${key}`);
     return tellMade(answer, key);
   } catch (error) {

@@ -4,27 +4,19 @@
  * @module
  */
 import type { Asked, Position } from "./journal/position.ts";
+import { type Answer, type Client, CODES, errDown } from "./jsonrpc/client.ts";
 import { type Args, type Method, type Observer, type Param, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
-import { errNotFound, type Refusal, StoreError } from "./links/errors.ts";
-import { type Flight, Flights } from "./links/flights.ts";
-import { checkKey, checkURL, type Link, randomKey } from "./links/link.ts";
+import { errExpired, errNotFound, StoreError } from "./links/errors.ts";
+import { type Asking, Flights } from "./links/flights.ts";
+import { type Health, isHealth } from "./links/health.ts";
+import { checkKey, checkURL, isLink, type Link, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/list.ts";
 import { Missing } from "./links/missing.ts";
-import type { Health, Served, Store } from "./store.ts";
+import { formatExpires, parseExpires } from "./links/time.ts";
+import type { Served, Store } from "./store.ts";
 
 const MAX_KEY = 1024; // no longer key is asked for
-
-/** The codes of errors. Where two kinds share one, the kind goes along as data. */
-export const CODES: ReadonlyMap<Refusal, number> = new Map([
-  ["not found", -32001],
-  ["exists", -32002],
-  ["invalid url", -32003],
-  ["invalid key", -32004],
-  ["invalid query", -32602],
-  ["unavailable", -32005],
-  ["full", -32005],
-]);
 
 /** What is sent back: a text, unless there were only notifications, and how new it is. */
 export interface Reply {
@@ -58,8 +50,12 @@ export function serveRPC(
   const key: Param = { name: "key" };
   const url: Param = { name: "url" };
   const id: Param = { name: "id", optional: true, min: 1, max: 64 };
-  const put = async ([url = "", key, id]: Args) => (await store.put(url, key, id)).key;
-  const update = async ([key = "", url = "", id]: Args) => (await store.update(key, url, id), true);
+  const expires: Param = { name: "expires", optional: true, number: true, max: 64 };
+  const put = async ([url = "", key, id, expires = ""]: Args) =>
+    (await store.put(url, key, id, parseExpires(expires))).key;
+  const update = async (
+    [key = "", url = "", id, expires = ""]: Args,
+  ) => (await store.update(key, url, id, parseExpires(expires)), true);
   const remove = async ([key = "", id]: Args) => (await store.delete(key, id), true);
   const listing = ["q", "after", "limit", "order"].map((name) => ({
     name,
@@ -71,8 +67,13 @@ export function serveRPC(
   const answer = serve(
     new Map<string, Method<Asked>>([
       ["Store.Get", { params: [key], safe: true, call: ([k = ""], asked) => store.get(k, asked) }],
-      ["Store.Put", { params: [url, { ...key, optional: true }, id], call: put }],
-      ["Store.Update", { params: [key, url, id], call: update }],
+      ["Store.Link", {
+        params: [key],
+        safe: true,
+        call: ([k = ""], asked) => store.link(k, asked),
+      }],
+      ["Store.Put", { params: [url, { ...key, optional: true }, id, expires], call: put }],
+      ["Store.Update", { params: [key, url, id, expires], call: update }],
       ["Store.Delete", { params: [key, id], call: remove }],
       ["Store.List", { params: listing, safe: true, call: list }],
       ["Store.Health", { params: [], safe: true, call: () => store.health() }],
@@ -95,25 +96,6 @@ export function serveRPC(
   };
 }
 
-/** What a call came to, and how new that is. */
-export interface Answer {
-  result?: unknown;
-  /** What the store refused. */
-  error?: StoreError;
-  position: Position;
-}
-
-/** Calls the methods of a {@linkcode Store} elsewhere. */
-export interface Client {
-  /** Whether it is known that nobody answers. */
-  readonly down: boolean;
-  /** Calls a method, to be answered no older than at `since`. Throws where there is no answer. */
-  call(method: string, params: (string | undefined)[], since?: number): Promise<Answer>;
-}
-
-/** No master answers. */
-export const errDown = new StoreError("unavailable", "master out of reach");
-
 /**
  * The store of a replica: what it doesn't have it asks the master for, and every change is the
  * master's to make.
@@ -122,7 +104,7 @@ export const errDown = new StoreError("unavailable", "master out of reach");
  * of a key, the master is asked for it.
  */
 export class ProxyStore implements Store {
-  readonly #flights = new Flights();
+  readonly #flights = new Flights<Link>();
   readonly #missing = new Missing();
   /** What the marks of its writes begin with. */
   protected readonly mark = randomKey();
@@ -138,20 +120,28 @@ export class ProxyStore implements Store {
   }
 
   get(key: string, asked?: Asked): string | Promise<string> {
-    return (asked?.since ?? 0) <= this.urls.position && this.urls.get(key) || this.#ask(key, asked);
+    const url = (asked?.since ?? 0) <= this.urls.position && this.urls.get(key);
+    if (url) return url;
+    const link = this.#ask(key, asked);
+    return link instanceof Promise ? link.then(({ url }) => url) : link.url;
   }
 
-  async put(url: string, key?: string, id = this.#id()): Promise<Link> {
+  link(key: string, asked?: Asked): Link | Promise<Link> {
+    const isNew = (asked?.since ?? 0) <= this.urls.position;
+    return isNew && this.urls.get(key) && this.urls.peek(key) || this.#ask(key, asked);
+  }
+
+  async put(url: string, key?: string, id = this.#id(), expires?: number): Promise<Link> {
     url = checkURL(url, this.host);
     if (key !== undefined) checkKey(key);
-    const made = await this.#write("Store.Put", [url, key, id], key);
+    const made = await this.#write("Store.Put", [url, key, id, formatExpires(expires)], key);
     if (typeof made !== "string") throw new StoreError("unavailable", "master gave no key");
     return { key: made, url };
   }
 
-  async update(key: string, url: string, id = this.#id()): Promise<Link> {
+  async update(key: string, url: string, id = this.#id(), expires?: number): Promise<Link> {
     url = checkURL(url, this.host);
-    await this.#write("Store.Update", [key, url, id], key);
+    await this.#write("Store.Update", [key, url, id, formatExpires(expires)], key);
     return { key, url };
   }
 
@@ -175,24 +165,27 @@ export class ProxyStore implements Store {
   }
 
   /** Asks the master; who asks for the same key meanwhile gets the same answer. */
-  #ask(key: string, asked?: Asked): string | Promise<string> {
+  #ask(key: string, asked?: Asked): Link | Promise<Link> {
     if (key.length > MAX_KEY) throw errNotFound;
     const since = Math.max(asked?.since ?? 0, this.urls.toldOf(key));
     let flight = this.#flights.join(key, since);
     if (flight === undefined) {
       if (this.client.down) return this.#makeDo(key, errDown);
-      if (since <= this.urls.position && this.#missing.has(key)) throw errNotFound;
-      flight = this.#flights.start(key, since, (flight) => this.#fetch(key, flight));
+      if (since <= this.urls.position) {
+        if (this.#missing.has(key)) throw errNotFound;
+        if (this.urls.live && this.urls.isOver(key)) throw errExpired;
+      }
+      flight = this.#flights.start(key, since, (asking) => this.#fetch(key, asking));
     }
     const { answer } = flight;
     return asked ? answer.finally(() => asked.from = Math.min(asked.from, flight.from)) : answer;
   }
 
-  async #fetch(key: string, flight: Flight): Promise<string> {
+  async #fetch(key: string, flight: Asking): Promise<Link> {
     const { position: start } = this.urls;
     let answer: Answer;
     try {
-      answer = await this.client.call("Store.Get", [key], Math.max(flight.since, start));
+      answer = await this.client.call("Store.Link", [key], Math.max(flight.since, start));
     } catch (error) {
       return this.#makeDo(key, error);
     }
@@ -200,10 +193,15 @@ export class ProxyStore implements Store {
     flight.from = from; // less than `start`, where who was asked is behind, and can't ask above
     // What comes too late, or is older than what was told, helps whoever asked, and nobody else.
     const good = !flight.overtaken && from >= Math.max(start, this.urls.toldOf(key));
-    if (typeof result === "string" && result !== "") {
+    if (isLink(result)) {
+      const link = { ...result, key };
       this.urls.tell(key, to);
-      if (good) this.urls.keep({ key, url: result }, to);
-      return result;
+      if (good) this.urls.keep(link, to);
+      return link;
+    }
+    if (error === errExpired) {
+      this.urls.tell(key, to);
+      throw error;
     }
     if (error !== errNotFound) {
       return this.#makeDo(key, error ?? new StoreError("unavailable", "master gave no URL"));
@@ -215,9 +213,10 @@ export class ProxyStore implements Store {
   }
 
   /** With nobody above in reach there is what there is. */
-  #makeDo(key: string, error: unknown): string {
-    const url = this.urls.peek(key);
-    if (url) return url;
+  #makeDo(key: string, error: unknown): Link {
+    const link = this.urls.peek(key);
+    if (this.urls.isOver(key)) throw errExpired;
+    if (link?.url) return link;
     throw this.urls.whole ? errNotFound : error;
   }
 
@@ -245,8 +244,4 @@ export class ProxyStore implements Store {
     if (key === undefined) this.#missing.clear();
     else this.#missing.delete(key);
   }
-}
-
-function isHealth(value: unknown): value is Health {
-  return typeof value === "object" && value !== null && "ready" in value;
 }

@@ -9,12 +9,14 @@ import type { Journal } from "./journal/journal.ts";
 import type { Asked, Position } from "./journal/position.ts";
 import { Upkeep } from "./journal/upkeep.ts";
 import { Answers } from "./links/answers.ts";
-import { errNotFound, StoreError } from "./links/errors.ts";
+import { errExpired, errNotFound, StoreError } from "./links/errors.ts";
+import type { Health } from "./links/health.ts";
 import * as rules from "./links/link.ts";
 import type { Change, Link } from "./links/link.ts";
 import type { Listing, Query } from "./links/list.ts";
-import { LinkScanner } from "./links/scan.ts";
+import { LinkScanner, type Marked } from "./links/scan.ts";
 import { Table, type TableMemory } from "./links/table.ts";
+import { checkExpires } from "./links/time.ts";
 
 const MAX_QUEUE = 65_536; // changes
 const MAX_QUEUE_CHARS = 64 << 20;
@@ -32,23 +34,18 @@ const errBusy = new StoreError("unavailable", "too many new links are waiting fo
 export interface Store {
   /** The URL of `key`, as new as it is asked for, if that can be had. */
   get(key: string, asked?: Asked): string | Promise<string>;
-  /** Adds a link with the key asked for, or a new one. */
-  put(url: string, key?: string, id?: string): Promise<Link>;
-  /** Changes a link. */
-  update(key: string, url: string, id?: string): Promise<Link>;
+  /** All of a link, as {@linkcode Store.get}. */
+  link(key: string, asked?: Asked): Link | Promise<Link>;
+  /** Adds a link with the key asked for, or a new one; `expires` is the second from which on it is over. */
+  put(url: string, key?: string, id?: string, expires?: number): Promise<Link>;
+  /** Changes a link. It ends when it did before, or, if given, at `expires`; 0 is never. */
+  update(key: string, url: string, id?: string, expires?: number): Promise<Link>;
   /** Deletes a link. */
   delete(key: string, id?: string): Promise<void>;
   /** Gives a page of links. */
   list(query?: Query): Promise<Listing>;
   /** How the store is. */
   health(): Health | Promise<Health>;
-}
-
-/** Whether a store can do its work, why not, and what else there is to tell. */
-export interface Health {
-  ready: boolean;
-  reason?: string;
-  [detail: string]: string | number | boolean | undefined;
 }
 
 /** A store that knows how new its answers are. */
@@ -131,28 +128,35 @@ export class URLStore implements Backend {
 
   get(key: string): string {
     const url = this.urls.get(key);
-    if (!url) throw errNotFound;
+    if (!url) throw this.urls.isOver(key) ? errExpired : errNotFound;
     return url;
   }
 
-  /** Takes over a change that is durable. */
-  set({ key, url, id }: Change, entry = this.urls.add({ key, url })): void {
-    this.urls.show(entry);
-    if (id !== undefined) this.#answers.remember(id, { key, url });
+  link(key: string): Link {
+    this.get(key);
+    return this.urls.peek(key)!;
   }
 
-  async put(url: string, key?: string, id?: string): Promise<Link> {
+  /** Takes over a change that is durable. */
+  set({ id, ...link }: Change, entry = this.urls.add(link)): void {
+    this.urls.show(entry);
+    if (id !== undefined) this.#answers.remember(id, link);
+  }
+
+  async put(url: string, key?: string, id?: string, expires?: number): Promise<Link> {
     return await this.#answers.once(id, async () => {
       url = rules.checkURL(url, this.options.host);
       if (key !== undefined) rules.checkKey(key);
-      return await this.#save({ key, url, id, isNew: true });
+      if (expires !== undefined) checkExpires(expires);
+      return await this.#save({ key, url, expires, id, isNew: true });
     });
   }
 
-  async update(key: string, url: string, id?: string): Promise<Link> {
+  async update(key: string, url: string, id?: string, expires?: number): Promise<Link> {
     return await this.#answers.once(id, async () => {
       url = rules.checkURL(url, this.options.host);
-      return await this.#save({ key, url, id, isNew: false });
+      if (expires !== undefined) checkExpires(expires);
+      return await this.#save({ key, url, expires, id, isNew: false });
     });
   }
 
@@ -164,8 +168,8 @@ export class URLStore implements Backend {
     return this.urls.list(query);
   }
 
-  restore({ key, url }: Link): Promise<Link> {
-    return this.#save({ key, url, isNew: true });
+  restore({ made = 0, ...link }: Link): Promise<Link> {
+    return this.#save({ ...link, made, isNew: true });
   }
 
   /** Queues a change for {@linkcode saveLoop}; resolves once it is durable and visible. */
@@ -206,7 +210,7 @@ export class URLStore implements Backend {
   }
 
   /** A key that never was a link, and names no route. */
-  #newKey(taken: ReadonlyMap<string, string>): string {
+  #newKey(taken: ReadonlyMap<string, unknown>): string {
     for (;;) {
       const key = this.options.keys === "random" ? rules.randomKey() : genKey(this.#next++);
       if (!this.urls.has(key) && !taken.has(key) && !rules.RESERVED.has(key)) return key;
@@ -215,8 +219,7 @@ export class URLStore implements Backend {
 
   /** The counter goes on behind the links that are there. */
   async load(): Promise<void> {
-    const remember = ({ key, url, id }: Required<Change>) =>
-      this.#answers.remember(id, { key, url });
+    const remember = ({ id, ...link }: Marked) => this.#answers.remember(id, link);
     const scanner = new LinkScanner(this.urls, remember);
     await this.journal.load((change) => this.set(change), undefined, scanner);
     this.#next = this.urls.size;
@@ -243,7 +246,7 @@ export class URLStore implements Backend {
   health(): Health {
     const { failure: reason, bytes, size: position, term, syncs } = this.journal;
     const about = { links: this.count, bytes, position, term, syncs, path: this.#name };
-    return { ready: reason === undefined, reason, ...about };
+    return { ready: reason === undefined, reason, ...about, time: Date.now() / 1000 };
   }
 
   async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {

@@ -53,7 +53,7 @@ export async function* readLinks(text: ReadableStream<string>): AsyncGenerator<R
 
 /** Lines of ours may change what earlier ones said: they count once all are read. */
 async function* readJSONLines(chunks: AsyncIterable<string>): AsyncGenerator<Row> {
-  const own = new Map<string, string>();
+  const own = new Map<string, Link>();
   const encoder = new TextEncoder();
   for await (const { line, text } of lines(chunks)) {
     if (text.trim() === "") continue;
@@ -62,11 +62,15 @@ async function* readJSONLines(chunks: AsyncIterable<string>): AsyncGenerator<Row
     else {
       let wrong: string | undefined;
       const bytes = encoder.encode(`${text}\n`);
-      readLines(bytes, ({ key, url }) => own.set(key, url), (_, reason) => wrong = reason);
+      readLines(
+        bytes,
+        ({ id: _, ...link }) => own.set(link.key, link),
+        (_, reason) => wrong = reason,
+      );
       if (wrong !== undefined) yield { line, key: "", url: text.slice(0, 200), reason: wrong };
     }
   }
-  for (const [key, url] of own) if (url !== "") yield { key, url, own: true };
+  for (const link of own.values()) if (link.url !== "") yield { ...link, own: true };
 }
 
 /** `{"Short":"docs","Long":"https://example.com/{{.Path}}",...}` */

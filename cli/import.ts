@@ -5,8 +5,9 @@
  */
 import type { Events } from "../journal/events.ts";
 import { explain, JournalError, reasonOf } from "../journal/file.ts";
-import { StoreError } from "../links/errors.ts";
+import { errExpired, StoreError } from "../links/errors.ts";
 import { checkURL } from "../links/link.ts";
+import { isOver } from "../links/time.ts";
 import type { Backend } from "../store.ts";
 import { readLinks, type Row } from "./formats.ts";
 import { print } from "./print.ts";
@@ -74,11 +75,12 @@ export async function runImport(path: string, store: Backend, events: Events): P
   return print(`${path}:${summary(" ", report)}${where}\n`);
 
   async function take(row: Row): Promise<Rejection | undefined> {
-    const { key, url } = row;
+    const { key, url, made, expires } = row;
     try {
       if (row.reason !== undefined) throw new StoreError("invalid url", row.reason);
       if (key === "") throw new StoreError("invalid key", "it has no key");
-      await (row.own ? store.restore({ key, url }) : store.put(url, key));
+      if (expires !== undefined && isOver(expires)) throw errExpired;
+      await (row.own ? store.restore({ key, url, made, expires }) : store.put(url, key));
       report.new++;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;

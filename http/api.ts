@@ -5,6 +5,7 @@
  */
 import type { Link } from "../links/link.ts";
 import { type Query, readQuery } from "../links/list.ts";
+import { formatTime, parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
 import { tellMade } from "./access.ts";
 import { json } from "./answer.ts";
@@ -55,8 +56,8 @@ export function queryOf(req: Request): Query {
 /** `POST /api/links` */
 async function addLink(req: Request, store: Store, base: string): Promise<Response> {
   allow(req, "GET", "HEAD", "POST");
-  const { url, key } = await readLink(req);
-  const link = await store.put(url, key);
+  const { url, key, expires } = await readLink(req);
+  const link = await whole(await store.put(url, key, undefined, expires || undefined), store);
   const headers = { location: `/api/links/${link.key}` };
   return tellMade(json(show(link, base), { status: 201, headers }), link.key);
 }
@@ -70,23 +71,40 @@ async function oneLink(
 ): Promise<Response> {
   allow(req, "GET", "HEAD", "PUT", "DELETE");
   if (req.method === "PUT") {
-    const { url, key: given = key } = await readLink(req);
+    const { url, key: given = key, expires } = await readLink(req);
     if (given !== key) throw new HTTPError(400, `"key" can't be changed: make another link`);
-    return json(show(await store.update(key, url), base));
+    return json(show(await whole(await store.update(key, url, undefined, expires), store), base));
   }
   if (req.method === "DELETE") {
     await store.delete(key);
     return new Response(null, { status: 204 });
   }
-  return json(show({ key, url: await store.get(key) }, base));
+  return json(show(await store.link(key), base));
 }
 
-function show({ key, url }: Link, base: string) {
-  return { key, url, short: `${base}/${encodeURIComponent(key)}` };
+function show({ key, url, made, expires }: Link, base: string) {
+  return {
+    key,
+    url,
+    short: `${base}/${encodeURIComponent(key)}`,
+    made: made && formatTime(made),
+    expires: expires && formatTime(expires),
+  };
 }
 
-/** What is said of a link: its URL, and perhaps its key. */
-async function readLink(req: Request): Promise<{ url: string; key?: string }> {
+/** A link with its times, which a replica is not told of a change. */
+async function whole(link: Link, store: Store): Promise<Link> {
+  if (link.made !== undefined) return link;
+  try {
+    const { made, expires } = await store.link(link.key);
+    return { ...link, made, expires };
+  } catch {
+    return link; // what was asked for is done
+  }
+}
+
+/** What is said of a link: its URL, and perhaps its key, and when it ends; 0 is never. */
+async function readLink(req: Request): Promise<{ url: string; key?: string; expires?: number }> {
   const text = await readJSONText(req);
   let value: unknown;
   try {
@@ -97,13 +115,23 @@ async function readLink(req: Request): Promise<{ url: string; key?: string }> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new HTTPError(400, "the body is no JSON object");
   }
-  const { url, key = null, ...unknown }: { url?: unknown; key?: unknown } = value;
+  const { url, key = null, expires = "", ...unknown }: {
+    url?: unknown;
+    key?: unknown;
+    expires?: unknown;
+  } = value;
   const [name] = Object.keys(unknown);
   if (name !== undefined) {
     const shown = JSON.stringify(name.slice(0, 64));
-    throw new HTTPError(400, `${shown} is not known; use "url" and "key"`);
+    throw new HTTPError(400, `${shown} is not known; use "url", "key" and "expires"`);
   }
   if (typeof url !== "string") throw new HTTPError(400, `"url" must be a string`);
   if (key !== null && typeof key !== "string") throw new HTTPError(400, `"key" must be a string`);
-  return { url, key: key ?? undefined };
+  if (expires !== null && typeof expires !== "string" && typeof expires !== "number") {
+    throw new HTTPError(
+      400,
+      `"expires" must be a time like 2099-12-24T18:00:00Z, or seconds from now`,
+    );
+  }
+  return { url, key: key ?? undefined, expires: parseExpires(String(expires ?? "never")) };
 }

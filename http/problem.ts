@@ -12,6 +12,8 @@ const STATUS: Record<Refusal, number> = {
   "invalid url": 400,
   "invalid key": 400,
   "invalid query": 400,
+  "invalid time": 400,
+  "expired": 410,
   "unavailable": 503,
   "full": 507,
 };
@@ -24,6 +26,7 @@ const TITLES: Record<number, string> = {
   405: "Method Not Allowed",
   408: "Request Timeout",
   409: "Conflict",
+  410: "Gone",
   413: "Content Too Large",
   415: "Unsupported Media Type",
   421: "Misdirected Request",

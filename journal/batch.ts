@@ -3,20 +3,17 @@
  *
  * @module
  */
-import { errExists, errNotFound, StoreError } from "../links/errors.ts";
+import { StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
 import type { Table } from "../links/table.ts";
+import { timesOf, type Wanted } from "../links/wanted.ts";
 import { formatLine } from "./lines.ts";
 
 /** A change that somebody waits for. */
-export interface Save {
+export interface Save extends Wanted {
   /** None: a new one is to be made. */
   key?: string;
-  /** "" deletes. */
-  url: string;
   id?: string;
-  /** Whether the key must lead nowhere yet, or somewhere already. */
-  isNew: boolean;
   resolve: (link: Link) => void;
   reject: (error: unknown) => void;
 }
@@ -28,7 +25,7 @@ export interface Save {
 export class Batch {
   /** What is to be written. */
   lines = "";
-  readonly #urls = new Map<string, string>(); // as the batch leaves them, by key
+  readonly #links = new Map<string, Link>(); // as the batch leaves them, by key
   readonly #changes: { change: Change; entry: number; save: Save }[] = [];
   readonly #refused: { save: Save; error: unknown }[] = [];
 
@@ -36,15 +33,15 @@ export class Batch {
   constructor(
     private readonly links: Table,
     saves: Save[],
-    newKey: (taken: ReadonlyMap<string, string>) => string,
+    newKey: (taken: ReadonlyMap<string, unknown>) => string,
   ) {
     for (const save of saves) {
       try {
-        const { url, id, key = newKey(this.#urls) } = save;
-        this.#check(key, save.isNew);
-        const change = { key, url, id };
+        const { url, key = newKey(this.#links), id } = save;
+        const before = this.#links.get(key) ?? this.links.peek(key);
+        const change: Change = { key, url, ...timesOf(before, save), id };
         this.#changes.push({ change, entry: this.#add(change), save });
-        this.#urls.set(key, url);
+        this.#links.set(key, change);
         this.lines += formatLine(change);
       } catch (error) {
         this.#refused.push({ save, error });
@@ -59,7 +56,7 @@ export class Batch {
 
   /** Tells everyone what came of it. */
   answer(): void {
-    for (const { change: { key, url }, save } of this.#changes) save.resolve({ key, url });
+    for (const { change: { id: _, ...link }, save } of this.#changes) save.resolve(link);
     for (const { save, error } of this.#refused) save.reject(error);
   }
 
@@ -70,12 +67,6 @@ export class Batch {
       save.reject(error);
     }
     for (const { save } of this.#refused) save.reject(error);
-  }
-
-  #check(key: string, isNew: boolean): void {
-    const leads = this.#urls.get(key) ?? this.links.get(key);
-    if (isNew && leads) throw errExists;
-    if (!isNew && !leads) throw errNotFound;
   }
 
   #add(change: Change): number {

@@ -8,8 +8,9 @@
  */
 import { CHECK_BYTES, MAX_LINE } from "./feed.ts";
 import { readAt, writeAll } from "./file.ts";
-import { LastLines } from "./last.ts";
-import { countLines, formatAbout, NEWLINE } from "./lines.ts";
+import { now } from "../links/time.ts";
+import { changeOf, LastLines } from "./last.ts";
+import { countLines, formatAbout, formatLine, NEWLINE } from "./lines.ts";
 
 const CHUNK = 64 << 10;
 const SMALL = 64 << 10; // bytes: of a smaller file nothing need stay as it is
@@ -67,8 +68,8 @@ export class Copy {
   ) {}
 
   /**
-   * Copies the lines that no later one replaces, behind one that says where they begin. Those of
-   * deleted keys stay, so that no key is handed out twice. Where nothing would be gained, nothing is
+   * Copies the lines that no later one replaces, behind one that says where they begin. Of links that
+   * are over only the keys stay, as of deleted ones, so that none is handed out twice. Where nothing would be gained, nothing is
    * written, and nothing given.
    *
    * @throws what the file system said, or a {@linkcode RangeError}, where the keys are not as many as
@@ -77,7 +78,7 @@ export class Copy {
   async compact({ end, base, term, keys }: Lines): Promise<Positions | undefined> {
     // What followers show of their copies are the last bytes: those stay as they are.
     const kept = end < SMALL ? end : await startOfLine(this.from, end - CHECK_BYTES);
-    const last = new LastLines(keys, end);
+    const last = new LastLines(keys, end, now());
     for await (const { bytes, at } of this.#chunks(end, 0)) last.note(bytes, at);
     if (last.keys !== keys) throw new RangeError(`There are ${last.keys} keys, not ${keys}`);
     const about = (base: number) => encoder.encode(formatAbout({ term, base }));
@@ -172,14 +173,21 @@ async function startOfLine(file: Deno.FsFile, at: number): Promise<number> {
   return 0;
 }
 
-/** Puts the lines that stay to the front, of those that begin at `at`: how many bytes are they? */
+/** Puts what stays to the front, of lines that begin at `at`: how many bytes is it? */
 function squeeze(bytes: Uint8Array, at: number, last: LastLines): number {
   let size = 0;
   for (let from = 0, next; from < bytes.length; from = next) {
     next = bytes.indexOf(NEWLINE, from) + 1;
     if (!last.stays(at + from)) continue;
-    if (size < from) bytes.copyWithin(size, from, next);
-    size += next - from;
+    if (last.isOver(at + from)) {
+      const { key } = changeOf(bytes.subarray(from, next))!;
+      const line = encoder.encode(formatLine({ key, url: "" })); // it is shorter
+      bytes.set(line, size);
+      size += line.length;
+    } else {
+      if (size < from) bytes.copyWithin(size, from, next);
+      size += next - from;
+    }
   }
   return size;
 }

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { endOfLink, MIDDLE, PLAIN, START, startsWith } from "../links/scan.ts";
+import type { Change } from "../links/link.ts";
+import { MIDDLE, PLAIN, Rest, START, startsWith } from "../links/scan.ts";
 import { NEWLINE, readLines } from "./lines.ts";
 
 const UNIT = 16; // bytes; every change is longer, so no two begin in one unit
@@ -17,7 +18,7 @@ const FULL = 3 / 4; // of the slots
  * @example
  * ```ts
  * const lines = new TextEncoder().encode('{"Key":"a","URL":"b"}\n{"Key":"a","URL":"c"}\n');
- * const last = new LastLines(1, lines.length);
+ * const last = new LastLines(1, lines.length, 1795600000);
  * last.note(lines, 0);
  * last.stays(0); // false
  * last.stays(22); // true
@@ -29,18 +30,22 @@ export class LastLines {
   readonly #slots: Uint32Array; // three a key: two hashes, and 1 + the unit in which its last line begins
   readonly #mask: number;
   readonly #stays: Uint8Array; // a bit for each unit
+  readonly #over: Uint8Array; // the same
+  readonly #rest = new Rest();
   readonly #constants = crypto.getRandomValues(new Uint32Array(4)).map((n) => n | 1);
 
   /**
    * @param most so many keys there are at most
    * @param size of the file, in bytes
+   * @param now the time at which links are over, in seconds since 1970
    * @throws {RangeError} there is no room for so many
    */
-  constructor(private readonly most: number, size: number) {
+  constructor(private readonly most: number, size: number, private readonly now: number) {
     const slots = 2 ** Math.ceil(Math.log2(most / FULL + 1));
     this.#slots = new Uint32Array(3 * slots);
     this.#mask = slots - 1;
     this.#stays = new Uint8Array(Math.ceil(size / UNIT / 8) + 1);
+    this.#over = new Uint8Array(this.#stays.length);
   }
 
   /**
@@ -61,18 +66,23 @@ export class LastLines {
           other = Math.imul((other << 7 | other >>> 25) ^ byte, otherFactor);
         }
       }
-      end = from > start + START.length ? endOfURL(lines, from) : -1;
+      end = from > start + START.length ? this.#endOf(lines, from) : -1;
+      let { expires } = this.#rest;
       if (end === -1) {
         end = lines.indexOf(NEWLINE, start) + 1;
-        const key = keyOf(lines.subarray(start, end));
-        if (key === undefined) continue;
+        const change = changeOf(lines.subarray(start, end));
+        if (change === undefined) continue;
+        const { key } = change;
+        expires = change.expires ?? 0;
         [code, other] = [seed, otherSeed];
         for (let i = 0; i < key.length; i++) {
           code = Math.imul(code ^ key.charCodeAt(i), factor);
           other = Math.imul((other << 7 | other >>> 25) ^ key.charCodeAt(i), otherFactor);
         }
       }
-      this.#put(code, other, Math.floor((at + start) / UNIT));
+      const unit = Math.floor((at + start) / UNIT);
+      this.#put(code, other, unit);
+      if (expires !== 0 && expires <= this.now) this.#over[unit >>> 3] |= 1 << (unit & 7);
     }
   }
 
@@ -80,6 +90,20 @@ export class LastLines {
   stays(at: number): boolean {
     const unit = Math.floor(at / UNIT);
     return (this.#stays[unit >>> 3] & 1 << (unit & 7)) !== 0;
+  }
+
+  /** Whether the link in the line that begins at `at` is over. */
+  isOver(at: number): boolean {
+    const unit = Math.floor(at / UNIT);
+    return (this.#over[unit >>> 3] & 1 << (unit & 7)) !== 0;
+  }
+
+  /** Where the line ends whose plain key ends at `at`; -1 if it is not as we write it. */
+  #endOf(lines: Uint8Array, at: number): number {
+    if (!startsWith(lines, at, MIDDLE)) return -1;
+    at += MIDDLE.length;
+    while (PLAIN[lines[at]] === 1) at++;
+    return this.#rest.read(lines, at);
   }
 
   #put(code: number, other: number, unit: number): void {
@@ -103,18 +127,10 @@ export class LastLines {
   }
 }
 
-/** Where the line ends whose plain key ends at `at`; -1 if it is not as we write it. */
-function endOfURL(lines: Uint8Array, at: number): number {
-  if (!startsWith(lines, at, MIDDLE)) return -1;
-  at += MIDDLE.length;
-  while (PLAIN[lines[at]] === 1) at++;
-  return endOfLink(lines, at);
-}
-
-/** The key of a line; nothing, if it speaks of the journal itself. */
-function keyOf(line: Uint8Array): string | undefined {
-  let found: string | undefined;
-  readLines(line, ({ key }) => found = key, refuse);
+/** The change in a line; nothing, if it speaks of the journal itself. */
+export function changeOf(line: Uint8Array): Change | undefined {
+  let found: Change | undefined;
+  readLines(line, (change) => found = change, refuse);
   return found;
 }
 

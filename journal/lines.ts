@@ -1,7 +1,7 @@
 /**
  * The journal's lines: JSON, one a change, in the format of the Go program.
  *
- *     {"Key":"1c","URL":"https://example.com/"}
+ *     {"Key":"1c","URL":"https://example.com/","Made":1795600000}
  *
  * A later line for a key replaces the earlier one; an empty URL deletes. A line with an empty key,
  * which leads nowhere, speaks of the journal itself:
@@ -11,6 +11,7 @@
  * @module
  */
 import type { Change } from "../links/link.ts";
+import { isTime } from "../links/time.ts";
 
 /** Takes one change from a journal. */
 export type Apply = (change: Change) => void;
@@ -47,12 +48,14 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * @example
  * ```ts
  * formatLine({ key: "1c", url: "https://example.com/" }); // {"Key":"1c","URL":"https://example.com/"}\n
+ * formatLine({ key: "1c", url: "", made: 1795600000 }); // {"Key":"1c","URL":"","Made":1795600000}\n
  * ```
  */
-export function formatLine({ key, url, id }: Change): string {
+export function formatLine({ key, url, made, expires, id }: Change): string {
   // Keys and URLs are checked before they get here; only quoting is left to do.
+  const times = (made ? `,"Made":${made}` : "") + (expires ? `,"Expires":${expires}` : "");
   const mark = id === undefined ? "" : `,"ID":${JSON.stringify(id)}`;
-  return `{"Key":${JSON.stringify(key)},"URL":${JSON.stringify(url)}${mark}}\n`;
+  return `{"Key":${JSON.stringify(key)},"URL":${JSON.stringify(url)}${times}${mark}}\n`;
 }
 
 /**
@@ -103,9 +106,20 @@ export function readLines(
       const keyEnd = text.indexOf('"', start + 8);
       if (keyEnd > start + 8 && text.startsWith('","URL":"', keyEnd)) {
         const urlEnd = text.indexOf('"', keyEnd + 9);
-        if (urlEnd === end - 2 && text.charCodeAt(end - 1) === 0x7d) {
-          apply({ key: text.slice(start + 8, keyEnd), url: text.slice(keyEnd + 9, urlEnd) });
-          continue;
+        if (text.charCodeAt(end - 1) === 0x7d) {
+          const [key, url] = [text.slice(start + 8, keyEnd), text.slice(keyEnd + 9, urlEnd)];
+          if (urlEnd === end - 2) {
+            apply({ key, url });
+            continue;
+          }
+          // A time of today, and nothing behind it.
+          const made = text.startsWith(',"Made":', urlEnd + 1)
+            ? text.slice(urlEnd + 9, end - 1)
+            : "";
+          if (/^[1-9]\d{9}$/.test(made) && isTime(Number(made))) {
+            apply({ key, url, made: Number(made) });
+            continue;
+          }
         }
       }
     }
@@ -154,6 +168,15 @@ function withoutMark(text: string): string {
   return text.startsWith(MARK) ? text.replace(/^\ufeff+/, "") : text;
 }
 
+/** A line, as it may be. */
+interface Line {
+  Key: string;
+  URL: string;
+  Made: number;
+  Expires: number;
+  ID: string;
+}
+
 /** Applies one line, or says why it can't. */
 function readLine(
   line: string,
@@ -170,11 +193,14 @@ function readLine(
     return line.includes("\0") ? "NUL bytes" : line.trim() ? "bad JSON" : "a blank line";
   }
   if (typeof record !== "object" || record === null) return "not a JSON object";
-  const { Key, URL, ID }: { Key?: unknown; URL?: unknown; ID?: unknown } = record;
+  const { Key, URL, Made, Expires, ID }: { [Name in keyof Line]?: unknown } = record;
   if (typeof Key !== "string") return `"Key" is ${Key === undefined ? "missing" : "no string"}`;
   if (typeof URL !== "string") return `"URL" is ${URL === undefined ? "missing" : "no string"}`;
   if (Key === "") return readAbout(record, tell);
-  apply({ key: Key, url: URL, id: typeof ID === "string" ? ID : undefined });
+  const change: Change = { key: Key, url: URL, id: typeof ID === "string" ? ID : undefined };
+  if (isTime(Made)) change.made = Made;
+  if (isTime(Expires)) change.expires = Expires;
+  apply(change);
 }
 
 /** Tells what a line with an empty key says, or says why it can't. */

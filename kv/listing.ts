@@ -5,6 +5,7 @@
  */
 import { StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
+import { isOver } from "../links/time.ts";
 import { LIMIT, type Listing, MAX_LIMIT, type Query } from "../links/list.ts";
 import { after, type Database, type Entry, MAX_RANGE, MAX_READ } from "./database.ts";
 import { DEADLINE_MS } from "./head.ts";
@@ -112,7 +113,8 @@ async function readAll(database: Database, keys: string[]): Promise<(Entry | und
 }
 
 function toLink({ id: _, ...link }: Change): Link | undefined {
-  return link.url === "" ? undefined : link;
+  const over = link.expires !== undefined && isOver(link.expires);
+  return link.url === "" || over ? undefined : link;
 }
 
 function refuse(reason: string): never {

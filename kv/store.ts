@@ -5,9 +5,12 @@
  */
 import { formatLine } from "../journal/lines.ts";
 import { Answers } from "../links/answers.ts";
-import { errNotFound, StoreError } from "../links/errors.ts";
+import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
 import { checkKey, checkURL, type Link, randomKey } from "../links/link.ts";
-import type { Health, Store, URLStoreOptions } from "../store.ts";
+import type { Health } from "../links/health.ts";
+import { checkExpires, isOver, MAX_TIME } from "../links/time.ts";
+import type { Wanted } from "../links/wanted.ts";
+import type { Store, URLStoreOptions } from "../store.ts";
 import type { Listing, Query } from "../links/list.ts";
 import type { Database } from "./database.ts";
 import { Head } from "./head.ts";
@@ -28,11 +31,9 @@ export interface KVStoreOptions extends URLStoreOptions {
 }
 
 /** A change that is asked for. */
-interface Asked {
+interface Asked extends Wanted {
   key?: string;
-  url: string;
   id?: string;
-  isNew: boolean;
 }
 
 /** A store whose links a database has: nothing of them is kept here. */
@@ -69,20 +70,28 @@ export class KVStore implements Store {
   }
 
   async get(key: string): Promise<string> {
-    const link = await this.#reader.get(key);
-    if (!link?.url) throw errNotFound;
-    return link.url;
+    return (await this.link(key)).url;
   }
 
-  async put(url: string, key?: string, id?: string): Promise<Link> {
+  async link(key: string): Promise<Link> {
+    const change = await this.#reader.get(key);
+    if (!change?.url) throw errNotFound;
+    const { id: _, ...link } = change;
+    if (link.expires !== undefined && isOver(link.expires)) throw errExpired;
+    return link;
+  }
+
+  async put(url: string, key?: string, id?: string, expires?: number): Promise<Link> {
     url = checkURL(url, this.options.host);
     if (key !== undefined) checkKey(key);
-    return await this.#save({ key, url, id, isNew: true });
+    if (expires !== undefined) checkExpires(expires);
+    return await this.#save({ key, url, id, expires, isNew: true });
   }
 
-  async update(key: string, url: string, id?: string): Promise<Link> {
+  async update(key: string, url: string, id?: string, expires?: number): Promise<Link> {
     url = checkURL(url, this.options.host);
-    return await this.#save({ key, url, id, isNew: false });
+    if (expires !== undefined) checkExpires(expires);
+    return await this.#save({ key, url, id, expires, isNew: false });
   }
 
   async delete(key: string, id?: string): Promise<void> {
@@ -90,8 +99,8 @@ export class KVStore implements Store {
   }
 
   /** Adds a link that some store has had before. */
-  restore({ key, url }: Link): Promise<Link> {
-    return this.#save({ key, url, isNew: true });
+  restore({ made = 0, ...link }: Link): Promise<Link> {
+    return this.#save({ ...link, made, isNew: true });
   }
 
   /** Makes a change; then the head is known to be as far. */
@@ -134,5 +143,6 @@ export class KVStore implements Store {
 }
 
 function fits({ key = "", url }: Asked): boolean {
-  return new TextEncoder().encode(formatLine({ key, url })).length <= MAX_LINE;
+  const times = { made: MAX_TIME, expires: MAX_TIME };
+  return new TextEncoder().encode(formatLine({ key, url, ...times })).length <= MAX_LINE;
 }

@@ -4,8 +4,9 @@
  * @module
  */
 import { formatLine } from "../journal/lines.ts";
-import { errExists, errNotFound, StoreError } from "../links/errors.ts";
+import { StoreError } from "../links/errors.ts";
 import { type Link, randomKey, RESERVED } from "../links/link.ts";
+import { timesOf, type Wanted } from "../links/wanted.ts";
 import { genKey } from "../store.ts";
 import { type Database, type Entry, MAX_READ, type Write } from "./database.ts";
 import { DEADLINE_MS } from "./head.ts";
@@ -35,17 +36,13 @@ const errLate = new StoreError("unavailable", "the database did not answer in ti
 const errClosed = new StoreError("unavailable", "shutting down");
 
 /** A change that is asked for. */
-export interface Request {
+export interface Request extends Wanted {
   /** None: a new one is to be made. */
   key?: string;
-  /** "" deletes. */
-  url: string;
   /** The mark of the write: it is done once. */
   id: string;
   /** Whether the id may come again, perhaps at another master, and with another key. */
   foreign: boolean;
-  /** Whether the key must lead nowhere yet, or somewhere already. */
-  isNew: boolean;
 }
 
 /** One that is on its way. */
@@ -53,7 +50,9 @@ interface Save extends Request {
   /** Whether the key is of our making. */
   counted: boolean;
   /** The version of the key, where a change may be made of it; nothing, where that must be looked up. */
-  found?: { version: string | null };
+  found?: { version: string | null; led?: boolean };
+  /** Those of the link that it leaves, once it is found. */
+  times?: Pick<Link, "made" | "expires">;
   deadline: number;
   tries: number;
   resolve: (link: Link) => void;
@@ -178,7 +177,7 @@ export class Writer {
       if (await this.database.commit(write, AbortSignal.timeout(DEADLINE_MS))) {
         this.failure = undefined;
         this.done();
-        for (const { key, url, resolve } of left.filter(isKeyed)) resolve({ key, url });
+        for (const save of left.filter(isKeyed)) save.resolve(linkOf(save));
         return;
       }
     } catch (error) {
@@ -191,7 +190,7 @@ export class Writer {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
     for (const save of left) {
-      save.found = undefined;
+      save.found = save.times = undefined;
       this.#again(save);
     }
   }
@@ -240,12 +239,23 @@ export class Writer {
   #judge(save: Keyed, link?: Entry, answer?: Entry): void {
     const there = link && toChange(link.value);
     const made = answer ? toChange(answer.value) : there?.id === save.id ? there : undefined;
-    const leads = there !== undefined && there.url !== "";
-    if (made) save.resolve({ key: made.key, url: made.url });
-    else if (save.isNew && save.counted && there) this.#rename(save);
-    else if (save.isNew && leads) save.reject(errExists);
-    else if (!save.isNew && !leads) save.reject(errNotFound);
-    else save.found = { version: link?.version ?? null };
+    if (made) {
+      const { id: _, ...link } = made;
+      save.resolve(link);
+    } else if (save.isNew && save.counted && there) {
+      this.#rename(save);
+    } else {
+      try {
+        save.times = timesOf(there, save);
+        save.found = {
+          version: link?.version ?? null,
+          led: there !== undefined && there.url !== "",
+        };
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        save.reject(error);
+      }
+    }
   }
 
   /** Lets a new link try another key: somebody chose this one. */
@@ -260,17 +270,24 @@ function isKeyed(save: Save): save is Keyed {
   return save.key !== undefined;
 }
 
+/** The link that a change leaves. */
+function linkOf(save: Keyed): Link {
+  save.times ??= timesOf(undefined, save);
+  return { key: save.key, url: save.url, ...save.times };
+}
+
 /** What makes changes whose keys were found as they must be. */
 function toWrite(saves: Keyed[]): Write {
   const encoder = new TextEncoder();
-  const lines = encoder.encode(saves.map(({ key, url }) => formatLine({ key, url })).join(""));
+  const lines = encoder.encode(saves.map((save) => formatLine(linkOf(save))).join(""));
   const checks: Write["checks"] = [];
   const links: Write["mutations"] = [];
   const made: string[] = [];
   let [count, size] = [0n, 0n];
-  for (const { key, url, id, foreign, counted, isNew, found } of saves) {
+  for (const save of saves) {
+    const { key, url, id, foreign, counted, isNew, found } = save;
     const version = found?.version ?? null;
-    const set = encoder.encode(formatLine({ key, url, id }));
+    const set = encoder.encode(formatLine({ ...linkOf(save), id }));
     checks.push({ key: linkKey(key), version });
     links.push({ key: linkKey(key), set });
     if (foreign) checks.push({ key: idKey(id), version: null });
@@ -278,8 +295,8 @@ function toWrite(saves: Keyed[]): Write {
     if (foreign || !counted) links.push({ key: idKey(id), set, expireIn: KEPT_MS });
     if (version === null) size++;
     if (isNew) made.push(key);
-    if (isNew) count++;
-    else if (url === "") count--;
+    if (isNew && !found?.led) count++; // one that is over still counts
+    if (url === "") count--;
   }
   return {
     checks,

@@ -103,6 +103,6 @@ export class Blocks {
   }
 
   linkOf(ref: number): Link {
-    return { key: this.entries.keyOf(ref), url: this.entries.urlOf(ref) };
+    return this.entries.linkOf(ref);
   }
 }

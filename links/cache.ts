@@ -50,12 +50,19 @@ export class Cache {
     return this.#young.bytes + this.#old.bytes;
   }
 
+  /** The URL of `key`; "" if its time is over. */
   get(key: string): string | undefined {
     const url = this.#young.get(key);
     if (url !== undefined) return url;
     const old = this.#old.get(key);
-    if (old !== undefined) this.set({ key, url: old });
+    if (old !== undefined) this.set(this.#old.peek(key)!);
     return old;
+  }
+
+  /** All of the link of `key`, also where its time is over. */
+  peek(key: string): Link | undefined {
+    if (this.#young.get(key) !== undefined) return this.#young.peek(key);
+    return this.#old.get(key) === undefined ? undefined : this.#old.peek(key);
   }
 
   /** Takes a link in, if it can be held. */

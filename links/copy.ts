@@ -21,8 +21,10 @@ export interface Copy {
   /** Called when a change of a key comes, or, without one, when anything may have been changed. */
   onchange: (key?: string) => void;
   get(key: string): string | undefined;
-  /** What there is, in want of anything better. */
-  peek(key: string): string | undefined;
+  /** What there is, in want of anything better; also what is over, or deleted. */
+  peek(key: string): Link | undefined;
+  /** Whether the time of what there is is over. */
+  isOver(key: string): boolean;
   /** The position up to which somebody was told of `key`, if that is ahead of the feed; else 0. */
   toldOf(key: string): number;
   /** Notes that somebody is told of `key` up to `position`: nothing older must be shown from now on. */

@@ -3,28 +3,37 @@
  * a multiple of 8 bytes. A reference to one is its offset in units of 8 bytes, so that 32 bits reach
  * 32 GiB.
  *
- * An entry is a head of 16 bytes, the key, and the URL. The head ends with the length of the URL in
- * two bytes, that of the key in one, and flags; a length that is too large for that makes both follow
- * the head, in four bytes each. A character takes a byte, or two where one of them doesn't hold it.
+ * An entry is a head of 16 bytes, the key, and the URL. In the head there are four bytes each of what
+ * was counted, of when the link ends, and of when it was made, in seconds since 1970, or 0. It ends with
+ * the length of the URL in two bytes, that of the key in one, and flags; a length that is too large for
+ * that makes both follow the head, in four bytes each. A character takes a byte, or two where one of
+ * them doesn't hold it.
  *
  * @module
  */
 import { Buffer } from "node:buffer";
+import type { Link } from "./link.ts";
+import { isOver } from "./time.ts";
 
 /** How long the head is, and that of an entry whose lengths follow it. */
 export const HEAD = 16;
 export const LONG_HEAD = HEAD + 8;
 /** Where in the head what stands. */
+export const EXPIRES = 4;
 export const MADE = 8;
 export const URL_LENGTH = 12;
 export const KEY_LENGTH = 14;
 export const FLAGS = 15;
 
-/** Flags: for the owner alone; lengths follow the head; the key, the URL has two bytes a character. */
+/**
+ * Flags: for the owner alone; lengths follow the head; the key, the URL has two bytes a character; the
+ * link ends at some time.
+ */
 export const HIDDEN = 1;
 export const LONG = 2;
 export const WIDE_KEY = 4;
 export const WIDE_URL = 8;
+export const ENDS = 16;
 
 /** The most that a length in the head itself can be. */
 export const MAX_SHORT_KEY = 0xff;
@@ -105,7 +114,41 @@ export class EntryReader {
   }
 
   isHidden(ref: number): boolean {
-    return (this.segments[ref >>> this.shift]![((ref << 3) & this.mask) + FLAGS] & HIDDEN) !== 0;
+    return (this.flagsOf(ref) & HIDDEN) !== 0;
+  }
+
+  flagsOf(ref: number): number {
+    return this.segments[ref >>> this.shift]![((ref << 3) & this.mask) + FLAGS];
+  }
+
+  /** When the link ends, in seconds since 1970, or 0. */
+  expiresOf(ref: number): number {
+    return this.segments[ref >>> this.shift]!.readUInt32LE(((ref << 3) & this.mask) + EXPIRES);
+  }
+
+  /** Whether the link has come to its end. */
+  isOver(ref: number): boolean {
+    return (this.flagsOf(ref) & ENDS) !== 0 && isOver(this.expiresOf(ref));
+  }
+
+  /** The URL as it is shown: "" where the link is over, nothing where it is hidden. */
+  shownURL(ref: number): string | undefined {
+    const flags = this.flagsOf(ref);
+    // Those that have no end pay nothing for those that have one.
+    if ((flags & (HIDDEN | ENDS)) !== 0) {
+      if ((flags & HIDDEN) !== 0) return;
+      if (isOver(this.expiresOf(ref))) return "";
+    }
+    return this.urlOf(ref);
+  }
+
+  /** All of a link. */
+  linkOf(ref: number): Link {
+    const [made, expires] = [this.madeOf(ref), this.expiresOf(ref)];
+    const link: Link = { key: this.keyOf(ref), url: this.urlOf(ref) };
+    if (made > 0) link.made = made;
+    if (expires > 0) link.expires = expires;
+    return link;
   }
 
   /** When the link was made, in seconds since 1970, or 0 where that isn't known. */

@@ -11,6 +11,8 @@ export type Refusal =
   | "invalid url"
   | "invalid key"
   | "invalid query"
+  | "invalid time"
+  | "expired"
   | "unavailable"
   | "full";
 
@@ -33,6 +35,8 @@ export class StoreError extends Error {
 // One instance each, as in Go: a flood of unknown keys must not pay for a stack trace apiece.
 /** There is no such link. */
 export const errNotFound = new StoreError("not found", "key not found");
+/** There was such a link, and its time is over. */
+export const errExpired = new StoreError("expired", "link expired");
 /** The key asked for is taken. */
 export const errExists = new StoreError("exists", "key already exists");
 

@@ -5,12 +5,16 @@
  */
 
 /** One question: how new its answer shall be, and whether that may be too old to be kept. */
-export interface Flight {
+export interface Asking {
   readonly since: number;
   overtaken: boolean;
   /** How new the answer is, once it is there. */
   from: number;
-  answer: Promise<string>;
+}
+
+/** One question, and the answer to it. */
+export interface Flight<T> extends Asking {
+  answer: Promise<T>;
 }
 
 /**
@@ -18,27 +22,29 @@ export interface Flight {
  *
  * @example
  * ```ts
- * const flights = new Flights();
+ * const flights = new Flights<string>();
  * const ask = () => Promise.resolve("https://example.com/");
  * const flight = flights.join("docs", 0) ?? flights.start("docs", 0, ask);
  * flights.join("docs", 0) === flight; // true, until the answer is there
  * ```
  */
-export class Flights {
-  readonly #flights = new Map<string, Flight>();
+export class Flights<T> {
+  readonly #flights = new Map<string, Flight<T>>();
 
   /** The question that is under way, if its answer shall be no older than at `since`. */
-  join(key: string, since: number): Flight | undefined {
+  join(key: string, since: number): Flight<T> | undefined {
     const flight = this.#flights.get(key);
     return flight !== undefined && flight.since >= since ? flight : undefined;
   }
 
   /** Asks; `ask` looks at its flight once it has the answer. */
-  start(key: string, since: number, ask: (flight: Flight) => Promise<string>): Flight {
+  start(key: string, since: number, ask: (flight: Asking) => Promise<T>): Flight<T> {
     this.overtake(key); // a change that comes from now on marks the new flight alone
-    const flight = { since, overtaken: false, from: Infinity, answer: Promise.resolve("") };
-    flight.answer = ask(flight).finally(() => {
-      if (this.#flights.get(key) === flight) this.#flights.delete(key);
+    const asking: Asking = { since, overtaken: false, from: Infinity };
+    const flight: Flight<T> = Object.assign(asking, {
+      answer: ask(asking).finally(() => {
+        if (this.#flights.get(key) === flight) this.#flights.delete(key);
+      }),
     });
     this.#flights.set(key, flight);
     return flight;

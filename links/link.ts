@@ -4,11 +4,22 @@
  * @module
  */
 import { StoreError } from "./errors.ts";
+import { isTime } from "./time.ts";
 
-/** A short link: `key` leads to `url`. */
+/** A short link: `key` leads to `url`. Times are seconds since 1970, in whole numbers. */
 export interface Link {
   key: string;
   url: string;
+  /** When it was made, where that is known. */
+  made?: number;
+  /** From when on it leads nowhere; a link without it leads somewhere for good. */
+  expires?: number;
+}
+
+/** Whether what came from elsewhere is a link, but for its key. */
+export function isLink(value: unknown): value is Link {
+  const { url, made = 1, expires = 1 }: { [Name in keyof Link]?: unknown } = Object(value);
+  return typeof url === "string" && url !== "" && isTime(made) && isTime(expires);
 }
 
 /** A change of a link: its new URL, or "" where it was deleted. */

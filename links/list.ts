@@ -201,15 +201,14 @@ class Search {
 
   /** Takes an entry, if it is among the best. */
   #offer(found: Found): void {
-    const { table } = this;
     if (this.#after !== undefined && !this.#isBefore(this.#after, found)) return;
     const worst = this.#found.at(-1);
     const full = this.#isFull;
     if (full && worst && this.#isBefore(worst, found)) {
-      this.#more ||= table.entries.leads(found.ref) && table.isCurrent(found.ref);
+      this.#more ||= this.#leads(found.ref);
       return;
     }
-    if (!table.entries.leads(found.ref) || !table.isCurrent(found.ref)) return;
+    if (!this.#leads(found.ref)) return;
     let i = this.#found.length;
     while (i > 0 && this.#isBefore(found, this.#found[i - 1])) i--;
     if (this.#found[i - 1]?.ref === found.ref) return;
@@ -218,6 +217,11 @@ class Search {
       this.#found.pop();
       this.#more = true;
     }
+  }
+
+  #leads(ref: number): boolean {
+    const { entries } = this.table;
+    return entries.leads(ref) && !entries.isOver(ref) && this.table.isCurrent(ref);
   }
 
   /** Whether `a` stands before `b` in the list. */

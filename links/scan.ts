@@ -3,15 +3,16 @@
  * is made of one.
  *
  *     {"Key":"1c","URL":"https://example.com/"}
- *     {"Key":"1d","URL":"https://example.com/","ID":"pZ8vD0bQ3e-0"}
+ *     {"Key":"1d","URL":"https://example.com/","Made":1795600000,"ID":"pZ8vD0bQ3e-0"}
  *
  * @module
  */
 import { Buffer } from "node:buffer";
-import { HEAD, MAX_SHORT_KEY, MAX_SHORT_URL } from "./entries.ts";
+import { ENDS, HEAD, MAX_SHORT_KEY, MAX_SHORT_URL } from "./entries.ts";
 import { finish } from "./hash.ts";
 import type { Change } from "./link.ts";
 import type { Block, Table } from "./table.ts";
+import { isTime } from "./time.ts";
 
 const BLOCK = 128 << 10; // bytes of entries that the table takes at once
 const MAX_ENTRY = HEAD + MAX_SHORT_KEY + MAX_SHORT_URL + 2; // a multiple of 8
@@ -21,14 +22,19 @@ const SURE = 0.9; // of the links that a file seems to have
 /** How a line begins, up to its key, and what stands between that and the URL. */
 export const START = encode('{"Key":"');
 export const MIDDLE = encode('","URL":"');
-const MARK = encode('","ID":"');
-const END = encode('"}\n');
+const MADE = encode(',"Made":');
+const EXPIRES = encode(',"Expires":');
+const MARK = encode(',"ID":"');
+const [QUOTE, BRACE, NEWLINE] = encode('"}\n');
 
 /** 1 for what stands for itself in a JSON string of ASCII, else 0. */
 export const PLAIN = Uint8Array.from(
   { length: 256 },
   (_, byte) => Number(byte >= 0x20 && byte < 0x80 && byte !== 0x22 && byte !== 0x5c),
 );
+
+/** A change that bears an id. */
+export type Marked = Change & { id: string };
 
 /** Puts the links of lines into a table. */
 export class LinkScanner {
@@ -37,13 +43,14 @@ export class LinkScanner {
   readonly #bytes = new Uint8Array(BLOCK + MAX_ENTRY);
   readonly #words = new Uint32Array(this.#bytes.buffer); // the same
   readonly #block: Block;
+  readonly #rest = new Rest();
   #marked: string[] = []; // the last lines with an id
   #marks = 0; // how many there were
 
   /** @param remember told of those that bear an id, the last 65,536 of them, in their order */
   constructor(
     private readonly table: Table,
-    private readonly remember: (change: Required<Change>) => void,
+    private readonly remember: (change: Marked) => void,
   ) {
     const most = BLOCK / HEAD + 1;
     const [starts, codes] = [new Uint32Array(most), new Uint32Array(most)];
@@ -61,7 +68,7 @@ export class LinkScanner {
     this.lines = 0;
     const { seed, factor } = this.table.constants;
     const { starts, codes } = this.#block;
-    const [bytes, words] = [this.#bytes, this.#words];
+    const [bytes, words, rest] = [this.#bytes, this.#words, this.#rest];
     let count = 0;
     let entry = 0; // where the next one begins
     while (at < lines.length && startsWith(lines, at, START)) {
@@ -89,12 +96,15 @@ export class LinkScanner {
       }
       const urlLength = to - url;
       if (urlLength > MAX_SHORT_URL) break;
-      const end = endOfLink(lines, from);
+      const end = rest.read(lines, from);
       if (end === -1) break;
-      if (end > from + END.length) this.#mark(lines, at, end);
-      const head = entry >>> 2;
-      words[head] = words[head + 1] = words[head + 2] = 0;
-      words[head + 3] = urlLength | keyLength << 16; // and no flags: all platforms are little-endian
+      if (rest.marked) this.#mark(lines, at, end);
+      const { made, expires } = rest;
+      const head = entry >>> 2; // in words, of which every platform has the lowest byte first
+      words[head] = 0;
+      words[head + 1] = expires;
+      words[head + 2] = made;
+      words[head + 3] = urlLength | keyLength << 16 | (expires === 0 ? 0 : ENDS << 24);
       starts[count] = entry;
       codes[count++] = finish(code);
       entry = (to + 7) & ~7;
@@ -114,8 +124,11 @@ export class LinkScanner {
   finish(): void {
     const first = this.#marks - this.#marked.length;
     for (let i = first; i < this.#marks; i++) {
-      const { Key: key, URL: url, ID: id } = JSON.parse(this.#marked[i % MARKS]);
-      this.remember({ key, url, id });
+      const { Key: key, URL: url, Made: made, Expires: expires, ID: id } = JSON.parse(
+        this.#marked[i % MARKS],
+      );
+      const times = { ...(made ? { made } : {}), ...(expires ? { expires } : {}) };
+      this.remember({ key, url, ...times, id });
     }
     this.#marked = [];
     this.#marks = 0;
@@ -147,11 +160,45 @@ export function startsWith(bytes: Uint8Array, at: number, text: Uint8Array): boo
   return true;
 }
 
-/** Where a line ends whose URL ends at `at`; -1 if it is not as we write it. */
-export function endOfLink(lines: Uint8Array, at: number): number {
-  if (startsWith(lines, at, MARK)) {
-    at += MARK.length;
-    while (PLAIN[lines[at]] === 1) at++;
+/** What stands behind the URL of a line. */
+export class Rest {
+  made = 0;
+  expires = 0;
+  /** Whether it bears an id. */
+  marked = false;
+
+  /** Reads it from `at`, where the URL ends. Where does the line end? -1 if it is not as we write it. */
+  read(lines: Uint8Array, at: number): number {
+    this.made = this.expires = 0;
+    this.marked = false;
+    if (lines[at] !== QUOTE) return -1;
+    at++;
+    if (lines[at] === BRACE) return lines[at + 1] === NEWLINE ? at + 2 : -1;
+    if (startsWith(lines, at, MADE)) {
+      at = this.#number(lines, at + MADE.length);
+      this.made = this.#last;
+    }
+    if (at !== -1 && startsWith(lines, at, EXPIRES)) {
+      at = this.#number(lines, at + EXPIRES.length);
+      this.expires = this.#last;
+    }
+    if (at !== -1 && startsWith(lines, at, MARK)) {
+      at += MARK.length;
+      while (PLAIN[lines[at]] === 1) at++;
+      if (lines[at++] !== QUOTE) return -1;
+      this.marked = true;
+    }
+    return at !== -1 && lines[at] === BRACE && lines[at + 1] === NEWLINE ? at + 2 : -1;
   }
-  return startsWith(lines, at, END) ? at + END.length : -1;
+
+  #last = 0;
+
+  /** Reads a time, and gives where it ends; -1 if it is not as we write it. */
+  #number(lines: Uint8Array, at: number): number {
+    let value = 0;
+    const start = at;
+    for (let digit; (digit = lines[at] - 0x30) >= 0 && digit <= 9; at++) value = 10 * value + digit;
+    this.#last = value;
+    return lines[start] === 0x30 || !isTime(value) ? -1 : at;
+  }
 }

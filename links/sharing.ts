@@ -38,14 +38,14 @@ export class TableReader {
     this.#entries = new EntryReader(memory.segments, memory.segmentBits);
   }
 
-  /** The URL of `key`: "" if it was deleted, nothing where only the owner can tell. */
+  /** The URL of `key`: "" if it was deleted, or is over; nothing where only the owner can tell. */
   get(key: string): string | undefined {
     if (!this.#isCurrent()) return;
     try {
       const { slots, constants } = this.memory;
       const ref = find(slots, this.#entries, key, hash(key, constants));
-      if (ref === 0 || this.#entries.isHidden(ref)) return;
-      const url = this.#entries.urlOf(ref);
+      if (ref === 0) return;
+      const url = this.#entries.shownURL(ref);
       // What is out of date may lead anywhere: it must be right from the first look to the last.
       return this.#isCurrent() ? url : undefined;
     } catch (error) {

@@ -107,16 +107,25 @@ export class Table {
     return this.#entries.superseded;
   }
 
-  /** The URL of `key`: "" if it was deleted, nothing if there is none, or if it is hidden. */
+  /**
+   * The URL of `key`: "" if it was deleted, or its time is over; nothing if there is none, or if it is
+   * hidden.
+   */
   get(key: string): string | undefined {
     const ref = this.#find(key);
-    return ref === 0 || this.#entries.isHidden(ref) ? undefined : this.#entries.urlOf(ref);
+    return ref === 0 ? undefined : this.#entries.shownURL(ref);
   }
 
-  /** As {@linkcode get}, but what is hidden counts, too. */
-  peek(key: string): string | undefined {
+  /** All of the link of `key`, also where it is deleted, hidden, or over. */
+  peek(key: string): Link | undefined {
     const ref = this.#find(key);
-    return ref === 0 ? undefined : this.#entries.urlOf(ref);
+    return ref === 0 ? undefined : this.#entries.linkOf(ref);
+  }
+
+  /** Whether the time of the link of `key` is over. */
+  isOver(key: string): boolean {
+    const ref = this.#find(key);
+    return ref !== 0 && this.#entries.isOver(ref);
   }
 
   /** Whether `key` was ever set. */

@@ -7,13 +7,16 @@ import { Buffer } from "node:buffer";
 import { Blocks } from "./blocks.ts";
 import {
   align,
+  ENDS,
   EntryReader,
+  EXPIRES,
   FLAGS,
   HEAD,
   HIDDEN,
   KEY_LENGTH,
   LONG,
   LONG_HEAD,
+  MADE,
   MAX_SHORT_KEY,
   MAX_SHORT_URL,
   type Segments,
@@ -84,7 +87,7 @@ export class EntryWriter extends EntryReader {
    *
    * @throws {RangeError} no memory is left, or none that a reference can reach
    */
-  add({ key, url }: Link): number {
+  add({ key, url, made = 0, expires = 0 }: Link): number {
     const [wideKey, wideURL] = [isWide(key), isWide(url)];
     const keyLength = wideKey ? 2 * key.length : key.length;
     const urlLength = wideURL ? 2 * url.length : url.length;
@@ -101,7 +104,10 @@ export class EntryWriter extends EntryReader {
       bytes.writeUInt16LE(urlLength, at + URL_LENGTH);
       bytes[at + KEY_LENGTH] = keyLength;
     }
-    bytes[at + FLAGS] = (long ? LONG : 0) | (wideKey ? WIDE_KEY : 0) | (wideURL ? WIDE_URL : 0);
+    bytes[at + FLAGS] = (long ? LONG : 0) | (wideKey ? WIDE_KEY : 0) |
+      (wideURL ? WIDE_URL : 0) | (expires > 0 ? ENDS : 0);
+    if (expires > 0) bytes.writeUInt32LE(expires, at + EXPIRES);
+    if (made > 0) bytes.writeUInt32LE(made, at + MADE);
     write(bytes, at + head, key, wideKey);
     write(bytes, at + head + keyLength, url, wideURL);
     return ref;

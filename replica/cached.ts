@@ -68,8 +68,12 @@ export class CachedCopy implements Copy, Followed {
     return this.#live ? this.#cache.get(key) : undefined;
   }
 
-  peek(key: string): string | undefined {
-    return this.#cache.get(key);
+  peek(key: string): Link | undefined {
+    return this.#cache.peek(key);
+  }
+
+  isOver(key: string): boolean {
+    return this.#cache.get(key) === "";
   }
 
   toldOf(key: string): number {
@@ -114,9 +118,10 @@ export class CachedCopy implements Copy, Followed {
     for await (const lines of line.blocks(stream)) {
       readLines(
         lines,
-        ({ key, url }) => {
+        ({ key, url, expires }) => {
           // An own change may have come back before.
-          if (this.#cache.get(key) !== url) this.#cache.delete(key);
+          const known = this.#cache.peek(key);
+          if (known?.url !== url || known.expires !== expires) this.#cache.delete(key);
           this.onchange(key);
         },
         refuseLine,

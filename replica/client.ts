@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Answer, Client } from "../rpc.ts";
+import type { Answer, Client } from "../jsonrpc/client.ts";
 import { Lane } from "./lane.ts";
 import type { Masters } from "./masters.ts";
 

@@ -6,8 +6,8 @@
 import { fromBatch, type Outcome, toBatch, toCall } from "../jsonrpc/batch.ts";
 import { NO_ROOM, type RPCError } from "../jsonrpc/server.ts";
 import type { Position } from "../journal/position.ts";
-import { errNotFound, StoreError } from "../links/errors.ts";
-import { type Answer, CODES, errDown } from "../rpc.ts";
+import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
+import { type Answer, CODES, errDown } from "../jsonrpc/client.ts";
 import {
   DEADLINE_MS,
   errDeadline,
@@ -172,6 +172,7 @@ function refuse(calls: Call[], error: StoreError): void {
 function toStoreError({ code, message, data }: RPCError): StoreError {
   // A flood of unknown keys must not pay for a stack trace apiece.
   if (code === CODES.get("not found")) return errNotFound;
+  if (code === CODES.get("expired")) return errExpired;
   for (const [kind, known] of CODES) {
     if (known === code && (data === undefined || data === kind)) {
       return new StoreError(kind, message);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { errDown } from "../rpc.ts";
+import { errDown } from "../jsonrpc/client.ts";
 import { OwnAddress, pathOf, termOf } from "./judge.ts";
 import {
   errDeadline,

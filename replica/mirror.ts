@@ -8,6 +8,7 @@ import { type FeedStream, refusePartial } from "../journal/feed.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { Ahead, type Noted } from "../links/ahead.ts";
 import type { Copy } from "../links/copy.ts";
+import type { Link } from "../links/link.ts";
 import type { Listing, Query } from "../links/list.ts";
 import { Table, type TableMemory } from "../links/table.ts";
 import { URLStore } from "../store.ts";
@@ -69,8 +70,12 @@ export class Mirror implements Copy, Followed {
     return this.#live && this.#ahead.others <= this.position ? this.#links.get(key) : undefined;
   }
 
-  peek(key: string): string | undefined {
+  peek(key: string): Link | undefined {
     return this.#links.peek(key);
+  }
+
+  isOver(key: string): boolean {
+    return this.#links.isOver(key);
   }
 
   toldOf(key: string): number {

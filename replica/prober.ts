@@ -5,7 +5,7 @@
  */
 import type { Position } from "../journal/position.ts";
 import { StoreError } from "../links/errors.ts";
-import type { Health } from "../store.ts";
+import type { Health } from "../links/health.ts";
 import { checkMaster, checkTerm, type Claim, OwnAddress, readHealth } from "./judge.ts";
 import type { Transport } from "./transport.ts";
 import { limit } from "./wait.ts";

@@ -12,8 +12,10 @@ import { causeOf, StoreError } from "../links/errors.ts";
 import { type Link, randomKey } from "../links/link.ts";
 import type { Listing, Query } from "../links/list.ts";
 import type { TableMemory } from "../links/table.ts";
-import { errDown, ProxyStore } from "../rpc.ts";
-import type { Backend, Health } from "../store.ts";
+import { errDown } from "../jsonrpc/client.ts";
+import { ProxyStore } from "../rpc.ts";
+import type { Health } from "../links/health.ts";
+import type { Backend } from "../store.ts";
 import { CachedCopy } from "./cached.ts";
 import { BatchClient } from "./client.ts";
 import { errNoFeed, type Followed, Follower } from "./follower.ts";
@@ -114,7 +116,9 @@ export class Replica extends ProxyStore implements Backend {
   }
 
   override async health(): Promise<Health> {
+    const asked = Date.now();
     const master = await this.#askHealth();
+    const time = Date.now();
     const end = typeof master?.position === "number" ? master.position : undefined;
     const { reason, ...details } = this.#copy.health(end);
     // It may be a replica itself, with a master that is out of reach.
@@ -128,6 +132,8 @@ export class Replica extends ProxyStore implements Backend {
       term: this.#copy.claim.term,
       path: formatPath([this.name, ...this.#masters.path]),
       ...details,
+      time: time / 1000,
+      clockSeconds: master && clockOf(master, (asked + time) / 2),
     };
   }
 
@@ -168,8 +174,8 @@ export class Replica extends ProxyStore implements Backend {
   }
 
   /** The master decides what it takes. */
-  restore({ key, url }: Link): Promise<Link> {
-    return this.put(url, key);
+  restore({ key, url, expires }: Link): Promise<Link> {
+    return this.put(url, key, undefined, expires);
   }
 
   /** Opens its feed for those below, unless they would hear of nothing by it. */
@@ -195,4 +201,13 @@ export class Replica extends ProxyStore implements Backend {
     await this.#follower?.close();
     await this.#copy.close();
   }
+}
+
+/**
+ * How many seconds this machine's clock is ahead of that of the one who owns the links, by what a master
+ * said of its own when it was `now` here, in milliseconds. It is off by half the time of asking at most.
+ */
+function clockOf({ time, clockSeconds = 0 }: Health, now: number): number | undefined {
+  if (typeof time !== "number" || typeof clockSeconds !== "number") return;
+  return Math.round(now - 1000 * time + 1000 * clockSeconds) / 1000;
 }

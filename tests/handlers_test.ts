@@ -337,19 +337,21 @@ it("/api/links creates, reads, changes and deletes a link", async () => {
   const link = { key: "k", url: "https://example.com/1", short: "https://go.example/k" };
 
   const made = await api("POST", "", { url: "example.com/1", key: "k" });
-  assertEquals([made.status, JSON.parse(made.text)], [201, link]);
+  const { made: time, ...shown } = JSON.parse(made.text);
+  assertEquals([made.status, shown], [201, link]);
+  assertMatch(time, /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   assertEquals(made.headers.get("location"), "/api/links/k");
   assertEquals(made.headers.get("content-type"), "application/json");
 
   const read = await api("GET", "/k");
-  assertEquals([read.status, JSON.parse(read.text)], [200, link]);
+  assertEquals([read.status, JSON.parse(read.text)], [200, { ...link, made: time }]);
   assertEquals((await api("GET", "/%6b?x")).status, 200);
   const head = await api("HEAD", "/k");
   assertEquals([head.status, head.text], [200, ""]);
 
   const changed = await api("PUT", "/k", { url: "example.com/2" });
   assertEquals(changed.status, 200);
-  assertEquals(JSON.parse(changed.text), { ...link, url: "https://example.com/2" });
+  assertEquals(JSON.parse(changed.text), { ...link, url: "https://example.com/2", made: time });
   assertEquals(await server.store.get("k"), "https://example.com/2");
 
   const deleted = await api("DELETE", "/k");
@@ -365,9 +367,19 @@ it("/api refuses with a problem (RFC 9457)", async () => {
     ["POST /api/links", `{"url":""}`, 400, "invalid URL: it is empty"],
     ["POST /api/links", `{}`, 400, `"url" must be a string`],
     ["POST /api/links", `[]`, 400, noObject],
-    ["POST /api/links", `{"url":"a.b","kee":"a"}`, 400, `"kee" is not known; use "url" and "key"`],
-    ["POST /api/links", `{"kee":1}`, 400, `"kee" is not known; use "url" and "key"`],
-    ["PUT /api/links/taken", `{"ur":"a.b"}`, 400, `"ur" is not known; use "url" and "key"`],
+    [
+      "POST /api/links",
+      `{"url":"a.b","kee":"a"}`,
+      400,
+      `"kee" is not known; use "url", "key" and "expires"`,
+    ],
+    ["POST /api/links", `{"kee":1}`, 400, `"kee" is not known; use "url", "key" and "expires"`],
+    [
+      "PUT /api/links/taken",
+      `{"ur":"a.b"}`,
+      400,
+      `"ur" is not known; use "url", "key" and "expires"`,
+    ],
     [
       "PUT /api/links/taken",
       `{"url":"a.b","key":"k"}`,
@@ -617,6 +629,7 @@ it("a redirect leads where its link does now, however many others were asked for
     base: "http://go.example",
     store: {
       get: (key) => urls.get(key) ?? "",
+      link: nobody,
       put: nobody,
       update: nobody,
       delete: nobody,
@@ -657,6 +670,7 @@ it("a kept answer never outlives its link: changed, deleted, made anew, and with
     base: "http://go.example",
     store: {
       get: (key) => urls.get(key) ?? nobody(),
+      link: nobody,
       put: nobody,
       update: nobody,
       delete: nobody,

@@ -261,7 +261,7 @@ describe("compact()", () => {
   it("keeps the last line of every key, as it stands, and the file's permissions", async () => {
     using dir = tempDir();
     const path = `${dir.path}/store.jsonl`;
-    const extra = `{"Key":"b", "URL":"https://example.com/b", "Expires":17}\n`;
+    const extra = `{"Key":"b", "URL":"https://example.com/b", "Expires":4000000000}\n`;
     const long = formatLine({
       key: "long",
       url: `https://example.com/${"é".repeat(1 << 20)}`,

@@ -279,9 +279,12 @@ export function tempDir(): Disposable & { path: string } {
   return { path, [Symbol.dispose]: () => Deno.removeSync(path, { recursive: true }) };
 }
 
-/** The lines of a journal without the ids of writes: those that came through another thread have one. */
+/**
+ * The lines of a journal without the times of links, and the ids of writes: those that came through another
+ * thread have one.
+ */
 export function withoutIds(lines: string): string {
-  return lines.replace(/,"ID":"[^"]*"(?=\}$)/gm, "");
+  return lines.replace(/(?:,"Made":\d+)?(?:,"ID":"[^"]*")?(?=\}$)/gm, "");
 }
 
 /** Makes a short link through the form, and gives its key. */

@@ -21,7 +21,7 @@ interface Call {
   params: string[];
 }
 
-/** A master made for the test, which answers `Store.Get` when and how `get` says. */
+/** A master made for the test, which answers `Store.Link` when and how `get` says. */
 class SlowMaster implements AsyncDisposable {
   /** How often it was asked for a link. */
   gets = 0;
@@ -68,7 +68,7 @@ class SlowMaster implements AsyncDisposable {
         const error = { code: -32001, message: "key not found" };
         return result === undefined
           ? { jsonrpc: "2.0", id, error }
-          : { jsonrpc: "2.0", id, result };
+          : { jsonrpc: "2.0", id, result: { key, url: result } };
       })),
       { headers },
     );

@@ -2,8 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { loadLines, type Readable } from "../journal/load.ts";
 import { formatLine, type Tell } from "../journal/lines.ts";
-import type { Change } from "../links/link.ts";
-import { LinkScanner } from "../links/scan.ts";
+import type { Change, Link } from "../links/link.ts";
+import { LinkScanner, type Marked } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { random } from "./random.ts";
 
@@ -28,9 +28,9 @@ function readable(bytes: Uint8Array, piece: () => number): Readable {
 
 /** What comes of a journal. */
 interface Loaded {
-  links: Map<string, string>;
+  links: Map<string, Link>;
   keys: number;
-  ids: Required<Change>[];
+  ids: Marked[];
   bad: [line: number, reason: string][];
   abouts: Parameters<Tell>[];
   end: Awaited<ReturnType<typeof loadLines>>;
@@ -41,19 +41,20 @@ async function load(bytes: Uint8Array, scans: boolean, piece: () => number): Pro
   const ids: Loaded["ids"] = [];
   const bad: Loaded["bad"] = [];
   const abouts: Loaded["abouts"] = [];
-  const remember = (change: Required<Change>) => ids.push(change);
+  const remember = (change: Marked) => ids.push(JSON.parse(JSON.stringify(change)));
   const end = await loadLines(
     readable(bytes, piece),
-    ({ key, url, id }) => {
-      table.set({ key, url });
-      if (id !== undefined) remember({ key, url, id });
+    ({ id, ...link }) => {
+      table.set(link);
+      if (id !== undefined) remember({ ...link, id });
     },
     (line, reason) => bad.push([line, reason]),
     (line, about) => abouts.push([line, about]),
     undefined,
     scans ? new LinkScanner(table, remember) : undefined,
   );
-  return { links: new Map(table), keys: table.size, ids, bad, abouts, end };
+  const links = new Map([...table].map(([key]) => [key, table.peek(key)!]));
+  return { links, keys: table.size, ids, bad, abouts, end };
 }
 
 const encoder = new TextEncoder();
@@ -64,6 +65,9 @@ const URLS = [
   "",
   "x\x7f",
 ];
+
+/** What is no time that can be kept, or isn't written as one. */
+const ODD = ["0", "00", "-1", "1.5", "1e3", "4294967295", "4294967296", '"1"', "null", " 1", ""];
 
 /** A line of some kind, without its end. */
 function line(): string | number[] {
@@ -85,7 +89,12 @@ function line(): string | number[] {
     () => `{"Key": "${key}", "URL": "${url}"}`,
     () => `  {"Key":"${key}","URL":"${url}"}\t`,
     () => `{"URL":"${url}","Key":"${key}"}`,
-    () => `{"Key":"${key}","URL":"${url}","Made":${pick(1e9)},"ID":"m"}`,
+    () => ours({ key, url, made: 1 + pick(2 ** 32 - 1) }),
+    () => ours({ key, url, made: 1 + pick(1e9), expires: 1 + pick(2 ** 32 - 1) }),
+    () => ours({ key, url, expires: 1 + pick(1e9), id: "m" }),
+    () => `{"Key":"${key}","URL":"${url}","Made":${ODD[pick(ODD.length)]}}`,
+    () => `{"Key":"${key}","URL":"${url}","Expires":${ODD[pick(ODD.length)]},"ID":"m"}`,
+    () => `{"Key":"${key}","URL":"${url}","Expires":7,"Made":8}`,
     () => `{"Key":"${key}","URL":"${url}","ID":"a","Key":"other"}`,
     () => `{"Key":"${key}","URL":"${url}","ID":"${"é".repeat(pick(3))}\\n"}`,
     () => `{"Key":"${key}","URL":"${url}","ID":${pick(9)}}`,

@@ -52,7 +52,7 @@ it("Table does what a Map does, with any text for keys and URLs", () => {
     }
     const shown = hidden.has(k) ? undefined : map.get(k);
     assertEquals(table.get(k), shown, context);
-    assertEquals(table.peek(k), map.get(k), context);
+    assertEquals(table.peek(k)?.url, map.get(k), context);
     assertEquals(table.has(k), map.has(k), context);
     const read = reader.get(k);
     // Other threads don't see new keys while the table grows.
@@ -115,7 +115,7 @@ it("a table filled to its limit of keys refuses new ones before they are written
     batch.answer();
     const outcomes = await Promise.allSettled(done.map(({ promise }) => promise));
     return [
-      batch.lines,
+      batch.lines.replace(/,"Made":\d+/g, ""),
       outcomes.map((outcome) => outcome.status === "fulfilled" || `${outcome.reason.kind}`),
     ];
   };
@@ -170,7 +170,7 @@ it("Table shows an entry only when it is told to, and counts what was superseded
   assertEquals(table.superseded, 40);
   const hidden = table.add({ key: "a", url: "hidden" });
   table.show(hidden, true);
-  assertEquals([table.get("a"), table.peek("a"), table.count], [undefined, "hidden", 0]);
+  assertEquals([table.get("a"), table.peek("a")?.url, table.count], [undefined, "hidden", 0]);
   table.hide("a", false);
   assertEquals([table.get("a"), table.count], ["hidden", 1]);
 });

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { errNotFound, type Refusal, StoreError } from "../links/errors.ts";
+import { errExpired, errNotFound, type Refusal, StoreError } from "../links/errors.ts";
 import type { Limit } from "../http/rate.ts";
 import type { RPC } from "../http/rpc.ts";
 import type { Backend } from "../store.ts";
@@ -20,7 +20,7 @@ export interface Service {
 }
 
 type Methods =
-  & Pick<Backend, "get" | "put" | "update" | "delete" | "list" | "health">
+  & Pick<Backend, "get" | "link" | "put" | "update" | "delete" | "list" | "health">
   & Pick<RPC, "call" | "feed">
   & Pick<Service, "metrics" | "write">
   & Limit;
@@ -61,6 +61,8 @@ function ask({ store, rpc, limit, metrics, write }: Service, question: Question)
   switch (question.method) {
     case "get":
       return store.get(...question.args);
+    case "link":
+      return store.link(...question.args);
     case "put":
       return store.put(...question.args);
     case "update":
@@ -121,6 +123,7 @@ export class Asker {
       else if ("failure" in data) reject(new Error(data.failure));
       // A flood of unknown keys must not pay for a stack trace apiece.
       else if (data.refusal === errNotFound.kind) reject(errNotFound);
+      else if (data.refusal === errExpired.kind) reject(errExpired);
       else reject(new StoreError(data.refusal, data.message));
     });
     this.port.postMessage({ id, method, args });

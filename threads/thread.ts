@@ -6,7 +6,8 @@
 import type { Link } from "../links/link.ts";
 import type { Listing, Query } from "../links/list.ts";
 import { type TableMemory, TableReader } from "../links/table.ts";
-import type { Health, Store } from "../store.ts";
+import type { Health } from "../links/health.ts";
+import type { Store } from "../store.ts";
 import type { Limit } from "../http/rate.ts";
 import type { RPC } from "../http/rpc.ts";
 import { Asker } from "./port.ts";
@@ -56,12 +57,16 @@ export class ThreadStore implements Store {
     return this.#links.get(key) || this.main.ask("get", key);
   }
 
-  put(url: string, key?: string, id?: string): Promise<Link> {
-    return this.main.ask("put", url, key, id);
+  link(key: string): Promise<Link> {
+    return this.main.ask("link", key);
   }
 
-  update(key: string, url: string, id?: string): Promise<Link> {
-    return this.main.ask("update", key, url, id);
+  put(url: string, key?: string, id?: string, expires?: number): Promise<Link> {
+    return this.main.ask("put", url, key, id, expires);
+  }
+
+  update(key: string, url: string, id?: string, expires?: number): Promise<Link> {
+    return this.main.ask("update", key, url, id, expires);
   }
 
   delete(key: string, id?: string): Promise<void> {

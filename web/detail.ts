@@ -8,6 +8,7 @@ import { toHTTPError } from "../http/problem.ts";
 import { allow, query } from "../http/request.ts";
 import { errNotFound, StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
+import { parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
 import { offerForm } from "./form.ts";
 import { detailOf, escapeHTML, layout, linkTo, page, seeOther, sentence } from "./page.ts";
@@ -29,7 +30,7 @@ export async function detail(
         return seeOther(`/.all?deleted=${encodeURIComponent(key.toWellFormed())}`);
       }
       typed = fields.get("url") ?? "";
-      await store.update(key, typed);
+      await store.update(key, typed, undefined, parseExpires(fields.get("expires") ?? ""));
       return seeOther(`${detailOf(key)}?changed`);
     }
     const params = query(req);

@@ -7,7 +7,8 @@
 import { Journal } from "../../journal/journal.ts";
 import { StoreError } from "../../links/errors.ts";
 import { checkKey, checkURL, type Link, RESERVED } from "../../links/link.ts";
-import { CODES, serveRPC } from "../../rpc.ts";
+import { CODES } from "../../jsonrpc/client.ts";
+import { serveRPC } from "../../rpc.ts";
 import { genKey, URLStore } from "../../store.ts";
 import { random } from "../../tests/random.ts";
 import { count, mutate, oneOf, type Pick, type Report } from "./mutate.ts";

@@ -1,0 +1,39 @@
+/**
+ * The calls of a store's methods, as whoever makes them sees them.
+ *
+ * @module
+ */
+import type { Position } from "../journal/position.ts";
+import { type Refusal, StoreError } from "../links/errors.ts";
+
+/** The codes of errors. Where two kinds share one, the kind goes along as data. */
+export const CODES: ReadonlyMap<Refusal, number> = new Map([
+  ["not found", -32001],
+  ["exists", -32002],
+  ["invalid url", -32003],
+  ["invalid key", -32004],
+  ["invalid query", -32602],
+  ["unavailable", -32005],
+  ["full", -32005],
+  ["expired", -32007],
+  ["invalid time", -32008],
+]);
+
+/** What a call came to, and how new that is. */
+export interface Answer {
+  result?: unknown;
+  /** What the store refused. */
+  error?: StoreError;
+  position: Position;
+}
+
+/** Calls the methods of a store elsewhere. */
+export interface Client {
+  /** Whether it is known that nobody answers. */
+  readonly down: boolean;
+  /** Calls a method, to be answered no older than at `since`. Throws where there is no answer. */
+  call(method: string, params: (string | undefined)[], since?: number): Promise<Answer>;
+}
+
+/** No master answers. */
+export const errDown = new StoreError("unavailable", "master out of reach");

@@ -1,0 +1,114 @@
+/**
+ * Times, as seconds since 1970.
+ *
+ * @module
+ */
+import { StoreError } from "./errors.ts";
+
+/** The last second that there is: one in 2106. */
+export const MAX_TIME = 2 ** 32 - 1;
+
+const UNITS: Record<string, number> = {
+  second: 1,
+  minute: 60,
+  hour: 3600,
+  day: 86_400,
+  week: 7 * 86_400,
+};
+
+/** The second that it is now. */
+export function now(): number {
+  return Math.floor(Date.now() / 1000);
+}
+
+/** Whether that time has come. */
+export function isOver(time: number): boolean {
+  return time * 1000 <= Date.now();
+}
+
+/** Whether a value is a time that can be kept. */
+export function isTime(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value <= MAX_TIME;
+}
+
+/**
+ * The end of a link, as somebody gives it: a number of seconds from now, a time in the form of RFC 3339,
+ * a day (until the end of which, in UTC, the link leads somewhere), or `in 30 days`. 0 where the link
+ * shall have no end; nothing where nothing is said.
+ *
+ * @throws {StoreError} invalid time
+ * @example
+ * ```ts
+ * parseExpires("2099-12-24T18:00:00+01:00"); // 4101814800
+ * parseExpires("2099-12-24"); // 4101840000
+ * parseExpires("never"); // 0
+ * parseExpires("in 2 hours"); // as parseExpires("7200")
+ * parseExpires(""); // undefined
+ * ```
+ */
+export function parseExpires(text: string): number | undefined {
+  text = text.trim();
+  if (text === "") return;
+  if (text === "never") return 0;
+  const time = toTime(text);
+  if (time === undefined) {
+    throw invalid(
+      "use seconds from now, or a time like 2099-12-24T18:00:00Z, 2099-12-24, or in 30 days",
+    );
+  }
+  checkExpires(time);
+  return time;
+}
+
+/**
+ * An end as {@linkcode parseExpires} reads it, and as people do: RFC 3339.
+ *
+ * @example
+ * ```ts
+ * formatExpires(4101814800); // "2099-12-24T17:00:00Z"
+ * ```
+ */
+export function formatExpires(expires?: number): string | undefined {
+  if (expires === undefined) return;
+  return expires === 0 ? "never" : formatTime(expires);
+}
+
+/** A time as RFC 3339 has it. */
+export function formatTime(time: number): string {
+  return new Date(time * 1000).toISOString().replace(".000", "");
+}
+
+/**
+ * Refuses an end that has come already, or that is too far away. 0 is none.
+ *
+ * @throws {StoreError} invalid time
+ */
+export function checkExpires(time: number): void {
+  if (time === 0) return;
+  if (time > MAX_TIME) throw invalid("it is after the year 2105");
+  if (!isTime(time) || isOver(time)) throw invalid("it is in the past");
+}
+
+function toTime(text: string): number | undefined {
+  const [, seconds] = /^(\d{1,10})$/.exec(text) ?? [];
+  if (seconds !== undefined) return now() + Number(seconds);
+  const [, count, unit] = /^in (\d{1,10}) (second|minute|hour|day|week)s?$/i.exec(text) ?? [];
+  if (unit !== undefined) return now() + Number(count) * UNITS[unit.toLowerCase()];
+  const day = /^\d{4}-\d\d-\d\d$/.test(text);
+  const time = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
+  if (!day && !time.test(text)) return;
+  const ms = Date.parse(day ? `${text}T00:00:00Z` : text.toUpperCase().replace(" ", "T"));
+  if (Number.isNaN(ms) || !isDay(text)) return;
+  return Math.floor(ms / 1000) + (day ? UNITS.day : 0);
+}
+
+/** Whether there is such a day: the runtime takes February 30 for March 2. */
+function isDay(text: string): boolean {
+  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)/.exec(text) ?? [];
+  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
+  return date.getUTCMonth() === Number(month) - 1 && date.getUTCDate() === Number(day);
+}
+
+function invalid(why: string): StoreError {
+  return new StoreError("invalid time", `invalid time to expire: ${why}`);
+}

@@ -1,0 +1,46 @@
+/**
+ * What becomes of a link by a change.
+ *
+ * @module
+ */
+import { errExists, errExpired, errNotFound } from "./errors.ts";
+import type { Link } from "./link.ts";
+import { isOver, now } from "./time.ts";
+
+/** A change that is asked for. */
+export interface Wanted {
+  /** "" deletes. */
+  url: string;
+  /** When it was made, or 0 where that isn't known; by default, as before, or now. */
+  made?: number;
+  /** When it ends, or 0 for never; by default, as before. */
+  expires?: number;
+  /** Whether the key must lead nowhere yet, or somewhere already. */
+  isNew: boolean;
+}
+
+/**
+ * The times of the link that a change leaves.
+ *
+ * @param before what there is of the key
+ * @throws {StoreError} exists, not found, or expired: the change can't be made of what there is
+ * @example
+ * ```ts
+ * const before = { key: "docs", url: "https://example.com/", made: 1795600000 };
+ * timesOf(before, { url: "https://example.com/docs", isNew: false }); // { made: 1795600000 }
+ * ```
+ */
+export function timesOf(
+  before: Link | undefined,
+  { url, made, expires, isNew }: Wanted,
+): Pick<Link, "made" | "expires"> {
+  const leads = before !== undefined && before.url !== "";
+  const over = leads && before.expires !== undefined && isOver(before.expires);
+  if (isNew && leads && !over) throw errExists;
+  if (!isNew && !leads) throw errNotFound;
+  if (!isNew && over) throw errExpired;
+  if (url === "") return {};
+  made = isNew ? made ?? now() : before?.made;
+  expires = isNew ? expires : expires ?? before?.expires;
+  return { ...(made ? { made } : {}), ...(expires ? { expires } : {}) };
+}
