@@ -4,6 +4,7 @@
  * @module
  */
 import type { Health } from "../links/health.ts";
+
 const MAX_PATH = 32; // servers, one above the other
 
 /** What a server claims for itself, which a master must not fall short of. */
