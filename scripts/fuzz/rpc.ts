@@ -9,6 +9,7 @@ import { StoreError } from "../../links/errors.ts";
 import { checkKey, checkURL, type Link, RESERVED } from "../../links/link.ts";
 import { CODES } from "../../jsonrpc/client.ts";
 import { serveRPC } from "../../rpc.ts";
+import { parseExpires } from "../../links/time.ts";
 import { genKey, URLStore } from "../../store.ts";
 import { random } from "../../tests/random.ts";
 import { count, mutate, oneOf, type Pick, type Report } from "./mutate.ts";
@@ -42,11 +43,24 @@ const URLS = [
 ];
 const MARKS = ["m1", "m2", "m3", "", "x".repeat(64), "x".repeat(65)];
 
+const TIMES = [
+  "2099-12-24",
+  "never",
+  "in 3 days",
+  1000,
+  "",
+  0,
+  "soon",
+  "2001-01-01",
+  "x".repeat(65),
+];
+
 /** The methods, and what each takes. */
 const METHODS: Record<string, { params: string[]; needed: number }> = {
   "Store.Get": { params: ["key"], needed: 1 },
-  "Store.Put": { params: ["url", "key", "id"], needed: 1 },
-  "Store.Update": { params: ["key", "url", "id"], needed: 2 },
+  "Store.Link": { params: ["key"], needed: 1 },
+  "Store.Put": { params: ["url", "key", "id", "expires"], needed: 1 },
+  "Store.Update": { params: ["key", "url", "id", "expires"], needed: 2 },
   "Store.Delete": { params: ["key", "id"], needed: 1 },
   "Store.Health": { params: [], needed: 0 },
 };
@@ -67,7 +81,9 @@ function makeCall(pick: Pick): Record<string, unknown> {
   const method = oneOf(pick, Object.keys(METHODS));
   const { params } = METHODS[method];
   const values = params.map((name) =>
-    pick(20) === 0 ? makeValue(pick, 1) : oneOf(pick, { key: KEYS, url: URLS, id: MARKS }[name]!)
+    pick(20) === 0
+      ? makeValue(pick, 1)
+      : oneOf(pick, { key: KEYS, url: URLS, id: MARKS, expires: TIMES }[name]!)
   );
   while (values.length > 0 && pick(4) === 0) values.pop();
   const call: Record<string, unknown> = { jsonrpc: "2.0", method };
@@ -138,16 +154,27 @@ class Model {
     if (values.length > params.length) return { code: -32602 };
     const args: Record<string, string | undefined> = {};
     for (const [i, name] of params.entries()) {
-      const value = values[i] ?? undefined;
+      let value = values[i] ?? undefined;
+      if (name === "expires" && typeof value === "number") value = `${value}`;
       if (value === undefined ? i < needed : typeof value !== "string") return { code: -32602 };
       args[name] = value as string | undefined;
     }
     if (args.id !== undefined && (args.id === "" || args.id.length > 64)) return { code: -32602 };
+    if (args.expires !== undefined && args.expires.length > 64) return { code: -32602 };
     const { key = "", url = "", id } = args;
     if (method === "Store.Health") return { look: (result) => Object(result).ready === true };
     if (method === "Store.Get") {
       const found = before.get(key);
       return found ? { result: found } : { code: -32001 };
+    }
+    if (method === "Store.Link") {
+      const found = before.get(key);
+      return found ? { look: (result) => Object(result).url === found } : { code: -32001 };
+    }
+    try {
+      parseExpires(args.expires ?? "");
+    } catch {
+      return { code: -32008 };
     }
     const first = id === undefined ? undefined : this.#under.get(id) ?? this.#done.get(id);
     const made = first ?? this.#write(method, args.key, url);
