@@ -27,6 +27,7 @@ function lines(dir: { path: string }): string[] {
 /** Checks a link that was made just now. */
 function assertLink({ made, ...link }: Link, key: string, url: string) {
   assertEquals(link, { key, url });
+  if (!place.isFile) return; // a replica is told the key alone
   assert(made !== undefined && Math.abs(made - Date.now() / 1000) < 60, `made ${made}`);
 }
 
