@@ -24,6 +24,7 @@ import { StoreError } from "./links/errors.ts";
 import { parseExpires } from "./links/time.ts";
 import type { Store } from "./store.ts";
 import { all } from "./web/all.ts";
+import { signing } from "./http/user.ts";
 import { assets } from "./web/assets.ts";
 import { detail } from "./web/detail.ts";
 import { filledForm, refuseForm } from "./web/form.ts";
@@ -37,6 +38,8 @@ export interface HandlerOptions extends GuardOptions {
   rpc?: RPC;
   /** Whether what follows a key goes into its URL. */
   suffix?: boolean;
+  /** The header in which a proxy names the user. */
+  userHeader?: string;
   /** What is answered to those who watch over the server; without it, what its store says. */
   probes?: [path: string, probe: Probe][];
   /** What counts the answers. */
@@ -60,11 +63,13 @@ export interface HandlerOptions extends GuardOptions {
 export function handler(options: HandlerOptions): Handler {
   const { store, base, rpc, suffix = false, origins = [], onError } = options;
   const { counters = new Counters() } = options;
-  const apiRoute: Route = (req, path) => api(req, path, store, base);
-  const detailRoute: Route = (req, path) => detail(req, path.slice(".detail/".length), store, base);
+  const signed = signing(store, options.userHeader);
+  const apiRoute: Route = (req, path) => api(req, path, signed(req), base);
+  const detailRoute: Route = (req, path) =>
+    detail(req, path.slice(".detail/".length), signed(req), base);
   const routes = new Map<string, Route>([
     ["", (req) => form(req, store, base)],
-    ["add", (req) => req.method === "POST" ? add(req, store, base) : form(req, store, base)],
+    ["add", (req) => req.method === "POST" ? add(req, signed(req), base) : form(req, store, base)],
     ["api", apiRoute],
     ["api/links", apiRoute],
     ["rpc", rpc ? (req) => call(req, rpc) : noRPC],

@@ -51,12 +51,13 @@ export function serveRPC(
   const url: Param = { name: "url" };
   const id: Param = { name: "id", optional: true, min: 1, max: 64 };
   const expires: Param = { name: "expires", optional: true, number: true, max: 64 };
-  const put = async ([url = "", key, id, expires = ""]: Args) =>
-    (await store.put(url, key, id, parseExpires(expires))).key;
+  const by: Param = { name: "by", optional: true };
+  const put = async ([url = "", key, id, expires = "", by]: Args) =>
+    (await store.put(url, key, id, parseExpires(expires), by)).key;
   const update = async (
-    [key = "", url = "", id, expires = ""]: Args,
-  ) => (await store.update(key, url, id, parseExpires(expires)), true);
-  const remove = async ([key = "", id]: Args) => (await store.delete(key, id), true);
+    [key = "", url = "", id, expires = "", by]: Args,
+  ) => (await store.update(key, url, id, parseExpires(expires), by), true);
+  const remove = async ([key = "", id, by]: Args) => (await store.delete(key, id, by), true);
   const listing = ["q", "after", "limit", "order"].map((name) => ({
     name,
     optional: true,
@@ -72,9 +73,9 @@ export function serveRPC(
         safe: true,
         call: ([k = ""], asked) => store.link(k, asked),
       }],
-      ["Store.Put", { params: [url, { ...key, optional: true }, id, expires], call: put }],
-      ["Store.Update", { params: [key, url, id, expires], call: update }],
-      ["Store.Delete", { params: [key, id], call: remove }],
+      ["Store.Put", { params: [url, { ...key, optional: true }, id, expires, by], call: put }],
+      ["Store.Update", { params: [key, url, id, expires, by], call: update }],
+      ["Store.Delete", { params: [key, id, by], call: remove }],
       ["Store.List", { params: listing, safe: true, call: list }],
       ["Store.Health", { params: [], safe: true, call: () => store.health() }],
     ]),
@@ -131,22 +132,34 @@ export class ProxyStore implements Store {
     return isNew && this.urls.get(key) && this.urls.peek(key) || this.#ask(key, asked);
   }
 
-  async put(url: string, key?: string, id = this.#id(), expires?: number): Promise<Link> {
+  async put(
+    url: string,
+    key?: string,
+    id = this.#id(),
+    expires?: number,
+    by?: string,
+  ): Promise<Link> {
     url = checkURL(url, this.host);
     if (key !== undefined) checkKey(key);
-    const made = await this.#write("Store.Put", [url, key, id, formatExpires(expires)], key);
+    const made = await this.#write("Store.Put", [url, key, id, formatExpires(expires), by], key);
     if (typeof made !== "string") throw new StoreError("unavailable", "master gave no key");
     return { key: made, url };
   }
 
-  async update(key: string, url: string, id = this.#id(), expires?: number): Promise<Link> {
+  async update(
+    key: string,
+    url: string,
+    id = this.#id(),
+    expires?: number,
+    by?: string,
+  ): Promise<Link> {
     url = checkURL(url, this.host);
-    await this.#write("Store.Update", [key, url, id, formatExpires(expires)], key);
+    await this.#write("Store.Update", [key, url, id, formatExpires(expires), by], key);
     return { key, url };
   }
 
-  async delete(key: string, id = this.#id()): Promise<void> {
-    await this.#write("Store.Delete", [key, id], key);
+  async delete(key: string, id = this.#id(), by?: string): Promise<void> {
+    await this.#write("Store.Delete", [key, id, by], key);
   }
 
   /** Asks the master, who has them all. */

@@ -37,11 +37,11 @@ export interface Store {
   /** All of a link, as {@linkcode Store.get}. */
   link(key: string, asked?: Asked): Link | Promise<Link>;
   /** Adds a link with the key asked for, or a new one; `expires` is the second from which on it is over. */
-  put(url: string, key?: string, id?: string, expires?: number): Promise<Link>;
+  put(url: string, key?: string, id?: string, expires?: number, by?: string): Promise<Link>;
   /** Changes a link. It ends when it did before, or, if given, at `expires`; 0 is never. */
-  update(key: string, url: string, id?: string, expires?: number): Promise<Link>;
+  update(key: string, url: string, id?: string, expires?: number, by?: string): Promise<Link>;
   /** Deletes a link. */
-  delete(key: string, id?: string): Promise<void>;
+  delete(key: string, id?: string, by?: string): Promise<void>;
   /** Gives a page of links. */
   list(query?: Query): Promise<Listing>;
   /** How the store is. */
@@ -143,25 +143,31 @@ export class URLStore implements Backend {
     if (id !== undefined) this.#answers.remember(id, link);
   }
 
-  async put(url: string, key?: string, id?: string, expires?: number): Promise<Link> {
+  async put(url: string, key?: string, id?: string, expires?: number, by?: string): Promise<Link> {
     return await this.#answers.once(id, async () => {
       url = rules.checkURL(url, this.options.host);
       if (key !== undefined) rules.checkKey(key);
       if (expires !== undefined) checkExpires(expires);
-      return await this.#save({ key, url, expires, id, isNew: true });
+      return await this.#save({ key, url, expires, by, id, isNew: true });
     });
   }
 
-  async update(key: string, url: string, id?: string, expires?: number): Promise<Link> {
+  async update(
+    key: string,
+    url: string,
+    id?: string,
+    expires?: number,
+    by?: string,
+  ): Promise<Link> {
     return await this.#answers.once(id, async () => {
       url = rules.checkURL(url, this.options.host);
       if (expires !== undefined) checkExpires(expires);
-      return await this.#save({ key, url, expires, id, isNew: false });
+      return await this.#save({ key, url, expires, by, id, isNew: false });
     });
   }
 
-  async delete(key: string, id?: string): Promise<void> {
-    await this.#answers.once(id, () => this.#save({ key, url: "", id, isNew: false }));
+  async delete(key: string, id?: string, by?: string): Promise<void> {
+    await this.#answers.once(id, () => this.#save({ key, url: "", id, by, isNew: false }));
   }
 
   list(query?: Query): Promise<Listing> {

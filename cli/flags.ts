@@ -13,6 +13,7 @@ import {
   parseDatabase,
   parseFile,
   parseForm,
+  parseHeader,
   parseHost,
   parseMasters,
   parseNewFile,
@@ -93,6 +94,12 @@ const FLAGS = {
     parseBoolean,
   ),
   proxy: flag("0", "N", "proxies in front whose X-Forwarded-For is believed", parseCount(16)),
+  "user-header": flag(
+    "",
+    "NAME",
+    "the header in which a proxy says who makes and changes links",
+    parseHeader,
+  ),
   cors: flag("", "ORIGIN", "pages that may use the API; several, comma-separated", parseOrigins),
   admin: flag(
     "",
@@ -207,6 +214,9 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
 
 /** Refuses flags of which one makes no sense beside another. */
 function refuseTogether(flags: Flags): void {
+  if (flags["user-header"] !== "" && flags.proxy === 0) {
+    throw new UsageError("-user-header needs -proxy: without one anybody could send that header");
+  }
   const { kv, file, master, promote, compact, repair, backup, sync } = flags;
   const { "tls-cert": cert, "tls-key": key } = flags;
   if ((cert === "") !== (key === "")) {

@@ -4,7 +4,7 @@
  * @module
  */
 import { readLines } from "../journal/lines.ts";
-import type { Link } from "../links/link.ts";
+import { isName, type Link } from "../links/link.ts";
 import { readCSV } from "./csv.ts";
 
 /** A link as it stands in a file, or why it can't be taken over. */
@@ -81,12 +81,14 @@ function readGolink(line: number, text: string): Row | undefined {
   } catch {
     return;
   }
-  const { Short, Long }: { Short?: unknown; Long?: unknown } = Object(value);
+  const { Short, Long, Owner }: { Short?: unknown; Long?: unknown; Owner?: unknown } = Object(
+    value,
+  );
   if (typeof Short !== "string" || typeof Long !== "string") return;
   // A template that only places the path, escaped or not, is ours; more than that can't be said here.
   const url = Long.replace(/\{\{\s*(?:(?:Path|Query)Escape\s+)?\.Path\s*\}\}/g, "{path}");
   const reason = url.includes("{{") ? "a template that does more than place .Path" : undefined;
-  return { line, key: Short, url, reason };
+  return { line, key: Short, url, by: isName(Owner) ? Owner : undefined, reason };
 }
 
 async function* readTable(chunks: AsyncIterable<string>): AsyncGenerator<Row> {

@@ -75,12 +75,14 @@ export async function runImport(path: string, store: Backend, events: Events): P
   return print(`${path}:${summary(" ", report)}${where}\n`);
 
   async function take(row: Row): Promise<Rejection | undefined> {
-    const { key, url, made, expires } = row;
+    const { key, url, made, expires, by, changedBy } = row;
     try {
       if (row.reason !== undefined) throw new StoreError("invalid url", row.reason);
       if (key === "") throw new StoreError("invalid key", "it has no key");
       if (expires !== undefined && isOver(expires)) throw errExpired;
-      await (row.own ? store.restore({ key, url, made, expires }) : store.put(url, key));
+      await (row.own
+        ? store.restore({ key, url, made, expires, by, changedBy })
+        : store.put(url, key, undefined, undefined, by));
       report.new++;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;

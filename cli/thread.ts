@@ -36,6 +36,7 @@ export function handlerFor(config: ThreadConfig, parts: Parts, events: Events): 
     probes: flags.admin ? [] : probes(parts.store, parts.metrics),
     rpc: flags.rpc ? { ...parts.rpc, token: flags["rpc-token"] || undefined } : undefined,
     suffix: flags.suffix,
+    userHeader: flags["user-header"] || undefined,
     token: flags.token || undefined,
     limit: flags.rate > 0 ? parts.limit : undefined,
     proxies: flags.proxy,

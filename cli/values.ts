@@ -151,3 +151,11 @@ function parseOrigin(text: string): string {
   }
   return url.href.replace(/\/+$/, "");
 }
+
+/** The name of a header; "" for none. */
+export function parseHeader(text: string): string {
+  if (!/^[\w!#$%&'*+.^`|~-]{0,100}$/.test(text)) {
+    throw new Error("use a header's name, as X-Forwarded-User");
+  }
+  return text;
+}

@@ -82,13 +82,15 @@ async function oneLink(
   return json(show(await store.link(key), base));
 }
 
-function show({ key, url, made, expires }: Link, base: string) {
+function show({ key, url, made, expires, by, changedBy }: Link, base: string) {
   return {
     key,
     url,
     short: `${base}/${encodeURIComponent(key)}`,
     made: made && formatTime(made),
     expires: expires && formatTime(expires),
+    by,
+    changedBy,
   };
 }
 
@@ -96,8 +98,7 @@ function show({ key, url, made, expires }: Link, base: string) {
 async function whole(link: Link, store: Store): Promise<Link> {
   if (link.made !== undefined) return link;
   try {
-    const { made, expires } = await store.link(link.key);
-    return { ...link, made, expires };
+    return { ...await store.link(link.key), url: link.url };
   } catch {
     return link; // what was asked for is done
   }

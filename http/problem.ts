@@ -13,6 +13,7 @@ const STATUS: Record<Refusal, number> = {
   "invalid key": 400,
   "invalid query": 400,
   "invalid time": 400,
+  "invalid name": 400,
   "expired": 410,
   "unavailable": 503,
   "full": 507,

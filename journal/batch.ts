@@ -6,7 +6,7 @@
 import { StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
 import type { Table } from "../links/table.ts";
-import { timesOf, type Wanted } from "../links/wanted.ts";
+import { factsOf, type Wanted } from "../links/wanted.ts";
 import { formatLine } from "./lines.ts";
 
 /** A change that somebody waits for. */
@@ -39,7 +39,7 @@ export class Batch {
       try {
         const { url, key = newKey(this.#links), id } = save;
         const before = this.#links.get(key) ?? this.links.peek(key);
-        const change: Change = { key, url, ...timesOf(before, save), id };
+        const change: Change = { key, url, ...factsOf(before, save), id };
         this.#changes.push({ change, entry: this.#add(change), save });
         this.#links.set(key, change);
         this.lines += formatLine(change);

@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { Change } from "../links/link.ts";
+import { type Change, isName } from "../links/link.ts";
 import { isTime } from "../links/time.ts";
 
 /** Takes one change from a journal. */
@@ -51,11 +51,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * formatLine({ key: "1c", url: "", made: 1795600000 }); // {"Key":"1c","URL":"","Made":1795600000}\n
  * ```
  */
-export function formatLine({ key, url, made, expires, id }: Change): string {
+export function formatLine({ key, url, made, expires, by, changedBy, id }: Change): string {
   // Keys and URLs are checked before they get here; only quoting is left to do.
+  const names = (by ? `,"By":${JSON.stringify(by)}` : "") +
+    (changedBy ? `,"ChangedBy":${JSON.stringify(changedBy)}` : "");
   const times = (made ? `,"Made":${made}` : "") + (expires ? `,"Expires":${expires}` : "");
   const mark = id === undefined ? "" : `,"ID":${JSON.stringify(id)}`;
-  return `{"Key":${JSON.stringify(key)},"URL":${JSON.stringify(url)}${times}${mark}}\n`;
+  return `{"Key":${JSON.stringify(key)},"URL":${JSON.stringify(url)}${times}${names}${mark}}\n`;
 }
 
 /**
@@ -174,6 +176,8 @@ interface Line {
   URL: string;
   Made: number;
   Expires: number;
+  By: string;
+  ChangedBy: string;
   ID: string;
 }
 
@@ -193,13 +197,15 @@ function readLine(
     return line.includes("\0") ? "NUL bytes" : line.trim() ? "bad JSON" : "a blank line";
   }
   if (typeof record !== "object" || record === null) return "not a JSON object";
-  const { Key, URL, Made, Expires, ID }: { [Name in keyof Line]?: unknown } = record;
+  const { Key, URL, Made, Expires, By, ChangedBy, ID }: { [Name in keyof Line]?: unknown } = record;
   if (typeof Key !== "string") return `"Key" is ${Key === undefined ? "missing" : "no string"}`;
   if (typeof URL !== "string") return `"URL" is ${URL === undefined ? "missing" : "no string"}`;
   if (Key === "") return readAbout(record, tell);
   const change: Change = { key: Key, url: URL, id: typeof ID === "string" ? ID : undefined };
   if (isTime(Made)) change.made = Made;
   if (isTime(Expires)) change.expires = Expires;
+  if (isName(By)) change.by = By;
+  if (isName(ChangedBy)) change.changedBy = ChangedBy;
   apply(change);
 }
 

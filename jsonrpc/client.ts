@@ -13,6 +13,7 @@ export const CODES: ReadonlyMap<Refusal, number> = new Map([
   ["invalid url", -32003],
   ["invalid key", -32004],
   ["invalid query", -32602],
+  ["invalid name", -32602],
   ["unavailable", -32005],
   ["full", -32005],
   ["expired", -32007],

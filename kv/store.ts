@@ -81,21 +81,27 @@ export class KVStore implements Store {
     return link;
   }
 
-  async put(url: string, key?: string, id?: string, expires?: number): Promise<Link> {
+  async put(url: string, key?: string, id?: string, expires?: number, by?: string): Promise<Link> {
     url = checkURL(url, this.options.host);
     if (key !== undefined) checkKey(key);
     if (expires !== undefined) checkExpires(expires);
-    return await this.#save({ key, url, id, expires, isNew: true });
+    return await this.#save({ key, url, id, expires, by, isNew: true });
   }
 
-  async update(key: string, url: string, id?: string, expires?: number): Promise<Link> {
+  async update(
+    key: string,
+    url: string,
+    id?: string,
+    expires?: number,
+    by?: string,
+  ): Promise<Link> {
     url = checkURL(url, this.options.host);
     if (expires !== undefined) checkExpires(expires);
-    return await this.#save({ key, url, id, expires, isNew: false });
+    return await this.#save({ key, url, id, expires, by, isNew: false });
   }
 
-  async delete(key: string, id?: string): Promise<void> {
-    await this.#save({ key, url: "", id, isNew: false });
+  async delete(key: string, id?: string, by?: string): Promise<void> {
+    await this.#save({ key, url: "", id, by, isNew: false });
   }
 
   /** Adds a link that some store has had before. */

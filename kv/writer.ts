@@ -5,8 +5,8 @@
  */
 import { formatLine } from "../journal/lines.ts";
 import { StoreError } from "../links/errors.ts";
-import { type Link, randomKey, RESERVED } from "../links/link.ts";
-import { timesOf, type Wanted } from "../links/wanted.ts";
+import { type Facts, type Link, randomKey, RESERVED } from "../links/link.ts";
+import { factsOf, type Wanted } from "../links/wanted.ts";
 import { genKey } from "../store.ts";
 import { type Database, type Entry, MAX_READ, type Write } from "./database.ts";
 import { DEADLINE_MS } from "./head.ts";
@@ -51,8 +51,8 @@ interface Save extends Request {
   counted: boolean;
   /** The version of the key, where a change may be made of it; nothing, where that must be looked up. */
   found?: { version: string | null; led?: boolean };
-  /** Those of the link that it leaves, once it is found. */
-  times?: Pick<Link, "made" | "expires">;
+  /** What is known of the link that it leaves, once it is found. */
+  facts?: Facts;
   deadline: number;
   tries: number;
   resolve: (link: Link) => void;
@@ -157,7 +157,7 @@ export class Writer {
         continue;
       }
       checks += foreign ? 2 : 1;
-      bytes += 3 * (url.length + (key?.length ?? 16)) + 64; // as UTF-8, at most
+      bytes += 3 * (url.length + (key?.length ?? 16)) + 384; // as UTF-8, with names, at most
       if (taken.length > 0 && (checks > this.database.maxChecks || bytes > MAX_COMMIT_BYTES)) break;
       if (key !== undefined) this.#busy.add(`k${key}`);
       this.#busy.add(`i${id}`);
@@ -190,7 +190,7 @@ export class Writer {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
     for (const save of left) {
-      save.found = save.times = undefined;
+      save.found = save.facts = undefined;
       this.#again(save);
     }
   }
@@ -246,7 +246,7 @@ export class Writer {
       this.#rename(save);
     } else {
       try {
-        save.times = timesOf(there, save);
+        save.facts = factsOf(there, save);
         save.found = {
           version: link?.version ?? null,
           led: there !== undefined && there.url !== "",
@@ -272,8 +272,8 @@ function isKeyed(save: Save): save is Keyed {
 
 /** The link that a change leaves. */
 function linkOf(save: Keyed): Link {
-  save.times ??= timesOf(undefined, save);
-  return { key: save.key, url: save.url, ...save.times };
+  save.facts ??= factsOf(undefined, save);
+  return { key: save.key, url: save.url, ...save.facts };
 }
 
 /** What makes changes whose keys were found as they must be. */

@@ -7,7 +7,8 @@
  * was counted, of when the link ends, and of when it was made, in seconds since 1970, or 0. It ends with
  * the length of the URL in two bytes, that of the key in one, and flags; a length that is too large for
  * that makes both follow the head, in four bytes each. A character takes a byte, or two where one of
- * them doesn't hold it.
+ * them doesn't hold it. Behind the URL may stand a signature: its length in one byte, who made the link,
+ * in UTF-8, and, after a newline, who changed it last.
  *
  * @module
  */
@@ -27,13 +28,14 @@ export const FLAGS = 15;
 
 /**
  * Flags: for the owner alone; lengths follow the head; the key, the URL has two bytes a character; the
- * link ends at some time.
+ * link ends at some time; behind the URL stands who made the link, and who changed it.
  */
 export const HIDDEN = 1;
 export const LONG = 2;
 export const WIDE_KEY = 4;
 export const WIDE_URL = 8;
 export const ENDS = 16;
+export const SIGNED = 32;
 
 /** The most that a length in the head itself can be. */
 export const MAX_SHORT_KEY = 0xff;
@@ -148,6 +150,11 @@ export class EntryReader {
     const link: Link = { key: this.keyOf(ref), url: this.urlOf(ref) };
     if (made > 0) link.made = made;
     if (expires > 0) link.expires = expires;
+    const { bytes, end, till } = this.parts(ref);
+    if (till === end) return link;
+    const [by, changedBy] = bytes.toString("utf8", end + 1, till).split("\n");
+    if (by !== "") link.by = by;
+    if (changedBy) link.changedBy = changedBy;
     return link;
   }
 
@@ -158,8 +165,8 @@ export class EntryReader {
 
   /** How many bytes an entry takes. */
   sizeOf(ref: number): number {
-    const { at, end } = this.parts(ref);
-    return align(end - at);
+    const { at, till } = this.parts(ref);
+    return align(till - at);
   }
 
   /** The memory of a segment. */
@@ -188,11 +195,18 @@ export class EntryReader {
     const urlLength = long
       ? bytes.readUInt32LE(at + HEAD + 4)
       : bytes.readUInt16LE(at + URL_LENGTH);
-    return { bytes, at, key, url, end: url + urlLength, flags };
+    const end = url + urlLength;
+    const till = (flags & SIGNED) === 0 ? end : end + 1 + bytes[end];
+    return { bytes, at, key, url, end, till, flags };
   }
 }
 
 /** The next multiple of 8. */
 export function align(size: number): number {
   return (size + 7) & ~7;
+}
+
+/** The signature of a link, as it stands in an entry; "" if nobody has signed it. */
+export function signatureOf({ by = "", changedBy }: Pick<Link, "by" | "changedBy">): string {
+  return changedBy === undefined ? by : `${by}\n${changedBy}`;
 }

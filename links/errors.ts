@@ -12,6 +12,7 @@ export type Refusal =
   | "invalid key"
   | "invalid query"
   | "invalid time"
+  | "invalid name"
   | "expired"
   | "unavailable"
   | "full";

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { StoreError } from "./errors.ts";
 import { isTime } from "./time.ts";
 
@@ -14,12 +15,44 @@ export interface Link {
   made?: number;
   /** From when on it leads nowhere; a link without it leads somewhere for good. */
   expires?: number;
+  /** Who made it, where that is known. */
+  by?: string;
+  /** Who changed it last, where that is known. */
+  changedBy?: string;
+}
+
+/** What is known of a link beside its key and its URL. */
+export type Facts = Omit<Link, "key" | "url">;
+
+/** Most bytes of a name. */
+export const MAX_NAME = 100;
+
+/**
+ * Whether a value is a name of who makes or changes links that can be kept: at most 100 bytes of UTF-8,
+ * none of them a control character.
+ */
+export function isName(value: unknown): value is string {
+  return typeof value === "string" && value !== "" && value.length <= MAX_NAME &&
+    !/\p{C}/u.test(value) && Buffer.byteLength(value) <= MAX_NAME;
+}
+
+/**
+ * Refuses a name that can't be kept.
+ *
+ * @throws {StoreError} invalid name
+ */
+export function checkName(name: string): void {
+  if (isName(name)) return;
+  throw new StoreError("invalid name", `invalid name: use 1 to ${MAX_NAME} bytes of visible UTF-8`);
 }
 
 /** Whether what came from elsewhere is a link, but for its key. */
 export function isLink(value: unknown): value is Link {
-  const { url, made = 1, expires = 1 }: { [Name in keyof Link]?: unknown } = Object(value);
-  return typeof url === "string" && url !== "" && isTime(made) && isTime(expires);
+  const { url, made = 1, expires = 1, by = "?", changedBy = "?" }: {
+    [Name in keyof Link]?: unknown;
+  } = Object(value);
+  return typeof url === "string" && url !== "" && isTime(made) && isTime(expires) &&
+    isName(by) && isName(changedBy);
 }
 
 /** A change of a link: its new URL, or "" where it was deleted. */

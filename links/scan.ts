@@ -8,14 +8,14 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { ENDS, HEAD, MAX_SHORT_KEY, MAX_SHORT_URL } from "./entries.ts";
+import { ENDS, HEAD, MAX_SHORT_KEY, MAX_SHORT_URL, SIGNED } from "./entries.ts";
 import { finish } from "./hash.ts";
-import type { Change } from "./link.ts";
+import { type Change, type Facts, MAX_NAME } from "./link.ts";
 import type { Block, Table } from "./table.ts";
 import { isTime } from "./time.ts";
 
 const BLOCK = 128 << 10; // bytes of entries that the table takes at once
-const MAX_ENTRY = HEAD + MAX_SHORT_KEY + MAX_SHORT_URL + 2; // a multiple of 8
+const MAX_ENTRY = HEAD + MAX_SHORT_KEY + MAX_SHORT_URL + 2 + 256; // a multiple of 8
 const MARKS = 65_536;
 const SURE = 0.9; // of the links that a file seems to have
 
@@ -24,6 +24,8 @@ export const START = encode('{"Key":"');
 export const MIDDLE = encode('","URL":"');
 const MADE = encode(',"Made":');
 const EXPIRES = encode(',"Expires":');
+const BY = encode(',"By":"');
+const CHANGED_BY = encode(',"ChangedBy":"');
 const MARK = encode(',"ID":"');
 const [QUOTE, BRACE, NEWLINE] = encode('"}\n');
 
@@ -99,12 +101,14 @@ export class LinkScanner {
       const end = rest.read(lines, from);
       if (end === -1) break;
       if (rest.marked) this.#mark(lines, at, end);
-      const { made, expires } = rest;
+      const { made, expires, by, changedBy } = rest;
+      if (by.end > 0 || changedBy.end > 0) to = sign(bytes, to, lines, by, changedBy);
       const head = entry >>> 2; // in words, of which every platform has the lowest byte first
       words[head] = 0;
       words[head + 1] = expires;
       words[head + 2] = made;
-      words[head + 3] = urlLength | keyLength << 16 | (expires === 0 ? 0 : ENDS << 24);
+      words[head + 3] = urlLength | keyLength << 16 | (expires === 0 ? 0 : ENDS << 24) |
+        (by.end + changedBy.end === 0 ? 0 : SIGNED << 24);
       starts[count] = entry;
       codes[count++] = finish(code);
       entry = (to + 7) & ~7;
@@ -124,11 +128,11 @@ export class LinkScanner {
   finish(): void {
     const first = this.#marks - this.#marked.length;
     for (let i = first; i < this.#marks; i++) {
-      const { Key: key, URL: url, Made: made, Expires: expires, ID: id } = JSON.parse(
+      const { Key: key, URL: url, Made: made, Expires: expires, ID: id, ...names } = JSON.parse(
         this.#marked[i % MARKS],
       );
       const times = { ...(made ? { made } : {}), ...(expires ? { expires } : {}) };
-      this.remember({ key, url, ...times, id });
+      this.remember({ key, url, ...times, ...namesOf(names), id });
     }
     this.#marked = [];
     this.#marks = 0;
@@ -160,16 +164,63 @@ export function startsWith(bytes: Uint8Array, at: number, text: Uint8Array): boo
   return true;
 }
 
+/** A part of a line. */
+interface Span {
+  start: number;
+  end: number;
+}
+
+/** Reads a name from `at`, if one is there, and gives where it ends; -1 if it is not as we write it. */
+function readName(lines: Uint8Array, at: number, head: Uint8Array, name: Span): number {
+  if (!startsWith(lines, at, head)) return at;
+  name.start = at += head.length;
+  while (PLAIN[lines[at]] === 1) at++;
+  name.end = at;
+  return lines[at] === QUOTE && at > name.start && at - name.start <= MAX_NAME ? at + 1 : -1;
+}
+
+/** Writes names behind the URL of an entry, which ends at `to`, and gives where they end. */
+function sign(
+  bytes: Uint8Array,
+  to: number,
+  lines: Uint8Array,
+  by: Span,
+  changedBy: Span,
+): number {
+  const length = to++;
+  for (let at = by.start; at < by.end; at++) bytes[to++] = lines[at];
+  if (changedBy.end > 0) {
+    bytes[to++] = NEWLINE;
+    for (let at = changedBy.start; at < changedBy.end; at++) bytes[to++] = lines[at];
+  }
+  bytes[length] = to - length - 1;
+  return to;
+}
+
+function namesOf({ By, ChangedBy }: { By?: string; ChangedBy?: string }): Facts {
+  return {
+    ...(By === undefined ? {} : { by: By }),
+    ...(ChangedBy === undefined ? {} : { changedBy: ChangedBy }),
+  };
+}
+
 /** What stands behind the URL of a line. */
 export class Rest {
   made = 0;
   expires = 0;
+  /** Where names begin and end; at 0, where there are none. */
+  readonly by: Span = { start: 0, end: 0 };
+  readonly changedBy: Span = { start: 0, end: 0 };
   /** Whether it bears an id. */
   marked = false;
 
   /** Reads it from `at`, where the URL ends. Where does the line end? -1 if it is not as we write it. */
   read(lines: Uint8Array, at: number): number {
-    this.made = this.expires = 0;
+    this.made =
+      this.expires =
+      this.by.end =
+      this.changedBy.end =
+        0;
     this.marked = false;
     if (lines[at] !== QUOTE) return -1;
     at++;
@@ -182,6 +233,8 @@ export class Rest {
       at = this.#number(lines, at + EXPIRES.length);
       this.expires = this.#last;
     }
+    if (at !== -1) at = readName(lines, at, BY, this.by);
+    if (at !== -1) at = readName(lines, at, CHANGED_BY, this.changedBy);
     if (at !== -1 && startsWith(lines, at, MARK)) {
       at += MARK.length;
       while (PLAIN[lines[at]] === 1) at++;

@@ -4,7 +4,7 @@
  * @module
  */
 import { errExists, errExpired, errNotFound } from "./errors.ts";
-import type { Link } from "./link.ts";
+import { checkName, type Facts, type Link } from "./link.ts";
 import { isOver, now } from "./time.ts";
 
 /** A change that is asked for. */
@@ -15,32 +15,44 @@ export interface Wanted {
   made?: number;
   /** When it ends, or 0 for never; by default, as before. */
   expires?: number;
+  /** Who asks for it. */
+  by?: string;
+  /** Of a link that is restored: who changed it last. */
+  changedBy?: string;
   /** Whether the key must lead nowhere yet, or somewhere already. */
   isNew: boolean;
 }
 
 /**
- * The times of the link that a change leaves.
+ * What is known of the link that a change leaves.
  *
  * @param before what there is of the key
  * @throws {StoreError} exists, not found, or expired: the change can't be made of what there is
  * @example
  * ```ts
  * const before = { key: "docs", url: "https://example.com/", made: 1795600000 };
- * timesOf(before, { url: "https://example.com/docs", isNew: false }); // { made: 1795600000 }
+ * factsOf(before, { url: "https://example.com/docs", isNew: false }); // { made: 1795600000 }
  * ```
  */
-export function timesOf(
+export function factsOf(
   before: Link | undefined,
-  { url, made, expires, isNew }: Wanted,
-): Pick<Link, "made" | "expires"> {
+  { url, made, expires, by, changedBy, isNew }: Wanted,
+): Facts {
   const leads = before !== undefined && before.url !== "";
   const over = leads && before.expires !== undefined && isOver(before.expires);
   if (isNew && leads && !over) throw errExists;
   if (!isNew && !leads) throw errNotFound;
   if (!isNew && over) throw errExpired;
-  if (url === "") return {};
+  for (const name of [by, changedBy]) if (name !== undefined) checkName(name);
+  if (url === "") return signatureOf(undefined, by);
   made = isNew ? made ?? now() : before?.made;
   expires = isNew ? expires : expires ?? before?.expires;
-  return { ...(made ? { made } : {}), ...(expires ? { expires } : {}) };
+  const times = { ...(made ? { made } : {}), ...(expires ? { expires } : {}) };
+  const names = isNew ? signatureOf(by, changedBy) : signatureOf(before?.by, by);
+  return { ...times, ...names };
+}
+
+/** Those who are known; most links have nobody, and no room for a name. */
+function signatureOf(by?: string, changedBy?: string): Facts {
+  return { ...(by === undefined ? {} : { by }), ...(changedBy === undefined ? {} : { changedBy }) };
 }

@@ -20,6 +20,8 @@ import {
   MAX_SHORT_KEY,
   MAX_SHORT_URL,
   type Segments,
+  signatureOf,
+  SIGNED,
   URL_LENGTH,
   WIDE_KEY,
   WIDE_URL,
@@ -87,14 +89,16 @@ export class EntryWriter extends EntryReader {
    *
    * @throws {RangeError} no memory is left, or none that a reference can reach
    */
-  add({ key, url, made = 0, expires = 0 }: Link): number {
+  add({ key, url, made = 0, expires = 0, ...names }: Link): number {
     const [wideKey, wideURL] = [isWide(key), isWide(url)];
     const keyLength = wideKey ? 2 * key.length : key.length;
     const urlLength = wideURL ? 2 * url.length : url.length;
     const long = keyLength > MAX_SHORT_KEY || urlLength > MAX_SHORT_URL;
     const head = long ? LONG_HEAD : HEAD;
     if (wideKey || wideURL) this.wide++;
-    const ref = this.#allocate(head + keyLength + urlLength, this.most - 1);
+    const signature = signatureOf(names);
+    const tail = signature === "" ? 0 : 1 + Buffer.byteLength(signature);
+    const ref = this.#allocate(head + keyLength + urlLength + tail, this.most - 1);
     const bytes = this.segments[ref >>> this.shift]!;
     const at = (ref << 3) & this.mask;
     if (long) {
@@ -105,11 +109,16 @@ export class EntryWriter extends EntryReader {
       bytes[at + KEY_LENGTH] = keyLength;
     }
     bytes[at + FLAGS] = (long ? LONG : 0) | (wideKey ? WIDE_KEY : 0) |
-      (wideURL ? WIDE_URL : 0) | (expires > 0 ? ENDS : 0);
+      (wideURL ? WIDE_URL : 0) | (expires > 0 ? ENDS : 0) | (tail > 0 ? SIGNED : 0);
     if (expires > 0) bytes.writeUInt32LE(expires, at + EXPIRES);
     if (made > 0) bytes.writeUInt32LE(made, at + MADE);
     write(bytes, at + head, key, wideKey);
-    write(bytes, at + head + keyLength, url, wideURL);
+    const end = at + head + keyLength + urlLength;
+    write(bytes, end - urlLength, url, wideURL);
+    if (tail > 0) {
+      bytes[end] = tail - 1;
+      bytes.write(signature, end + 1);
+    }
     return ref;
   }
 
@@ -130,9 +139,9 @@ export class EntryWriter extends EntryReader {
    * @throws {RangeError} as {@linkcode add}
    */
   copy(ref: number): number {
-    const { bytes, at, end } = this.parts(ref);
-    const copy = this.#allocate(end - at, this.most);
-    this.segments[copy >>> this.shift]!.set(bytes.subarray(at, end), (copy << 3) & this.mask);
+    const { bytes, at, till } = this.parts(ref);
+    const copy = this.#allocate(till - at, this.most);
+    this.segments[copy >>> this.shift]!.set(bytes.subarray(at, till), (copy << 3) & this.mask);
     return copy;
   }
 

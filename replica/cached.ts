@@ -118,10 +118,10 @@ export class CachedCopy implements Copy, Followed {
     for await (const lines of line.blocks(stream)) {
       readLines(
         lines,
-        ({ key, url, expires }) => {
+        ({ key, ...link }) => {
           // An own change may have come back before.
           const known = this.#cache.peek(key);
-          if (known?.url !== url || known.expires !== expires) this.#cache.delete(key);
+          if (known === undefined || !isSame(known, link)) this.#cache.delete(key);
           this.onchange(key);
         },
         refuseLine,
@@ -192,6 +192,11 @@ export class CachedCopy implements Copy, Followed {
   }
 
   async close(): Promise<void> {}
+}
+
+/** Whether two links are the same in all that is shown of them. */
+function isSame(a: Omit<Link, "key">, b: Omit<Link, "key">): boolean {
+  return a.url === b.url && a.expires === b.expires && a.by === b.by && a.changedBy === b.changedBy;
 }
 
 /** Gives the rest of a feed to someone else no sooner than `window` has it. */

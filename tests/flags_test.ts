@@ -26,6 +26,7 @@ it("parseFlags() has the defaults that the help names", () => {
     "rpc-token": "",
     rate: 0,
     suffix: false,
+    "user-header": "",
     proxy: 0,
     cors: [],
     admin: undefined,

@@ -61,16 +61,16 @@ export class ThreadStore implements Store {
     return this.main.ask("link", key);
   }
 
-  put(url: string, key?: string, id?: string, expires?: number): Promise<Link> {
-    return this.main.ask("put", url, key, id, expires);
+  put(url: string, key?: string, id?: string, expires?: number, by?: string): Promise<Link> {
+    return this.main.ask("put", url, key, id, expires, by);
   }
 
-  update(key: string, url: string, id?: string, expires?: number): Promise<Link> {
-    return this.main.ask("update", key, url, id, expires);
+  update(key: string, url: string, id?: string, expires?: number, by?: string): Promise<Link> {
+    return this.main.ask("update", key, url, id, expires, by);
   }
 
-  delete(key: string, id?: string): Promise<void> {
-    return this.main.ask("delete", key, id);
+  delete(key: string, id?: string, by?: string): Promise<void> {
+    return this.main.ask("delete", key, id, by);
   }
 
   list(query?: Query): Promise<Listing> {

@@ -10,6 +10,7 @@ import { StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
 import type { Listing } from "../links/list.ts";
 import type { Store } from "../store.ts";
+import { factWords } from "./facts.ts";
 import { detailOf, escapeHTML, layout, linkTo, page, sentence } from "./page.ts";
 
 /** What is asked for, as the query has it. */
@@ -82,8 +83,9 @@ function summary({ links, next, count }: Listing, q: string, isLater: boolean): 
   return `${found} of ${total}${next === undefined ? "" : ", and there are older ones"}`;
 }
 
-function item({ key, url }: Link): string {
+function item(link: Link): string {
+  const { key, url } = link;
   return `<li><a class="key" href="${escapeHTML(detailOf(key))}">${escapeHTML(key)}</a>${
     linkTo(url, ' class="url"', url.replace(/^https?:\/\/(?:www\.)?/, ""))
-  }</li>\n`;
+  }${factWords(link)}</li>\n`;
 }

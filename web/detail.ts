@@ -10,6 +10,7 @@ import { errNotFound, StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
 import { parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
+import { factRows } from "./facts.ts";
 import { offerForm } from "./form.ts";
 import { detailOf, escapeHTML, layout, linkTo, page, seeOther, sentence } from "./page.ts";
 
@@ -39,7 +40,7 @@ export async function detail(
       : params.has("changed")
       ? "The link is changed."
       : undefined;
-    return page(200, show({ key, url: await store.get(key) }, base, { note }));
+    return page(200, show(await store.link(key), base, { note }));
   } catch (error) {
     if (error === errNotFound) return page(404, offerForm(key, base));
     if (!(error instanceof StoreError)) throw error;
@@ -56,8 +57,11 @@ async function refused(
 ): Promise<Response> {
   const { status, message, headers } = toHTTPError(error);
   try {
-    const link = { key, url: await store.get(key) };
-    return page(status, show(link, base, { typed, error: sentence(message) }), headers);
+    return page(
+      status,
+      show(await store.link(key), base, { typed, error: sentence(message) }),
+      headers,
+    );
   } catch {
     const main = `<section class="card">\n<h1>${escapeHTML(key)}</h1>\n` +
       `<p class="note bad" role="alert">${sentence(message)}</p>\n</section>\n`;
@@ -72,7 +76,8 @@ interface Said {
   error?: string;
 }
 
-function show({ key, url }: Link, base: string, { note, typed, error }: Said): string {
+function show(link: Link, base: string, { note, typed, error }: Said): string {
+  const { key, url } = link;
   const short = escapeHTML(`${base}/${encodeURIComponent(key.toWellFormed())}`);
   const action = escapeHTML(detailOf(key));
   const main = `${note ? `<p class="note" role="status">${note}</p>\n` : ""}<section class="card">
@@ -81,7 +86,7 @@ function show({ key, url }: Link, base: string, { note, typed, error }: Said): s
 <button type="button" data-copy="${short}" hidden>Copy</button><output aria-live="polite"></output></div>
 <dl>
 <dt>Leads to</dt><dd>${linkTo(url)}</dd>
-</dl>
+${factRows(link)}</dl>
 </section>
 <section class="card">
 <h2>Change it</h2>

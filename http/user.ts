@@ -1,0 +1,59 @@
+/**
+ * Who changes links, as a proxy in front says.
+ *
+ * @module
+ */
+import { isName, MAX_NAME } from "../links/link.ts";
+import type { Store } from "../store.ts";
+import { HTTPError } from "./problem.ts";
+
+/**
+ * Makes what gives the store to a request: with a `header` that names users, it signs what is changed.
+ *
+ * @example
+ * ```ts
+ * import { Journal } from "../journal/journal.ts";
+ * import { URLStore } from "../store.ts";
+ *
+ * const store = new URLStore(await Journal.open("signed.jsonl"));
+ * const storeFor = signing(store, "X-Forwarded-User");
+ * const headers = { "x-forwarded-user": "ada" };
+ * storeFor(new Request("http://go/add", { headers })); // signs as ada
+ * ```
+ */
+export function signing(store: Store, header?: string): (req: Request) => Store {
+  if (header === undefined) return () => store;
+  return (req) => {
+    const by = nameOf(req.headers.get(header), header);
+    return by === undefined ? store : signedBy(store, by);
+  };
+}
+
+/** The same store, where all changes are those of `by`. */
+function signedBy(store: Store, by: string): Store {
+  return {
+    get: (...args) => store.get(...args),
+    link: (...args) => store.link(...args),
+    list: (...args) => store.list(...args),
+    health: () => store.health(),
+    put: (url, key, id, expires) => store.put(url, key, id, expires, by),
+    update: (key, url, id, expires) => store.update(key, url, id, expires, by),
+    delete: (key, id) => store.delete(key, id, by),
+  };
+}
+
+/** The name in a header, whose bytes are UTF-8, or, where they aren't, Latin-1. */
+function nameOf(value: string | null, header: string): string | undefined {
+  let name = value?.trim() ?? "";
+  if (name === "") return;
+  try {
+    const bytes = Uint8Array.from(name, (char) => char.charCodeAt(0));
+    name = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    // Latin-1 it is.
+  }
+  if (!isName(name)) {
+    throw new HTTPError(400, `${header} has more than ${MAX_NAME} bytes, or control characters`);
+  }
+  return name;
+}
