@@ -18,9 +18,9 @@ export interface Block {
   end: number;
   /** How many bytes were written before, in all segments. */
   readonly born: number;
-  /** When the newest and the oldest link was made, once that was looked at. */
-  newest?: number;
-  oldest?: number;
+  /** No link in it was made later, and none sooner. */
+  newest: number;
+  oldest: number;
   /** Whether its segment was let go. */
   gone: boolean;
 }
@@ -46,16 +46,17 @@ export class Blocks {
 
   constructor(private readonly entries: EntryReader) {}
 
-  /** Notes that a segment is written to, from `start` to `end`. */
-  note(segment: number, start: number, end: number): void {
+  /** Notes that links made between `oldest` and `newest` are written to a segment, from `start` to `end`. */
+  note(segment: number, start: number, end: number, oldest: number, newest: number): void {
     const born = this.written;
     this.written += end - start;
     const last = this.#blocks.at(-1);
     if (last !== undefined && last.segment === segment && last.end - last.start < BLOCK) {
       last.end = end;
-      last.newest = last.oldest = undefined;
+      last.newest = Math.max(last.newest, newest);
+      last.oldest = Math.min(last.oldest, oldest);
     } else {
-      this.#blocks.push({ segment, start, end, born, gone: false });
+      this.#blocks.push({ segment, start, end, born, newest, oldest, gone: false });
     }
   }
 
@@ -77,17 +78,11 @@ export class Blocks {
   refsOf(block: Block): number[] {
     const { entries } = this;
     const refs: number[] = [];
-    let [newest, oldest] = [0, Infinity];
     for (let at = block.start; at < block.end;) {
       const ref = entries.refTo(block.segment, at);
-      const made = entries.madeOf(ref);
-      newest = Math.max(newest, made);
-      oldest = Math.min(oldest, made);
       refs.push(ref);
       at += entries.sizeOf(ref);
     }
-    block.newest = newest;
-    block.oldest = oldest;
     return refs;
   }
 

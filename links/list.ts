@@ -187,9 +187,9 @@ class Search {
     }
     const { oldest, newest } = block;
     const after = this.#after;
-    if (after && oldest !== undefined && isNewer({ made: oldest, at: first }, after)) return true;
+    if (after && isNewer({ made: oldest, at: first }, after)) return true;
     const worst = this.#found.at(-1);
-    if (!this.#isFull || newest === undefined || worst === undefined) return false;
+    if (!this.#isFull || worst === undefined) return false;
     if (!isNewer(worst, { made: newest, at: last })) return false;
     this.#more = true;
     return true;

@@ -56,7 +56,7 @@ export class LinkScanner {
   ) {
     const most = BLOCK / HEAD + 1;
     const [starts, codes] = [new Uint32Array(most), new Uint32Array(most)];
-    this.#block = { bytes: this.#bytes, count: 0, starts, codes };
+    this.#block = { bytes: this.#bytes, count: 0, starts, codes, oldest: Infinity, newest: 0 };
   }
 
   /**
@@ -69,7 +69,8 @@ export class LinkScanner {
   scan(lines: Uint8Array, at: number): number {
     this.lines = 0;
     const { seed, factor } = this.table.constants;
-    const { starts, codes } = this.#block;
+    const block = this.#block;
+    const { starts, codes } = block;
     const [bytes, words, rest] = [this.#bytes, this.#words, this.#rest];
     let count = 0;
     let entry = 0; // where the next one begins
@@ -102,6 +103,8 @@ export class LinkScanner {
       if (end === -1) break;
       if (rest.marked) this.#mark(lines, at, end);
       const { made, expires, by, changedBy } = rest;
+      if (made < block.oldest) block.oldest = made;
+      if (made > block.newest) block.newest = made;
       if (by.end > 0 || changedBy.end > 0) to = sign(bytes, to, lines, by, changedBy);
       const head = entry >>> 2; // in words, of which every platform has the lowest byte first
       words[head] = 0;
@@ -151,6 +154,8 @@ export class LinkScanner {
     this.#block.count = count;
     this.#block.bytes = this.#bytes.subarray(0, end);
     this.table.setBlock(this.#block);
+    this.#block.oldest = Infinity;
+    this.#block.newest = 0;
   }
 }
 

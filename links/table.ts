@@ -41,6 +41,9 @@ export interface Block {
   starts: Uint32Array;
   /** The hash of each one's key. */
   codes: Uint32Array;
+  /** When the first and the last of the links were made. */
+  oldest: number;
+  newest: number;
 }
 
 /**
@@ -177,8 +180,8 @@ export class Table {
    *
    * @throws {RangeError} there is no room for them
    */
-  setBlock({ bytes, count, starts, codes }: Block): void {
-    const first = this.#entries.addBlock(bytes);
+  setBlock({ bytes, count, starts, codes, oldest, newest }: Block): void {
+    const first = this.#entries.addBlock(bytes, oldest, newest);
     for (let i = 0; i < count; i++) {
       const ref = first + (starts[i] >>> 3);
       if (this.#isFull) this.#check(this.#entries.keyOf(ref));

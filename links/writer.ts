@@ -98,7 +98,7 @@ export class EntryWriter extends EntryReader {
     if (wideKey || wideURL) this.wide++;
     const signature = signatureOf(names);
     const tail = signature === "" ? 0 : 1 + Buffer.byteLength(signature);
-    const ref = this.#allocate(head + keyLength + urlLength + tail, this.most - 1);
+    const ref = this.#allocate(head + keyLength + urlLength + tail, this.most - 1, made);
     const bytes = this.segments[ref >>> this.shift]!;
     const at = (ref << 3) & this.mask;
     if (long) {
@@ -123,12 +123,13 @@ export class EntryWriter extends EntryReader {
   }
 
   /**
-   * Writes entries that were made elsewhere, and gives the reference to the first.
+   * Writes entries that were made elsewhere, of links made between `oldest` and `newest`, and gives the
+   * reference to the first.
    *
    * @throws {RangeError} as {@linkcode add}
    */
-  addBlock(block: Uint8Array): number {
-    const ref = this.#allocate(block.length, this.most - 1);
+  addBlock(block: Uint8Array, oldest: number, newest: number): number {
+    const ref = this.#allocate(block.length, this.most - 1, oldest, newest);
     this.segments[ref >>> this.shift]!.set(block, (ref << 3) & this.mask);
     return ref;
   }
@@ -140,7 +141,7 @@ export class EntryWriter extends EntryReader {
    */
   copy(ref: number): number {
     const { bytes, at, till } = this.parts(ref);
-    const copy = this.#allocate(till - at, this.most);
+    const copy = this.#allocate(till - at, this.most, this.madeOf(ref));
     this.segments[copy >>> this.shift]!.set(bytes.subarray(at, till), (copy << 3) & this.mask);
     return copy;
   }
@@ -201,7 +202,7 @@ export class EntryWriter extends EntryReader {
   }
 
   /** Finds room in the last segment, or in a new one, of which there are `most`. */
-  #allocate(size: number, most: number): number {
+  #allocate(size: number, most: number, oldest: number, newest = oldest): number {
     let segment = this.#opened.at(-1);
     if (segment === undefined || segment.end + size > segment.capacity) {
       segment = this.#open(size, most);
@@ -209,7 +210,7 @@ export class EntryWriter extends EntryReader {
     const at = segment.end;
     segment.end = align(at + size);
     this.bytes += segment.end - at;
-    this.blocks.note(segment.number, at, segment.end);
+    this.blocks.note(segment.number, at, segment.end, oldest, newest);
     return this.refTo(segment.number, at);
   }
 

@@ -218,3 +218,21 @@ it("what is exported can be imported", async () => {
   await using empty = await start();
   assertEquals(await exported(empty), { status: 200, text: "" });
 });
+
+it("the newest are those that were made last, also where others were changed since", async () => {
+  const { pick } = random(7);
+  const table = new Table({ segmentBits: 16 });
+  const made = new Map<string, number>();
+  for (let i = 0; i < 3000; i++) {
+    const key = `k${i}`;
+    made.set(key, pick(50) === 0 ? pick(1000) : 1000 + i);
+    table.set({ key, url: urlOf(i), made: made.get(key) });
+  }
+  for (let i = 0; i < 3000; i++) {
+    const key = `k${pick(3000)}`;
+    table.set({ key, url: urlOf(i), made: made.get(key) });
+  }
+  const all = await keys(table, { limit: 100 });
+  assertEquals(all.length, 3000);
+  for (let i = 1; i < all.length; i++) assert(made.get(all[i - 1])! >= made.get(all[i])!);
+});
