@@ -6,7 +6,7 @@
 import { readForm } from "../http/body.ts";
 import { toHTTPError } from "../http/problem.ts";
 import { allow, query } from "../http/request.ts";
-import { errNotFound, StoreError } from "../links/errors.ts";
+import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
 import { parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
@@ -43,6 +43,7 @@ export async function detail(
     return page(200, show(await store.link(key), base, { note }));
   } catch (error) {
     if (error === errNotFound) return page(404, offerForm(key, base));
+    if (error === errExpired) return page(410, offerForm(key, base, true));
     if (!(error instanceof StoreError)) throw error;
     return await refused(error, { key, url: typed }, store, base);
   }

@@ -90,13 +90,15 @@ export async function filledForm(
   return AddForm(base, { url, key, errors: { key: await taken(key, store, "") } });
 }
 
-/** The form that offers to make a link that isn't there. */
-export function offerForm(key: string, base: string): string {
-  const heading = "There is no such link";
+/** The form that offers to make a link that isn't there, or not any more. */
+export function offerForm(key: string, base: string, isOver = false): string {
+  const heading = isOver ? "This link has come to its end" : "There is no such link";
   if (refusalOf(key) !== undefined) {
     return AddForm(base, { heading, intro: `<p><b>${escapeHTML(key)}</b> leads nowhere.</p>\n` });
   }
-  const intro = `<p><b>${escapeHTML(key)}</b> leads nowhere yet. Where should it lead?</p>\n`;
+  const intro = `<p><b>${escapeHTML(key)}</b> leads nowhere ${
+    isOver ? "any more" : "yet"
+  }. Where should it lead?</p>\n`;
   return AddForm(base, { key, heading, intro });
 }
 

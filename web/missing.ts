@@ -5,7 +5,7 @@
  */
 import { fail, type OnError } from "../http/problem.ts";
 import { prefersHTML } from "../http/request.ts";
-import { errNotFound } from "../links/errors.ts";
+import { errExpired, errNotFound } from "../links/errors.ts";
 import { offerForm } from "./form.ts";
 import { detailOf, page, seeOther } from "./page.ts";
 
@@ -23,6 +23,8 @@ export function missing(
   retry: (req: Request, key: string) => Response | Promise<Response>,
 ): Otherwise {
   return (error, req, key) => {
+    // Its key is free again.
+    if (error === errExpired && prefersHTML(req)) return page(410, offerForm(key, base, true));
     if (error !== errNotFound) return fail(error, key, onError);
     const { length } = key;
     if (length > 1 && key[length - 1] === "/" && key[length - 2] !== "/") {
