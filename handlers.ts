@@ -141,17 +141,16 @@ function redirect(
 /** `POST /add`: the short link, as Go's program gives it; a browser is sent on to a page with it. */
 async function add(req: Request, store: Store, base: string): Promise<Response> {
   const fields = await readForm(req);
-  const url = fields.get("url") ?? "";
-  const wish = fields.get("key") ?? "";
+  const [url, wish, expires] = ["url", "key", "expires"].map((name) => fields.get(name) ?? "");
   const html = prefersHTML(req);
   try {
-    const expires = parseExpires(fields.get("expires") ?? "") || undefined;
-    const { key } = await store.put(url, wish || undefined, undefined, expires);
+    const ends = parseExpires(expires) || undefined;
+    const { key } = await store.put(url, wish || undefined, undefined, ends);
     const answer = html ? seeOther(`${detailOf(key)}?new`) : text(`${base}/${key}`);
     return tellMade(answer, key);
   } catch (error) {
     if (!html || !(error instanceof StoreError)) throw error;
-    return await refuseForm(error, { url, key: wish }, store, base);
+    return await refuseForm(error, { url, key: wish, expires }, store, base);
   }
 }
 

@@ -196,3 +196,26 @@ it("there is an icon, and robots.txt keeps crawlers to links", async () => {
   assertMatch(robots.headers.get("content-type") ?? "", /^text\/plain/);
   assert(robots.text.startsWith("User-agent: *\nDisallow: /.\n"));
 });
+
+it("the form says when a link ends; a page shows it, changes it, and takes it away", async () => {
+  await using master = await start();
+  const day = { url: "https://example.com/", key: "talk", expires: "2099-12-24" };
+  assertEquals((await browse(master, "/add", day)).status, 303);
+  const path = "/.detail/talk";
+  const { text } = await browse(master, path);
+  assertMatch(
+    text,
+    /<dt>Ends<\/dt><dd><time datetime="2099-12-25T00:00:00.000Z">2099-12-25 00:00 UTC/,
+  );
+  assertMatch(text, /id="expires"[^>]* value="2099-12-25T00:00:00Z"/);
+  const changed = { action: "change", url: day.url, expires: "" };
+  assertEquals((await browse(master, path, changed)).status, 303);
+  assertFalse((await browse(master, path)).text.includes("<dt>Ends"));
+  for (const where of ["/add", path]) {
+    const past = { action: "change", url: day.url, expires: "2001-01-01" };
+    const refused = await browse(master, where, past);
+    assertEquals(refused.status, 400);
+    assertMatch(refused.text, /id="expires-error">Invalid time to expire: it is in the past/);
+    assertMatch(refused.text, /id="expires"[^>]* aria-invalid="true"[^>]* value="2001-01-01"/);
+  }
+});

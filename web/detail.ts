@@ -8,10 +8,10 @@ import { toHTTPError } from "../http/problem.ts";
 import { allow, query } from "../http/request.ts";
 import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
-import { parseExpires } from "../links/time.ts";
+import { formatExpires, parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
 import { factRows } from "./facts.ts";
-import { offerForm } from "./form.ts";
+import { expiresField, offerForm } from "./form.ts";
 import { detailOf, escapeHTML, layout, linkTo, page, seeOther, sentence } from "./page.ts";
 
 /** `GET` shows the link, `POST` changes or deletes it, and sends the browser on. */
@@ -22,7 +22,7 @@ export async function detail(
   base: string,
 ): Promise<Response> {
   allow(req, "GET", "HEAD", "POST");
-  let typed: string | undefined;
+  let typed: Typed | undefined;
   try {
     if (req.method === "POST") {
       const fields = await readForm(req);
@@ -30,8 +30,11 @@ export async function detail(
         await store.delete(key);
         return seeOther(`/.all?deleted=${encodeURIComponent(key.toWellFormed())}`);
       }
-      typed = fields.get("url") ?? "";
-      await store.update(key, typed, undefined, parseExpires(fields.get("expires") ?? ""));
+      const expires = fields.get("expires");
+      typed = { url: fields.get("url") ?? "", expires: expires ?? "" };
+      // An end that is taken out of its field shall be no more.
+      const ends = expires === null ? undefined : parseExpires(expires || "never");
+      await store.update(key, typed.url, undefined, ends);
       return seeOther(`${detailOf(key)}?changed`);
     }
     const params = query(req);
@@ -45,24 +48,22 @@ export async function detail(
     if (error === errNotFound) return page(404, offerForm(key, base));
     if (error === errExpired) return page(410, offerForm(key, base, true));
     if (!(error instanceof StoreError)) throw error;
-    return await refused(error, { key, url: typed }, store, base);
+    return await refused(error, key, typed, store, base);
   }
 }
 
 /** What is said of a change that was refused, with what was typed; or of a link that can't be had. */
 async function refused(
   error: StoreError,
-  { key, url: typed }: { key: string; url?: string },
+  key: string,
+  typed: Typed | undefined,
   store: Store,
   base: string,
 ): Promise<Response> {
   const { status, message, headers } = toHTTPError(error);
+  const errors = { [error.kind === "invalid time" ? "expires" : "url"]: sentence(message) };
   try {
-    return page(
-      status,
-      show(await store.link(key), base, { typed, error: sentence(message) }),
-      headers,
-    );
+    return page(status, show(await store.link(key), base, { typed, errors }), headers);
   } catch {
     const main = `<section class="card">\n<h1>${escapeHTML(key)}</h1>\n` +
       `<p class="note bad" role="alert">${sentence(message)}</p>\n</section>\n`;
@@ -70,15 +71,22 @@ async function refused(
   }
 }
 
+/** What was typed into the fields. */
+interface Typed {
+  url: string;
+  expires: string;
+}
+
 /** What is said beside the link. */
 interface Said {
   note?: string;
-  typed?: string;
-  error?: string;
+  typed?: Typed;
+  errors?: { url?: string; expires?: string };
 }
 
-function show(link: Link, base: string, { note, typed, error }: Said): string {
+function show(link: Link, base: string, { note, typed, errors = {} }: Said): string {
   const { key, url } = link;
+  const expires = typed?.expires ?? formatExpires(link.expires) ?? "";
   const short = escapeHTML(`${base}/${encodeURIComponent(key.toWellFormed())}`);
   const action = escapeHTML(detailOf(key));
   const main = `${note ? `<p class="note" role="status">${note}</p>\n` : ""}<section class="card">
@@ -95,10 +103,12 @@ ${factRows(link)}</dl>
 <div class="field">
 <label for="url">Long address</label>
 <input id="url" name="url" type="text" inputmode="url" required maxlength="8192" autocomplete="off" autocapitalize="off" spellcheck="false"${
-    error ? ' aria-invalid="true" aria-describedby="url-error" autofocus' : ""
-  } value="${escapeHTML(typed ?? url)}">
-${error ? `<p class="error" id="url-error">${error}</p>\n` : ""}</div>
-<div class="buttons"><button name="action" value="change">Save</button></div>
+    errors.url ? ' aria-invalid="true" aria-describedby="url-error" autofocus' : ""
+  } value="${escapeHTML(typed?.url ?? url)}">
+${errors.url ? `<p class="error" id="url-error">${errors.url}</p>\n` : ""}</div>
+${
+    expiresField(expires, errors.expires ? "expires" : "", errors.expires)
+  }<div class="buttons"><button name="action" value="change">Save</button></div>
 </form>
 </section>
 <section class="card">

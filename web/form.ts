@@ -13,8 +13,9 @@ import { detailOf, escapeHTML, layout, linkTo, page, sentence } from "./page.ts"
 export interface Filled {
   url?: string;
   key?: string;
+  expires?: string;
   /** What is wrong with a field, or with none of them, as HTML. */
-  errors?: { url?: string; key?: string; form?: string };
+  errors?: { url?: string; key?: string; expires?: string; form?: string };
   heading?: string;
   /** What it says first, as HTML. */
   intro?: string;
@@ -26,8 +27,9 @@ export interface Filled {
  * @param base what short links start with
  */
 export function AddForm(base: string, filled: Filled = {}): string {
-  const { url = "", key = "", errors = {}, heading = "New link", intro = "" } = filled;
-  const focus = errors.key && !errors.url ? "key" : "url";
+  const { url = "", key = "", expires = "", errors = {}, heading = "New link", intro = "" } =
+    filled;
+  const focus = errors.url ? "url" : errors.key ? "key" : errors.expires ? "expires" : "url";
   const form = `<form method="POST" action="/add">
 <div class="field">
 <label for="url">Long address</label>
@@ -44,7 +46,9 @@ ${complaint("url", errors.url)}</div>
   } value="${escapeHTML(key)}"></div>
 <p class="hint" id="key-hint">${KEY_HINT}</p>
 ${complaint("key", errors.key)}</div>
-<div class="buttons"><button>Make the link</button></div>
+${
+    expiresField(expires, focus, errors.expires)
+  }<div class="buttons"><button>Make the link</button></div>
 </form>
 `;
   return layout({
@@ -58,6 +62,18 @@ ${complaint("key", errors.key)}</div>
   });
 }
 
+/** The field for when a link ends. */
+export function expiresField(expires: string, focus: string, error?: string): string {
+  return `<div class="field">
+<label for="expires">Ends <span class="hint">(optional)</span></label>
+<input id="expires" name="expires" maxlength="64" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="never"${
+    state("expires", focus, error, "expires-hint")
+  } value="${escapeHTML(expires)}">
+<p class="hint" id="expires-hint">A day, such as 2099-12-24, or a time from now: in 30 days.</p>
+${complaint("expires", error)}</div>
+`;
+}
+
 /** What `pattern` allows, as {@linkcode checkKey} does. */
 const KEY_PATTERN = "[A-Za-z0-9_\\-](?:[A-Za-z0-9_.\\-]*[A-Za-z0-9_\\-])?";
 const KEY_HINT = "Letters, digits, _ and -, and dots inside. Left empty, a short one is made.";
@@ -65,7 +81,7 @@ const KEY_HINT = "Letters, digits, _ and -, and dots inside. Left empty, a short
 /** The form, where it was refused: with what was typed, and what is wrong beside its field. */
 export async function refuseForm(
   error: StoreError,
-  { url, key }: { url: string; key: string },
+  { url, key, expires }: { url: string; key: string; expires: string },
   store: Store,
   base: string,
 ): Promise<Response> {
@@ -75,9 +91,11 @@ export async function refuseForm(
     ? { key: sentence(error.message) }
     : error.kind === "exists"
     ? { key: await taken(key, store) }
+    : error.kind === "invalid time"
+    ? { expires: sentence(error.message) }
     : { form: sentence(error.message) };
   const { status, headers } = toHTTPError(error);
-  return page(status, AddForm(base, { url, key, errors }), headers);
+  return page(status, AddForm(base, { url, key, expires, errors }), headers);
 }
 
 /** The form as a query fills it in; a key that is taken says where it leads. */
