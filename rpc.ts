@@ -10,7 +10,7 @@ import type { Copy } from "./links/copy.ts";
 import { errExpired, errNotFound, StoreError } from "./links/errors.ts";
 import { type Asking, Flights } from "./links/flights.ts";
 import { type Health, isHealth } from "./links/health.ts";
-import { checkKey, checkURL, isLink, type Link, randomKey } from "./links/link.ts";
+import { checkKey, checkURL, isLink, type Link, parseName, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/list.ts";
 import { Missing } from "./links/missing.ts";
 import { formatExpires, parseExpires } from "./links/time.ts";
@@ -53,11 +53,13 @@ export function serveRPC(
   const expires: Param = { name: "expires", optional: true, number: true, max: 64 };
   const by: Param = { name: "by", optional: true };
   const put = async ([url = "", key, id, expires = "", by]: Args) =>
-    (await store.put(url, key, id, parseExpires(expires), by)).key;
+    (await store.put(url, key, id, parseExpires(expires), parseName(by))).key;
   const update = async (
     [key = "", url = "", id, expires = "", by]: Args,
-  ) => (await store.update(key, url, id, parseExpires(expires), by), true);
-  const remove = async ([key = "", id, by]: Args) => (await store.delete(key, id, by), true);
+  ) => (await store.update(key, url, id, parseExpires(expires), parseName(by)), true);
+  const remove = async (
+    [key = "", id, by]: Args,
+  ) => (await store.delete(key, id, parseName(by)), true);
   const listing = ["q", "after", "limit", "order"].map((name) => ({
     name,
     optional: true,

@@ -37,12 +37,12 @@ export function isName(value: unknown): value is string {
 }
 
 /**
- * Refuses a name that can't be kept.
+ * A name as it is, if there is one.
  *
- * @throws {StoreError} invalid name
+ * @throws {StoreError} invalid name: it can't be kept
  */
-export function checkName(name: string): void {
-  if (isName(name)) return;
+export function parseName(name?: string): string | undefined {
+  if (name === undefined || isName(name)) return name;
   throw new StoreError("invalid name", `invalid name: use 1 to ${MAX_NAME} bytes of visible UTF-8`);
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { errExists, errExpired, errNotFound } from "./errors.ts";
-import { checkName, type Facts, type Link } from "./link.ts";
+import type { Facts, Link } from "./link.ts";
 import { isOver, now } from "./time.ts";
 
 /** A change that is asked for. */
@@ -43,7 +43,6 @@ export function factsOf(
   if (isNew && leads && !over) throw errExists;
   if (!isNew && !leads) throw errNotFound;
   if (!isNew && over) throw errExpired;
-  for (const name of [by, changedBy]) if (name !== undefined) checkName(name);
   if (url === "") return signatureOf(undefined, by);
   made = isNew ? made ?? now() : before?.made;
   expires = isNew ? expires : expires ?? before?.expires;

@@ -6,7 +6,7 @@
  */
 import { Journal } from "../../journal/journal.ts";
 import { StoreError } from "../../links/errors.ts";
-import { checkKey, checkURL, type Link, RESERVED } from "../../links/link.ts";
+import { checkKey, checkURL, isName, type Link, RESERVED } from "../../links/link.ts";
 import { CODES } from "../../jsonrpc/client.ts";
 import { serveRPC } from "../../rpc.ts";
 import { parseExpires } from "../../links/time.ts";
@@ -55,13 +55,15 @@ const TIMES = [
   "x".repeat(65),
 ];
 
+const NAMES = [null, null, "ada", "é@example.com", "", "a\nb", "x".repeat(101)];
+
 /** The methods, and what each takes. */
 const METHODS: Record<string, { params: string[]; needed: number }> = {
   "Store.Get": { params: ["key"], needed: 1 },
   "Store.Link": { params: ["key"], needed: 1 },
-  "Store.Put": { params: ["url", "key", "id", "expires"], needed: 1 },
-  "Store.Update": { params: ["key", "url", "id", "expires"], needed: 2 },
-  "Store.Delete": { params: ["key", "id"], needed: 1 },
+  "Store.Put": { params: ["url", "key", "id", "expires", "by"], needed: 1 },
+  "Store.Update": { params: ["key", "url", "id", "expires", "by"], needed: 2 },
+  "Store.Delete": { params: ["key", "id", "by"], needed: 1 },
   "Store.Health": { params: [], needed: 0 },
 };
 
@@ -83,7 +85,7 @@ function makeCall(pick: Pick): Record<string, unknown> {
   const values = params.map((name) =>
     pick(20) === 0
       ? makeValue(pick, 1)
-      : oneOf(pick, { key: KEYS, url: URLS, id: MARKS, expires: TIMES }[name]!)
+      : oneOf(pick, { key: KEYS, url: URLS, id: MARKS, expires: TIMES, by: NAMES }[name]!)
   );
   while (values.length > 0 && pick(4) === 0) values.pop();
   const call: Record<string, unknown> = { jsonrpc: "2.0", method };
@@ -176,6 +178,7 @@ class Model {
     } catch {
       return { code: -32008 };
     }
+    if (args.by !== undefined && !isName(args.by)) return { code: -32602 };
     const first = id === undefined ? undefined : this.#under.get(id) ?? this.#done.get(id);
     const made = first ?? this.#write(method, args.key, url);
     if (made instanceof StoreError) {
