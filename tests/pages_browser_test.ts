@@ -85,7 +85,7 @@ inBrowser("what is refused is said beside its field, with what was typed", async
   await browser.type("#key", "taken");
   await browser.click("main button");
   await picture(browser, "taken");
-  await says(browser, "#key-error", "taken is taken: it leads to https://example.com/there");
+  await says(browser, "#key-error", "taken is taken: it leads to\nhttps://example.com/there");
   assertEquals(await browser.run("return document.activeElement.id"), "key");
   assertEquals(await browser.property("#url", "value"), "example.com/mine");
   await browser.type("#key", "not allowed");
