@@ -4,19 +4,17 @@
  * @module
  */
 import type { Asked, Position } from "./journal/position.ts";
-import { type Answer, type Client, CODES, errDown } from "./jsonrpc/client.ts";
-import { type Args, type Method, type Observer, type Param, serve } from "./jsonrpc/server.ts";
+import { type Client, toRPCError } from "./jsonrpc/client.ts";
+import { checkLength, Lookup } from "./jsonrpc/lookup.ts";
+import { PARAMS } from "./jsonrpc/params.ts";
+import { type Args, type Method, type Observer, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
-import { errExpired, errNotFound, StoreError } from "./links/errors.ts";
-import { type Asking, Flights } from "./links/flights.ts";
+import { StoreError } from "./links/errors.ts";
 import { type Health, isHealth } from "./links/health.ts";
-import { checkKey, checkURL, isLink, type Link, parseName, randomKey } from "./links/link.ts";
+import { checkKey, checkURL, type Link, parseName, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/list.ts";
-import { Missing } from "./links/missing.ts";
 import { formatExpires, parseExpires } from "./links/time.ts";
 import type { Served, Store } from "./store.ts";
-
-const MAX_KEY = 1024; // no longer key is asked for
 
 /** What is sent back: a text, unless there were only notifications, and how new it is. */
 export interface Reply {
@@ -47,11 +45,8 @@ export function serveRPC(
   onError: (error: unknown) => void = () => {},
   observer?: Observer,
 ): Call {
-  const key: Param = { name: "key" };
-  const url: Param = { name: "url" };
-  const id: Param = { name: "id", optional: true, min: 1, max: 64 };
-  const expires: Param = { name: "expires", optional: true, number: true, max: 64 };
-  const by: Param = { name: "by", optional: true };
+  const get = ([key = ""]: Args, asked: Asked) => store.get(key, asked);
+  const link = ([key = ""]: Args, asked: Asked) => store.link(key, asked);
   const put = async ([url = "", key, id, expires = "", by]: Args) =>
     (await store.put(url, key, id, parseExpires(expires), parseName(by))).key;
   const update = async (
@@ -60,31 +55,20 @@ export function serveRPC(
   const remove = async (
     [key = "", id, by]: Args,
   ) => (await store.delete(key, id, parseName(by)), true);
-  const listing = ["q", "after", "limit", "order"].map((name) => ({
-    name,
-    optional: true,
-    number: name === "limit",
-  }));
   const list = ([q, after, limit, order]: Args) =>
     store.list(readQuery({ q, after, limit, order }));
   const answer = serve(
     new Map<string, Method<Asked>>([
-      ["Store.Get", { params: [key], safe: true, call: ([k = ""], asked) => store.get(k, asked) }],
-      ["Store.Link", {
-        params: [key],
-        safe: true,
-        call: ([k = ""], asked) => store.link(k, asked),
-      }],
-      ["Store.Put", { params: [url, { ...key, optional: true }, id, expires, by], call: put }],
-      ["Store.Update", { params: [key, url, id, expires, by], call: update }],
-      ["Store.Delete", { params: [key, id, by], call: remove }],
-      ["Store.List", { params: listing, safe: true, call: list }],
+      ["Store.Get", { params: PARAMS.get, safe: true, call: get }],
+      ["Store.Link", { params: PARAMS.get, safe: true, call: link }],
+      ["Store.Put", { params: PARAMS.put, call: put }],
+      ["Store.Update", { params: PARAMS.update, call: update }],
+      ["Store.Delete", { params: PARAMS.delete, call: remove }],
+      ["Store.List", { params: PARAMS.list, safe: true, call: list }],
       ["Store.Health", { params: [], safe: true, call: () => store.health() }],
     ]),
     (error) => {
-      if (error instanceof StoreError) {
-        return { code: CODES.get(error.kind) ?? -32603, message: error.message, data: error.kind };
-      }
+      if (error instanceof StoreError) return toRPCError(error);
       onError(error);
       return { code: -32603, message: "Internal error" };
     },
@@ -107,8 +91,7 @@ export function serveRPC(
  * of a key, the master is asked for it.
  */
 export class ProxyStore implements Store {
-  readonly #flights = new Flights<Link>();
-  readonly #missing = new Missing();
+  readonly #lookup: Lookup;
   /** What the marks of its writes begin with. */
   protected readonly mark = randomKey();
   #writes = 0;
@@ -119,19 +102,19 @@ export class ProxyStore implements Store {
     protected readonly client: Client,
     private readonly host?: string,
   ) {
-    urls.onchange = (key) => this.#forget(key);
+    this.#lookup = new Lookup(urls, client);
   }
 
   get(key: string, asked?: Asked): string | Promise<string> {
     const url = (asked?.since ?? 0) <= this.urls.position && this.urls.get(key);
     if (url) return url;
-    const link = this.#ask(key, asked);
+    const link = this.#lookup.look(key, asked);
     return link instanceof Promise ? link.then(({ url }) => url) : link.url;
   }
 
   link(key: string, asked?: Asked): Link | Promise<Link> {
     const isNew = (asked?.since ?? 0) <= this.urls.position;
-    return isNew && this.urls.get(key) && this.urls.peek(key) || this.#ask(key, asked);
+    return isNew && this.urls.get(key) && this.urls.peek(key) || this.#lookup.look(key, asked);
   }
 
   async put(
@@ -179,71 +162,12 @@ export class ProxyStore implements Store {
     throw error ?? new StoreError("unavailable", "master gave no health");
   }
 
-  /** Asks the master; who asks for the same key meanwhile gets the same answer. */
-  #ask(key: string, asked?: Asked): Link | Promise<Link> {
-    if (key.length > MAX_KEY) throw errNotFound;
-    const since = Math.max(asked?.since ?? 0, this.urls.toldOf(key));
-    let flight = this.#flights.join(key, since);
-    if (flight === undefined) {
-      if (this.client.down) return this.#makeDo(key, errDown);
-      if (since <= this.urls.position) {
-        if (this.#missing.has(key)) throw errNotFound;
-        if (this.urls.live && this.urls.isOver(key)) throw errExpired;
-      }
-      flight = this.#flights.start(key, since, (asking) => this.#fetch(key, asking));
-    }
-    const { answer } = flight;
-    return asked ? answer.finally(() => asked.from = Math.min(asked.from, flight.from)) : answer;
-  }
-
-  async #fetch(key: string, flight: Asking): Promise<Link> {
-    const { position: start } = this.urls;
-    let answer: Answer;
-    try {
-      answer = await this.client.call("Store.Link", [key], Math.max(flight.since, start));
-    } catch (error) {
-      return this.#makeDo(key, error);
-    }
-    const { result, error, position: { from, to } } = answer;
-    flight.from = from; // less than `start`, where who was asked is behind, and can't ask above
-    // What comes too late, or is older than what was told, helps whoever asked, and nobody else.
-    const good = !flight.overtaken && from >= Math.max(start, this.urls.toldOf(key));
-    if (isLink(result)) {
-      const link = { ...result, key };
-      this.urls.tell(key, to);
-      if (good) this.urls.keep(link, to);
-      return link;
-    }
-    if (error === errExpired) {
-      this.urls.tell(key, to);
-      throw error;
-    }
-    if (error !== errNotFound) {
-      return this.#makeDo(key, error ?? new StoreError("unavailable", "master gave no URL"));
-    }
-    this.urls.tell(key, to);
-    // Where no feed tells of new links, they would come a second late.
-    if (good && this.urls.live) this.#missing.add(key);
-    throw error;
-  }
-
-  /** With nobody above in reach there is what there is. */
-  #makeDo(key: string, error: unknown): Link {
-    const link = this.urls.peek(key);
-    if (this.urls.isOver(key)) throw errExpired;
-    if (link?.url) return link;
-    throw this.urls.whole ? errNotFound : error;
-  }
-
   /** Calls a method that changes `key`, or, without one, makes a key. */
   async #write(method: string, params: (string | undefined)[], key?: string): Promise<unknown> {
-    if (key !== undefined && key.length > MAX_KEY) throw errNotFound;
+    if (key !== undefined) checkLength(key);
     const { result, error, position } = await this.client.call(method, params);
     const changed = key ?? result;
-    if (typeof changed === "string") {
-      this.#missing.delete(changed);
-      this.urls.tell(changed, position.to);
-    }
+    if (typeof changed === "string") this.#lookup.tell(changed, position.to);
     if (error) throw error;
     return result;
   }
@@ -251,12 +175,5 @@ export class ProxyStore implements Store {
   /** A mark for one write, by which the master knows it when it comes twice. */
   #id(): string {
     return `${this.mark}-${(this.#writes++).toString(36)}`;
-  }
-
-  /** What was asked for before a change may be older than it. */
-  #forget(key?: string): void {
-    this.#flights.overtake(key);
-    if (key === undefined) this.#missing.clear();
-    else this.#missing.delete(key);
   }
 }

@@ -5,6 +5,7 @@
  */
 import type { Position } from "../journal/position.ts";
 import { type Refusal, StoreError } from "../links/errors.ts";
+import type { RPCError } from "./server.ts";
 
 /** The codes of errors. Where two kinds share one, the kind goes along as data. */
 export const CODES: ReadonlyMap<Refusal, number> = new Map([
@@ -19,6 +20,11 @@ export const CODES: ReadonlyMap<Refusal, number> = new Map([
   ["expired", -32007],
   ["invalid time", -32008],
 ]);
+
+/** The error that a refusal is. */
+export function toRPCError({ kind, message }: StoreError): RPCError {
+  return { code: CODES.get(kind) ?? -32603, message, data: kind };
+}
 
 /** What a call came to, and how new that is. */
 export interface Answer {

@@ -1,0 +1,25 @@
+/**
+ * What the methods of a store take, in this order or by name.
+ *
+ * @module
+ */
+import type { Param } from "./server.ts";
+
+const key: Param = { name: "key" };
+const url: Param = { name: "url" };
+const id: Param = { name: "id", optional: true, min: 1, max: 64 };
+const expires: Param = { name: "expires", optional: true, number: true, max: 64 };
+const by: Param = { name: "by", optional: true };
+
+/** The parameters by method. */
+export const PARAMS = {
+  get: [key],
+  put: [url, { ...key, optional: true }, id, expires, by],
+  update: [key, url, id, expires, by],
+  delete: [key, id, by],
+  list: ["q", "after", "limit", "order"].map((name) => ({
+    name,
+    optional: true,
+    number: name === "limit",
+  })),
+} satisfies Record<string, Param[]>;
