@@ -5,6 +5,7 @@
  * @module
  */
 import { eventually, within } from "./processes.ts";
+import { freePort } from "./replicas.ts";
 import { tool } from "./tools.ts";
 
 /** Where browsers are found: on Debian, on Ubuntu, on macOS. */
@@ -249,9 +250,4 @@ export class Browser implements AsyncDisposable {
     if (!response.ok) throw new Error(`${method} ${path}: ${value.error}: ${value.message}`);
     return value;
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

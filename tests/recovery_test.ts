@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { add, eventually, follow, run, start, tempDir } from "./processes.ts";
+import { freePort } from "./replicas.ts";
 import { canTrace, trace } from "./tools.ts";
 
 const A = `{"Key":"a","URL":"https://example.com/a"}\n`;
@@ -89,8 +90,3 @@ it("the sync returns before the answer is sent (needs strace)", { ignore: !canTr
   assertMatch(lines[write], /"Key/);
   assert(write !== -1 && write < sync && sync < answer, lines.join("\n"));
 });
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}

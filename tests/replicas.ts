@@ -53,10 +53,24 @@ export async function ready(base: string) {
   return { status: response.status, ...await response.json() };
 }
 
-/** A port that nobody listens on. */
+const given = new Set<number>();
+
+/**
+ * A port that nobody listens on. Systems choose from 32,768 on, for who asks for any, and for what
+ * connects: this one is below, so that no test beside this one is given it meanwhile.
+ */
 export function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
+  for (;;) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    if (given.has(port)) continue;
+    given.add(port);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 /** The memory of a process, in MiB. */
