@@ -15,7 +15,6 @@ import { URLStore } from "../store.ts";
 import { errNoFeed, type Followed, KnownTrouble, type Line } from "./follower.ts";
 import { checkEnd, type Claim } from "./judge.ts";
 import { Lag } from "./lag.ts";
-import { keepOld } from "./old.ts";
 import { Part } from "./part.ts";
 import { replicate } from "./replicate.ts";
 
@@ -157,17 +156,8 @@ export class Mirror implements Copy, Followed {
   /** Copies the feed as far as it reaches, beside the copy before: FILE is always a whole one. */
   async #copy(line: Line): Promise<void> {
     const began = performance.now();
-    const part = await this.#part.copy(line);
-    let old: string | undefined;
-    try {
-      // A master that was started on a wrong file shall not cost us the right one.
-      await this.#store?.rest(); // or it might put a file of its own in the place of the new one
-      if (this.#store) old = await keepOld(this.file);
-      await part.rename(this.file);
-    } catch (error) {
-      await part.close();
-      throw error;
-    }
+    const part = await this.#part.copy(line, this.claim);
+    const old = await this.#part.place(part, this.#store, this.claim);
     await this.#store?.close();
     this.#store = undefined;
     await this.#open(part);
@@ -177,12 +167,7 @@ export class Mirror implements Copy, Followed {
   }
 
   /** @param noted what was ahead when the feed was asked for */
-  async #takeIn(
-    store: URLStore,
-    line: Line,
-    stream: FeedStream,
-    noted: Noted,
-  ): Promise<void> {
+  async #takeIn(store: URLStore, line: Line, stream: FeedStream, noted: Noted): Promise<void> {
     const { size } = stream;
     const isHidden = (key: string) => this.#ahead.has(key);
     const end = Math.max(size, this.position);

@@ -7,7 +7,10 @@ import { refusePartial } from "../journal/feed.ts";
 import { exists, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { readLines } from "../journal/lines.ts";
+import type { URLStore } from "../store.ts";
 import { KnownTrouble, type Line, refuseLine } from "./follower.ts";
+import { checkEnd, checkTerm, type Claim } from "./judge.ts";
+import { keepOld } from "./old.ts";
 import { append } from "./replicate.ts";
 import { Seldom } from "./wait.ts";
 
@@ -38,7 +41,7 @@ export class Part {
   readonly #begins = new Seldom(MIN_AGAIN_MS, MAX_AGAIN_MS);
   #journal?: Journal;
 
-  constructor(file: string, private readonly options: JournalOptions) {
+  constructor(private readonly file: string, private readonly options: JournalOptions) {
     this.#path = partOf(file);
   }
 
@@ -59,12 +62,15 @@ export class Part {
   /**
    * Copies a feed, as far as it reached when it was opened; it goes on where an earlier try was broken
    * off. Gives the whole copy, which is no longer ours.
+   *
+   * @param claim what the copy must not fall short of
    */
-  async copy(line: Line): Promise<Journal> {
+  async copy(line: Line, claim: Claim): Promise<Journal> {
     let part = this.#journal ??= await this.#open();
     if (part.failure !== undefined) throw new KnownTrouble(part.failure);
     const stream = await line.open(part.size, await part.check(part.size));
     await refusePartial(stream);
+    checkEnd(stream.size, stream.term ?? 1, claim);
     if (stream.offset !== part.size) { // it is of another journal
       if (part.size > 0) this.begin();
       await this.close();
@@ -82,6 +88,32 @@ export class Part {
       return part;
     }
     throw new Error("it ended");
+  }
+
+  /**
+   * Puts a whole copy in the place of FILE. That one stays as `FILE.old-...`: a master that was started on a
+   * wrong file shall not cost us the right one.
+   *
+   * @param before the owner of FILE, if there is one
+   * @param claim what the copy must not fall short of, whatever the master said of it
+   * @returns the name under which FILE stays
+   */
+  async place(
+    copy: Journal,
+    before: URLStore | undefined,
+    claim: Claim,
+  ): Promise<string | undefined> {
+    try {
+      checkTerm(copy.term, claim);
+      checkEnd(copy.size, copy.term, claim);
+      await before?.rest(); // or it might put a file of its own in the place of the new one
+      const old = before && await keepOld(this.file);
+      await copy.rename(this.file);
+      return old;
+    } catch (error) {
+      await copy.close();
+      throw error;
+    }
   }
 
   async close(): Promise<void> {

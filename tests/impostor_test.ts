@@ -243,6 +243,42 @@ it("a copy that breaks off again and again is gone on with, and told of once", a
   assertEquals(await Deno.readTextFile(file), journal(10, 500));
 });
 
+it("a mirror's copy stays when the master's journal shrinks while it is copied", async () => {
+  using dir = tempDir();
+  const file = `${dir.path}/mirror.jsonl`;
+  await Deno.writeTextFile(file, journal(10, 500));
+  const size = journal(10, 500).length;
+  const small = journal(1);
+  // It shows a larger journal, or one of a later term, until that is to be copied.
+  const heads = [{ size: 10 * size, term: 1 }, { size: small.length, term: 2 }];
+  for (const head of heads) {
+    for (const later of [{ size: 0, term: 1, text: "\n" }, { ...head, text: small + "\n" }]) {
+      let copies = 0;
+      await using impostor = new Impostor((path, _, query) => {
+        if (path !== "/rpc/log") return health(head.size, { term: head.term });
+        const isCopy = query.get("offset") !== "end" && Number(query.get("offset")) !== size;
+        if (isCopy) copies++;
+        const { size: end, term } = isCopy ? later : head;
+        const at = Math.min(Number(query.get("offset")) || 0, isCopy ? end : 0);
+        const text = isCopy ? later.text.slice(at) : "\n";
+        const response = feed(at, isCopy ? Math.min(end, small.length) : end, text);
+        response.headers.set("goto-log-term", `${term}`);
+        return response;
+      });
+      await using mirror = await start(
+        { cwd: dir.path },
+        `-master=${impostor.url}`,
+        `-file=${file}`,
+      );
+      await mirror.waitForLog(({ msg }) => msg === "lost the master's feed");
+      await eventually(() => copies >= 1);
+      await mirror.stop();
+      assertEquals(await Deno.readTextFile(file), journal(10, 500), mirror.stderr);
+      await Deno.remove(`${file}.part`).catch(() => {});
+    }
+  }
+});
+
 it("Seldom lets ever longer times pass, up to the longest, and begins anew after a quiet time", () => {
   const seldom = new Seldom(1000, 4000);
   const times: [now: number, due: boolean][] = [
