@@ -80,6 +80,20 @@ it("who made a link and who changed it last is kept, shown, exported, and told t
   assertEquals(await names(master, "utf8"), { by: "ida", changedBy: undefined });
 });
 
+it("the names are kept in a database, too", async () => {
+  using dir = tempDir();
+  await using master = await start(`-kv=${dir.path}/db`, "-proxy=1", HEADER);
+  const url = "https://example.com/";
+  await as(master, "ada", "POST", "/api/links", { url, key: "docs" });
+  await as(master, "bob", "PUT", "/api/links/docs", { url });
+  await master.restart();
+  assertEquals(await names(master, "docs"), { by: "ada", changedBy: "bob" });
+  assertStringIncludes(
+    (await as(master, undefined, "GET", "/.export")).text,
+    ',"By":"ada","ChangedBy":"bob"}',
+  );
+});
+
 it("a name that can't be kept is refused, and without -user-header nobody is believed", async () => {
   await using master = await start("-rpc", "-proxy=1", HEADER);
   const url = "https://example.com/";
