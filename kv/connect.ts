@@ -43,6 +43,7 @@ interface Session {
  * ```
  */
 export class ConnectDatabase implements Database {
+  readonly exclusive = false;
   readonly maxChecks = MAX_CHECKS;
   readonly maxCommits = MAX_COMMITS;
   #session?: Promise<Session>;
@@ -69,7 +70,7 @@ export class ConnectDatabase implements Database {
     return entries;
   }
 
-  async commit(write: Write, signal: AbortSignal): Promise<boolean> {
+  async commit(write: Write, signal: AbortSignal): Promise<string | undefined> {
     const response = await this.#post("atomic_write", formatWrite(write), signal);
     if (response.status === 500) {
       const reason = (await response.text()).slice(0, 200);

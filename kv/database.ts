@@ -56,6 +56,8 @@ export const MAX_RANGE = 500;
 export interface Database {
   /** Its path or its URL. */
   readonly address: string;
+  /** Whether nobody else writes to it, so that what is known of it need not be read again. */
+  readonly exclusive: boolean;
   /** Most checks of one commit. */
   readonly maxChecks: number;
   /** Most commits that are under way at once, where more would not be faster. */
@@ -65,11 +67,11 @@ export interface Database {
   /** Reads a range, as it is at one time. */
   range(range: Range, signal: AbortSignal): Promise<Entry[]>;
   /**
-   * Commits, and says whether all checks held. After an error nobody knows whether it was done, or will be.
+   * Commits, and gives the version that this made; nothing, where a check failed. After an error nobody knows whether it was done, or will be.
    *
    * @throws {StoreError} full: the database can't write
    */
-  commit(write: Write, signal: AbortSignal): Promise<boolean>;
+  commit(write: Write, signal: AbortSignal): Promise<string | undefined>;
   /** Calls `changed` after each change of `key` that others made, soon; ends with an error. */
   watch(key: Key, changed: () => void, signal: AbortSignal): Promise<void>;
   /** Lets go of it. */

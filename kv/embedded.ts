@@ -8,7 +8,7 @@ import { StoreError } from "../links/errors.ts";
 import type { Database, Entry, Key, Range, Value, Write } from "./database.ts";
 
 const MAX_CHECKS = 100; // Deno's limit
-const MAX_COMMITS = 4; // SQLite writes one after the other, but takes those that wait together
+const MAX_COMMITS = 1; // SQLite writes one after the other
 
 /**
  * Deno.Kv in a file.
@@ -21,6 +21,7 @@ const MAX_COMMITS = 4; // SQLite writes one after the other, but takes those tha
  * ```
  */
 export class EmbeddedDatabase implements Database {
+  readonly exclusive = true;
   readonly maxChecks = MAX_CHECKS;
   readonly maxCommits = MAX_COMMITS;
 
@@ -59,7 +60,7 @@ export class EmbeddedDatabase implements Database {
     return entries;
   }
 
-  async commit({ checks, mutations }: Write): Promise<boolean> {
+  async commit({ checks, mutations }: Write): Promise<string | undefined> {
     const atomic = this.kv.atomic();
     for (const { key, version } of checks) atomic.check({ key: [...key], versionstamp: version });
     for (const mutation of mutations) {
@@ -78,7 +79,8 @@ export class EmbeddedDatabase implements Database {
       atomic.set([...key, ...stamp], set, { expireIn });
     }
     try {
-      return (await atomic.commit()).ok;
+      const result = await atomic.commit();
+      return result.ok ? result.versionstamp : undefined;
     } catch (error) {
       throw new StoreError("full", `cannot save: ${reasonOf(error)}`);
     }

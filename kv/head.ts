@@ -24,6 +24,8 @@ export class Head {
   known = 0;
   /** How many links there were when it was asked for last. */
   count = 0;
+  /** Where the database is, if nobody else writes to it. */
+  latest?: Point;
   #reading?: Promise<Point>;
   #next?: Promise<Point>;
 
@@ -34,6 +36,16 @@ export class Head {
     const position = toCount(entry?.value);
     this.known = Math.max(this.known, position);
     return { position, version: entry?.version ?? ORIGIN };
+  }
+
+  /** Takes in what a commit of the only one who writes has brought, unless a read was faster. */
+  advance(bytes: number, count: number, version: string): boolean {
+    if (this.latest === undefined || this.latest.version >= version) return false;
+    const position = this.latest.position + bytes;
+    this.latest = { position, version };
+    this.known = Math.max(this.known, position);
+    this.count += count;
+    return true;
   }
 
   /** Starts over at a position that may be less: the database was restored, or emptied. */
@@ -60,7 +72,12 @@ export class Head {
   async #read(): Promise<Point> {
     const signal = AbortSignal.timeout(DEADLINE_MS);
     const [head, count] = await this.database.read([HEAD, COUNT], signal);
-    this.count = toCount(count?.value);
-    return this.take(head);
+    const { known } = this;
+    const point = this.take(head);
+    if (point.position >= known) this.count = toCount(count?.value);
+    if (this.database.exclusive && (this.latest?.position ?? -1) <= point.position) {
+      this.latest = point;
+    }
+    return point;
   }
 }

@@ -26,11 +26,14 @@ const MAX_MISSED = 16 << 20; // bytes: whoever missed more starts over sooner th
 const REST_MS = 5; // between two looks, so that many commits share one
 const RETRY_MS = 1000; // after a watch was lost
 const MAX_POINTS = 1000;
+const MAX_RECENT = 1 << 20; // bytes
 
 /** The feed in a database. */
 export class History {
   readonly #changed = new Condition();
   readonly #points = new Map<number, string>(); // versions by position, where somebody may come back to
+  #recent: Recent[] = [];
+  #recentBytes = 0;
   #rings = 0;
   #watching = false;
 
@@ -45,6 +48,15 @@ export class History {
   ring(): void {
     this.#rings++;
     this.#changed.notifyAll();
+  }
+
+  /** Takes in what was committed, where nobody else commits: then it need not be read. */
+  tell(commit: Recent): void {
+    this.#recent.push(commit);
+    this.#recentBytes += commit.value.length;
+    if (this.#recentBytes < MAX_RECENT) return;
+    this.#recent = [];
+    this.#recentBytes = 0;
   }
 
   /**
@@ -96,6 +108,11 @@ export class History {
   /** All lines from one point to another; nothing, if some are missing, or too many. */
   async #between(from: Point, to: Point): Promise<Uint8Array[] | undefined> {
     if (to.position - from.position > MAX_MISSED || to.version < from.version) return;
+    const first = this.#recent.findLastIndex(({ before }) => before === from.version);
+    const recent = first === -1 ? [] : this.#recent.slice(first);
+    if (recent.length > 0 && lengthOf(recent) === to.position - from.position) {
+      return recent.map(({ value }) => value);
+    }
     const lines: Uint8Array[] = [];
     let at = from;
     while (at.version < to.version) {
@@ -143,10 +160,11 @@ export class History {
     let told = performance.now();
     for (;;) {
       const rings = this.#rings;
-      const end = await this.head.read();
+      const isDue = performance.now() - told >= HEARTBEAT_MS;
+      const end = !isDue && this.head.latest || await this.head.read();
       signal.throwIfAborted();
       if (end.position === at.position && end.version === at.version) {
-        if (performance.now() - told >= HEARTBEAT_MS) {
+        if (isDue) {
           told = performance.now();
           yield BLANK;
         }
@@ -196,6 +214,13 @@ export class History {
   }
 }
 
+/** What was committed lately, and the version that the database had before. */
+interface Recent {
+  before: string;
+  version: string;
+  value: Uint8Array<ArrayBuffer>;
+}
+
 /** What a commit brought. */
 interface Line {
   value: Uint8Array<ArrayBuffer>;
@@ -209,6 +234,6 @@ function toLines(entries: Entry[]): Line[] {
   });
 }
 
-function lengthOf(lines: Line[]): number {
+function lengthOf(lines: { value: Uint8Array }[]): number {
   return lines.reduce((sum, { value }) => sum + value.length, 0);
 }

@@ -64,7 +64,7 @@ export class Lease {
   async #set(number: number, version: string | null): Promise<boolean> {
     const set = new TextEncoder().encode(String(number));
     const write = { checks: [{ key: NEXT, version }], mutations: [{ key: NEXT, set }] };
-    return await this.database.commit(write, AbortSignal.timeout(DEADLINE_MS));
+    return await this.database.commit(write, AbortSignal.timeout(DEADLINE_MS)) !== undefined;
   }
 }
 

@@ -93,13 +93,15 @@ function formatMutation(mutation: Mutation): Uint8Array {
 }
 
 /**
- * A message `AtomicWriteOutput`: whether all checks held.
+ * A message `AtomicWriteOutput`: the version that was made; nothing, where a check failed.
  *
  * @throws {Error} it is none, or this service can't write just now
  */
-export function parseWrite(bytes: Uint8Array): boolean {
-  const status = readFields(bytes).get(1)?.number;
-  if (status === SUCCESS || status === CHECK_FAILED) return status === SUCCESS;
+export function parseWrite(bytes: Uint8Array): string | undefined {
+  const fields = readFields(bytes);
+  const status = fields.get(1)?.number;
+  if (status === SUCCESS) return fields.get(2)?.bytes.toHex() ?? "";
+  if (status === CHECK_FAILED) return;
   throw new Error("the database can't be written there");
 }
 

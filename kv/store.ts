@@ -18,7 +18,7 @@ import { History } from "./history.ts";
 import { Lease } from "./lease.ts";
 import { listLinks } from "./listing.ts";
 import { Reader } from "./reader.ts";
-import { Writer } from "./writer.ts";
+import { type Commit, Writer } from "./writer.ts";
 
 const MAX_LINE = 47 << 10; // bytes, so that a commit can hold it
 
@@ -51,7 +51,7 @@ export class KVStore implements Store {
     this.history = new History(database, this.#head, this.#closed.signal);
     this.#reader = new Reader(database, this.#head);
     if (options.keys !== "random") this.#lease = new Lease(database);
-    this.#writer = new Writer(database, this.#lease, () => this.history.ring());
+    this.#writer = new Writer(database, this.#lease, (commit) => this.#committed(commit));
   }
 
   /** Asks the database what is there; where it is away, that is done when it is needed. */
@@ -106,30 +106,41 @@ export class KVStore implements Store {
 
   /** Adds a link that some store has had before. */
   restore({ made = 0, ...link }: Link): Promise<Link> {
-    return this.#save({ ...link, made, isNew: true });
+    return this.#save({ ...link, made, isNew: true }, true);
   }
 
   /** Makes a change; then the head is known to be as far. */
-  async #save({ id = randomKey(), ...change }: Asked): Promise<Link> {
+  async #save(
+    { id = randomKey(), ...change }: Asked,
+    isOwn = this.options.isOwn?.(id) ?? false,
+  ): Promise<Link> {
     const { key, url } = change;
     // As UTF-8 in JSON, at most.
     if (6 * (url.length + (key?.length ?? 0)) > MAX_LINE && !fits(change)) throw errLong;
-    const foreign = !this.options.isOwn?.(id);
     return await this.#answers.once(id, async () => {
-      const link = await this.#writer.save({ ...change, id, foreign });
-      await this.#head.read();
+      const link = await this.#writer.save({ ...change, id, foreign: !isOwn });
+      if (this.#head.latest === undefined) await this.#head.read();
       return link;
     });
   }
 
+  #committed({ lines, count = 0, version }: Commit): void {
+    const before = this.#head.latest;
+    if (lines === undefined || version === undefined) this.#head.latest = undefined;
+    else if (this.#head.advance(lines.length, count, version) && before !== undefined) {
+      this.history.tell({ before: before.version, version, value: lines });
+    }
+    this.history.ring();
+  }
+
   async list(query?: Query): Promise<Listing> {
     const listing = await listLinks(this.database, query);
-    await this.#head.read();
+    if (this.#head.latest === undefined) await this.#head.read();
     return { ...listing, count: this.count };
   }
 
   async health(): Promise<Health> {
-    const { position } = await this.#head.read();
+    const { position } = this.#head.latest ?? await this.#head.read();
     const reason = this.#writer.failure;
     return { ready: reason === undefined, reason, links: this.count, position };
   }

@@ -45,6 +45,15 @@ export interface Request extends Wanted {
   foreign: boolean;
 }
 
+/** What a commit did; nothing is known of one that failed. */
+export interface Commit {
+  /** What it brought to the feed. */
+  lines?: Uint8Array<ArrayBuffer>;
+  /** How many links there are more. */
+  count?: number;
+  version?: string;
+}
+
 /** One that is on its way. */
 interface Save extends Request {
   /** Whether the key is of our making. */
@@ -77,11 +86,11 @@ export class Writer {
   #idle = Promise.withResolvers<void>();
   #closed = false;
 
-  /** @param done called after each commit */
+  /** @param done told of each commit */
   constructor(
     private readonly database: Database,
     private readonly lease: Lease | undefined,
-    private readonly done: () => void,
+    private readonly done: (commit: Commit) => void,
   ) {}
 
   /** Makes a change; resolves once it is in the database. */
@@ -173,16 +182,18 @@ export class Writer {
     try {
       left = await this.#look(await this.#name(saves));
       if (left.length === 0) return;
-      const write = toWrite(left.filter(isKeyed));
-      if (await this.database.commit(write, AbortSignal.timeout(DEADLINE_MS))) {
+      const { lines, count, write } = toWrite(left.filter(isKeyed));
+      const version = await this.database.commit(write, AbortSignal.timeout(DEADLINE_MS));
+      if (version !== undefined) {
         this.failure = undefined;
-        this.done();
+        this.done({ lines, count, version });
         for (const save of left.filter(isKeyed)) save.resolve(linkOf(save));
         return;
       }
     } catch (error) {
       if (error instanceof StoreError) {
         this.failure = error.message;
+        this.done({}); // who knows
         for (const { reject } of left) reject(error);
         return;
       }
@@ -277,13 +288,13 @@ function linkOf(save: Keyed): Link {
 }
 
 /** What makes changes whose keys were found as they must be. */
-function toWrite(saves: Keyed[]): Write {
+function toWrite(saves: Keyed[]): { lines: Uint8Array<ArrayBuffer>; count: number; write: Write } {
   const encoder = new TextEncoder();
   const lines = encoder.encode(saves.map((save) => formatLine(linkOf(save))).join(""));
   const checks: Write["checks"] = [];
   const links: Write["mutations"] = [];
   const made: string[] = [];
-  let [count, size] = [0n, 0n];
+  let [count, size] = [0, 0];
   for (const save of saves) {
     const { key, url, id, foreign, counted, isNew, found } = save;
     const version = found?.version ?? null;
@@ -298,16 +309,17 @@ function toWrite(saves: Keyed[]): Write {
     if (isNew && !found?.led) count++; // one that is over still counts
     if (url === "") count--;
   }
-  return {
+  const write = {
     checks,
     // Should a database fail in between, followers are told of more than was done, not of less.
     mutations: [
       { key: HEAD, add: BigInt(lines.length) },
       { key: FEED, set: lines, expireIn: KEPT_MS, stamped: true },
-      { key: COUNT, add: count },
-      { key: SIZE, add: size },
+      { key: COUNT, add: BigInt(count) },
+      { key: SIZE, add: BigInt(size) },
       ...(made.length > 0 ? [{ key: MADE, set: fromKeys(made), stamped: true }] : []),
       ...links,
     ],
   };
+  return { lines, count, write };
 }
