@@ -13,7 +13,8 @@ import { readLinks, type Row } from "./formats.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
 
-const IN_FLIGHT = 2_000; // links that are on their way at once, to share commits and requests
+// Links that are on their way at once share commits and requests; a busy master must answer them in time.
+const IN_FLIGHT = 500;
 
 /** A link that was not taken over, and what its key leads to, where it is another one. */
 interface Rejection {

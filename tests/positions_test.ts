@@ -152,11 +152,11 @@ it("a mirror shows its own writes, however late the feed is", async () => {
   const mirror = await house.replica(wire, { file: house.file() });
   await caughtUp(mirror, master);
   wire.feeds.close();
-  const { key } = await within(500, "an answer", mirror.put(OLD));
+  const { key } = await within(1500, "an answer", mirror.put(OLD));
   assertEquals(await mirror.get(key), OLD);
-  await within(500, "an answer", mirror.update(key, NEW));
+  await within(1500, "an answer", mirror.update(key, NEW));
   assertEquals(await mirror.get(key), NEW);
-  await within(500, "an answer", mirror.delete(key));
+  await within(1500, "an answer", mirror.delete(key));
   await assertRejects(async () => await mirror.get(key), StoreError, "key not found");
   await mirror.put(NEWER, key);
   wire.feeds.open();
@@ -183,10 +183,10 @@ it("a mirror that is being copied anew goes on showing what it told", async () =
   wire.target = other;
   wire.cutFeeds();
   await eventually(() => mirror.position.from === 0);
-  await within(500, "an answer", mirror.update("k", NEW));
+  await within(1500, "an answer", mirror.update("k", NEW));
   assertEquals(await mirror.get("k"), NEW);
   assertEquals(await mirror.get("l"), OLD);
-  await within(500, "an answer", mirror.delete("l"));
+  await within(1500, "an answer", mirror.delete("l"));
   await assertRejects(async () => await mirror.get("l"), StoreError, "key not found");
   wire.feeds.open();
   await caughtUp(mirror, other);
@@ -384,7 +384,7 @@ it("a repeated id gets its first answer at once: through a mirror and down a tre
   await caughtUp(leaf, master);
   top.feeds.close();
   for (const store of [mirror, leaf, mirror, leaf]) {
-    const link = await within(500, "an answer", store.put(OLD, undefined, "one id"));
+    const link = await within(1500, "an answer", store.put(OLD, undefined, "one id"));
     assertEquals(link, { key: "0", url: OLD });
     assertEquals(await store.get("0"), OLD);
   }
@@ -661,7 +661,7 @@ it("those below a mirror that copies another journal see what they wrote meanwhi
   await eventually(() => mirror.position.from === 0);
   await eventually(async () => (await leaf.health()).reason === "the feed is not at hand");
   assert(2 * other.position.from < first.position.from, "an answer from there seems old");
-  await within(500, "an answer", leaf.update("k", NEW));
+  await within(1500, "an answer", leaf.update("k", NEW));
   assertEquals(await leaf.get("k"), NEW);
   top.feeds.open();
   await caughtUp(leaf, other);
@@ -765,10 +765,10 @@ it("a read does not wait for a write, and a slow write does not lose the master"
   wire.writes.close();
   const write = assertRejects(() => replica.update("k", NEW), StoreError, "in time");
   for (let i = 0; i < 20; i++) {
-    assertEquals(await within(500, "a read", Promise.resolve(replica.get("k"))), OLD);
+    assertEquals(await within(1500, "a read", Promise.resolve(replica.get("k"))), OLD);
   }
   await within(4000, "the deadline of the write", write);
-  assertEquals(await within(500, "a read", Promise.resolve(replica.get("k"))), OLD);
+  assertEquals(await within(1500, "a read", Promise.resolve(replica.get("k"))), OLD);
   assertEquals(lost, []);
   wire.writes.open();
   await replica.update("k", NEWER);
@@ -791,7 +791,7 @@ it("one whose own master hangs is not taken for lost by those below", async () =
   top.reads.close(); // the master hangs
   const error = await assertRejects(async () => await leaf.get("unknown"), StoreError);
   assertEquals(error.kind, "unavailable");
-  assertEquals(await within(500, "what the middle has", Promise.resolve(leaf.get("k"))), OLD);
+  assertEquals(await within(1500, "what the middle has", Promise.resolve(leaf.get("k"))), OLD);
   assertEquals(told, []);
 });
 
