@@ -25,7 +25,7 @@ export interface Start<Config> {
 export type Order = { kind: "memory"; memory: TableMemory } | { kind: "stop" };
 
 /** What a thread says of itself. */
-export type Report = { kind: "serving" } | { kind: "stopped" };
+export type Report = { kind: "serving" } | { kind: "stopped" } | { kind: "died"; reason: string };
 
 /** What there is to answer requests with, in any thread. */
 export interface Parts {
@@ -96,6 +96,15 @@ export async function runThread<Config>(
     );
   });
   const say = (report: Report) => port.postMessage(report);
+  // What nobody has caught ends the thread, and the main one tells of it: the runtime would write its own
+  // message.
+  const die = (event: Event, error: unknown) => {
+    event.preventDefault();
+    say({ kind: "died", reason: String(error) });
+    globalThis.close();
+  };
+  globalThis.addEventListener("error", (event) => die(event, event.error));
+  globalThis.addEventListener("unhandledrejection", (event) => die(event, event.reason));
   const main = new Asker(port);
   const store = new ThreadStore(memory, main);
   const rpc: RPC = {

@@ -78,7 +78,8 @@ export class Workers {
     this.#threads.add(thread);
     port.addEventListener("message", ({ data }: MessageEvent<Report>) => {
       if (!("kind" in data)) return;
-      thread[data.kind].resolve();
+      if (data.kind === "died") this.#died(thread, data.reason);
+      else thread[data.kind].resolve();
     });
     answerQuestions(port, this.service);
     worker.addEventListener("error", (event) => {
