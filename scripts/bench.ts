@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
 import config from "../deno.json" with { type: "json" };
 import { tempDir } from "../tests/processes.ts";
 import { measureHuge } from "./bench/huge.ts";
@@ -18,6 +17,7 @@ import { bars, type Figures, report } from "./bench/report.ts";
 import { measureStarts } from "./bench/starts.ts";
 import { drawBars } from "./bench/svg.ts";
 import { describeMachine, findCommand, progress } from "./bench/tools.ts";
+import { takeArgs } from "./args.ts";
 
 const HELP = `deno task bench [flags]
 
@@ -36,21 +36,19 @@ const HELP = `deno task bench [flags]
 
 const FEW = 1000;
 
-const { values: options } = parseArgs({
-  options: {
-    quick: { type: "boolean", default: false },
-    rounds: { type: "string" },
-    seconds: { type: "string", default: "1" },
-    links: { type: "string", default: "1000000" },
-    large: { type: "boolean", default: false },
-    huge: { type: "boolean", default: false },
-    slots: { type: "string" },
-    beside: { type: "string" },
-    only: { type: "string" },
-    json: { type: "string" },
-    svg: { type: "string" },
-    help: { type: "boolean", default: false },
-  },
+const options = takeArgs("bench", {
+  quick: { type: "boolean", default: false },
+  rounds: { type: "string" },
+  seconds: { type: "string", default: "1" },
+  links: { type: "string", default: "1000000" },
+  large: { type: "boolean", default: false },
+  huge: { type: "boolean", default: false },
+  slots: { type: "string" },
+  beside: { type: "string" },
+  only: { type: "string" },
+  json: { type: "string" },
+  svg: { type: "string" },
+  help: { type: "boolean", default: false },
 });
 
 async function bench(): Promise<void> {

@@ -9,8 +9,8 @@
  */
 import { Buffer } from "node:buffer";
 import { basename, dirname, relative, resolve } from "node:path";
-import { parseArgs } from "node:util";
 import config from "../deno.json" with { type: "json" };
+import { refuse, takeArgs } from "./args.ts";
 
 /** The platforms, and how a program of theirs begins, in hexadecimal. */
 const TARGETS: Record<string, RegExp> = {
@@ -60,25 +60,19 @@ async function main(): Promise<void> {
 }
 
 function parse(): { targets: string[]; dir: string; commit?: string } {
-  try {
-    const { values } = parseArgs({
-      options: {
-        target: { type: "string", multiple: true, default: [] },
-        all: { type: "boolean", default: false },
-        dir: { type: "string", default: resolve(root, "dist") },
-        commit: { type: "string" }, // for builds that have no .git
-      },
-    });
-    const targets = values.all ? Object.keys(TARGETS) : values.target;
-    const unknown = targets.find((target) => !Object.hasOwn(TARGETS, target));
-    if (unknown !== undefined) throw new Error(`Unknown target '${unknown}'`);
-    return { targets, dir: values.dir, commit: values.commit };
-  } catch (error) {
-    throw new Problem(
-      `${(error as Error).message}. Use --all, or --target= one of ` +
-        `${Object.keys(TARGETS).join(", ")}; --dir=DIR, --commit=HASH`,
-    );
+  const values = takeArgs("compile", {
+    target: { type: "string", multiple: true, default: [] },
+    all: { type: "boolean", default: false },
+    dir: { type: "string", default: resolve(root, "dist") },
+    commit: { type: "string" }, // for builds that have no .git
+  });
+  const targets = values.all ? Object.keys(TARGETS) : values.target;
+  const unknown = targets.find((target) => !Object.hasOwn(TARGETS, target));
+  if (unknown !== undefined) {
+    const known = Object.keys(TARGETS).join(", ");
+    refuse("compile", `Unknown target '${unknown}'`, `--all, or --target= one of ${known}`);
   }
+  return { targets, dir: values.dir, commit: values.commit };
 }
 
 async function run(program: string, args: string[]) {

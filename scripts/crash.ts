@@ -6,9 +6,9 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
 import { random } from "../tests/random.ts";
 import { eventually, follow, type Goto, start } from "../tests/processes.ts";
+import { takeArgs } from "./args.ts";
 
 /** What was written, and what of it was found. */
 export interface Report {
@@ -136,13 +136,10 @@ async function send(
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    args: Deno.args.filter((arg) => arg !== "--"), // `deno task` passes it on
-    options: {
-      rounds: { type: "string", default: "200" },
-      seed: { type: "string", default: `${random().seed}` },
-      sync: { type: "string", default: "always" },
-    },
+  const values = takeArgs("crash", {
+    rounds: { type: "string", default: "200" },
+    seed: { type: "string", default: `${random().seed}` },
+    sync: { type: "string", default: "always" },
   });
   const flags = [`-sync=${values.sync}`];
   console.log(`${values.rounds} rounds with seed ${values.seed}`);

@@ -5,6 +5,9 @@
  * @module
  */
 import config from "../deno.json" with { type: "json" };
+import { takeArgs } from "./args.ts";
+
+takeArgs("demo", {});
 
 const LIMIT_MS = 10_000; // for whatever is waited for
 

@@ -9,10 +9,10 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
 import { add, type Goto, start } from "../tests/processes.ts";
 import { memoryOf } from "../tests/sockets.ts";
 import { at, type Scenario, SCENARIOS } from "./flood/scenarios.ts";
+import { takeArgs } from "./args.ts";
 
 const PROBES = 300; // redirects, one after the other
 const PROBE_MS = 10_000; // and no more are begun after so long
@@ -107,12 +107,9 @@ export async function floods(only = "", part = 1, tell = (_row: Row) => {}): Pro
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    args: Deno.args.filter((arg) => arg !== "--"), // `deno task` passes it on
-    options: {
-      only: { type: "string", default: "" },
-      scale: { type: "string", default: "1" },
-    },
+  const values = takeArgs("flood", {
+    only: { type: "string", default: "" },
+    scale: { type: "string", default: "1" },
   });
   console.log("| flood | redirect p50 ms | p99 ms | failed | memory before MB | most MB | |");
   console.log("| ----- | --------------: | -----: | -----: | ---------------: | ------: | - |");

@@ -6,12 +6,12 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
 import { random } from "../tests/random.ts";
 import type { Report } from "./fuzz/mutate.ts";
 import { fuzzFeed } from "./fuzz/feed.ts";
 import { fuzzHTTP } from "./fuzz/http.ts";
 import { fuzzRPC } from "./fuzz/rpc.ts";
+import { takeArgs } from "./args.ts";
 
 /** The fuzzers, and how many rounds each makes with one seed. */
 const FUZZERS: Record<string, { fuzz: typeof fuzzRPC; rounds: number }> = {
@@ -20,14 +20,11 @@ const FUZZERS: Record<string, { fuzz: typeof fuzzRPC; rounds: number }> = {
   feed: { fuzz: fuzzFeed, rounds: 48 },
 };
 
-const { values } = parseArgs({
-  args: Deno.args.filter((arg) => arg !== "--"), // `deno task` passes it on
-  options: {
-    seconds: { type: "string", default: "60" },
-    rounds: { type: "string", default: "Infinity" }, // each with a seed of its own
-    seed: { type: "string", default: `${random().seed}` },
-    only: { type: "string", default: "" },
-  },
+const values = takeArgs("fuzz", {
+  seconds: { type: "string", default: "60" },
+  rounds: { type: "string", default: "Infinity" }, // each with a seed of its own
+  seed: { type: "string", default: `${random().seed}` },
+  only: { type: "string", default: "" },
 });
 const chosen = Object.entries(FUZZERS).filter(([name]) => name.includes(values.only));
 const end = performance.now() + 1000 * Number(values.seconds);

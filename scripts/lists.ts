@@ -4,11 +4,11 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
 import { writeJournal } from "./bench/links.ts";
 import { Server } from "./bench/server.ts";
 import { progress } from "./bench/tools.ts";
 import { type Outcome, wrk } from "./bench/wrk.ts";
+import { takeArgs } from "./args.ts";
 
 const TURN_S = 2;
 const CONNECTIONS = 16;
@@ -23,11 +23,9 @@ const QUESTIONS: Record<string, string> = {
   "what no link holds": "q=nothing-of-the-kind",
 };
 
-const { values } = parseArgs({
-  options: {
-    links: { type: "string", default: "1000000" },
-    rounds: { type: "string", default: "10" },
-  },
+const values = takeArgs("lists", {
+  links: { type: "string", default: "1000000" },
+  rounds: { type: "string", default: "10" },
 });
 const [links, rounds] = [values.links, values.rounds].map(Number);
 if (!(links > 0 && rounds > 0)) {

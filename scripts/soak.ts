@@ -7,12 +7,12 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
 import { pause } from "../replica/wait.ts";
 import { eventually, follow, type Goto, start } from "../tests/processes.ts";
 import { random } from "../tests/random.ts";
 import { disturb, type Links, read, type Soak, Tally, write } from "./soak/clients.ts";
 import { growth, part, type Sample, sample } from "./soak/watch.ts";
+import { takeArgs } from "./args.ts";
 
 const NAMES = ["master", "replica", "mirror"];
 const WRITERS = 6;
@@ -166,12 +166,9 @@ async function lookUp({ url }: Goto, key: string): Promise<string> {
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    args: Deno.args.filter((arg) => arg !== "--"), // `deno task` passes it on
-    options: {
-      minutes: { type: "string", default: "10" },
-      seed: { type: "string", default: `${random().seed}` },
-    },
+  const values = takeArgs("soak", {
+    minutes: { type: "string", default: "10" },
+    seed: { type: "string", default: `${random().seed}` },
   });
   console.log(`${values.minutes} minutes with seed ${values.seed}\n`);
   console.log(

@@ -6,9 +6,27 @@
  *
  * @module
  */
+import { refuse } from "./args.ts";
 import config from "../deno.json" with { type: "json" };
 
 const root = `${import.meta.dirname}/..`;
+
+/** Refuses an option that `deno test` doesn't know. */
+async function checkOptions(): Promise<void> {
+  const options = Deno.args.filter((arg) => arg.startsWith("--") && arg !== "--");
+  if (options.length === 0) return;
+  const args = ["test", "--help"];
+  const { stdout } = await new Deno.Command(Deno.execPath(), { args, env: { NO_COLOR: "1" } })
+    .output();
+  const known = new Set(new TextDecoder().decode(stdout).match(/--[a-z][a-z-]+/g));
+  const unknown = options.find((option) => !known.has(option.split("=")[0]));
+  if (unknown === undefined) return;
+  refuse(
+    "test",
+    `Unknown option '${unknown}'`,
+    "files, and options of deno test: --filter=NAME ...",
+  );
+}
 
 /** Whether the modules that the tests import can be had: from the cache, or else from JSR. */
 async function reachable(specifiers: string[], ms: number): Promise<boolean> {
@@ -23,6 +41,7 @@ async function reachable(specifiers: string[], ms: number): Promise<boolean> {
   return success;
 }
 
+await checkOptions();
 const online = await reachable(Object.values(config.imports), 5000);
 if (!online) console.log("JSR is out of reach: testing with the adapters in tests/offline/");
 

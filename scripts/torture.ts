@@ -13,11 +13,11 @@
  *
  * @module
  */
-import { parseArgs } from "node:util";
 import { pause } from "../replica/wait.ts";
 import { type Fault, LaneProxy } from "../tests/lanes.ts";
 import { eventually, type Goto, start } from "../tests/processes.ts";
 import { random } from "../tests/random.ts";
+import { takeArgs } from "./args.ts";
 
 const KEYS = 24;
 const READERS = 2; // at each server
@@ -242,12 +242,9 @@ export async function torture(
 }
 
 if (import.meta.main) {
-  const { values } = parseArgs({
-    args: Deno.args.filter((arg) => arg !== "--"), // `deno task` passes it on
-    options: {
-      rounds: { type: "string", default: "100" },
-      seed: { type: "string", default: `${random().seed}` },
-    },
+  const values = takeArgs("torture", {
+    rounds: { type: "string", default: "100" },
+    seed: { type: "string", default: `${random().seed}` },
   });
   console.log(`${values.rounds} rounds with seed ${values.seed}`);
   const { broken, ...report } = await torture(
