@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { openFeed } from "../journal/feed.ts";
 import { Journal } from "../journal/journal.ts";
 import { formatLine } from "../journal/lines.ts";
 import { Load } from "./load.ts";
@@ -89,6 +90,41 @@ describe("Journal.compact()", () => {
     await file.close();
     assertEquals(await Deno.readTextFile(path), text);
     assertEquals([...Deno.readDirSync(dir.path)].map(({ name }) => name), ["journal.jsonl"]);
+  });
+});
+
+describe("a feed through a compaction", () => {
+  it("goes on for who has come far enough, and ends for who has not", async () => {
+    using dir = tempDir();
+    const path = `${dir.path}/journal.jsonl`;
+    const text = superseded(5000, 4);
+    await Deno.writeTextFile(path, text);
+    const file = await Journal.open(path);
+    await file.load(() => {});
+    try {
+      const [near, far] = [await openFeed(file), await openFeed(file, 0)];
+      const [nearby, behind] = [near.body.getReader(), far.body.getReader()];
+      const { value: first = new Uint8Array() } = await behind.read();
+      assertEquals(new TextDecoder().decode(first), text.slice(0, first.length));
+      assertLess(first.length, text.length / 2);
+      assert(await file.compact(5000) !== undefined);
+      const line = formatLine({ key: "new", url: "https://example.com/new" });
+      await file.append(line);
+      file.publish();
+      const { value } = await nearby.read();
+      assertEquals(new TextDecoder().decode(value), line);
+      assertEquals((await behind.read()).done, true);
+      // Who comes back is shown the way, by what it has.
+      const check = await file.check(file.size);
+      assertEquals((await openFeed(file, file.size, check)).offset, file.size);
+      const anew = await openFeed(file, first.length, "another");
+      assertEquals(anew.offset, file.base);
+      const { value: begin } = await anew.body.getReader().read();
+      assert(new TextDecoder().decode(begin).startsWith('{"Key":"","URL":"","Term":1,"Base":'));
+      await Promise.all([nearby.cancel(), behind.cancel()]);
+    } finally {
+      await file.close();
+    }
   });
 });
 
