@@ -107,6 +107,20 @@ inBrowser("an unknown key offers to make its link, on a phone, too", async () =>
   assertEquals((await follow(master.url, "holidays")).location, "https://example.com/holidays");
 });
 
+inBrowser("the bookmarklet brings the address of any page into the form", async () => {
+  await using master = await start();
+  await add(master.url, "https://example.com/", "docs");
+  await using browser = await Browser.open();
+  await browser.go(master.url);
+  const bookmark = `${await browser.property(".bookmarklet", "href")}`;
+  assertMatch(bookmark, /^javascript:/);
+  const elsewhere = `${master.url}/.detail/docs?a=b&c=%20d#e`;
+  await browser.go(elsewhere);
+  await browser.run(decodeURIComponent(bookmark.slice("javascript:".length)));
+  await eventually(async () => assertEquals(await browser.property("#url", "value"), elsewhere));
+  assertMatch(await browser.url(), /^http:\/\/localhost:\d+\/\?url=/);
+});
+
 inBrowser("links are listed, searched as one types, changed and deleted", async () => {
   await using master = await start();
   for (let i = 0; i < 120; i++) await add(master.url, `https://example.com/page/${i}`);
