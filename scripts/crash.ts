@@ -7,8 +7,8 @@
  * @module
  */
 import { random } from "../tests/random.ts";
-import { eventually, follow, type Goto, start } from "../tests/processes.ts";
 import { takeArgs } from "./args.ts";
+import { eventually, follow, type Goto, run, start, tempDir } from "../tests/processes.ts";
 
 /** What was written, and what of it was found. */
 export interface Report {
@@ -20,6 +20,8 @@ export interface Report {
   found: number;
   /** How often a torn last line was cut off. */
   torn: number;
+  /** How often the file was compacted meanwhile. */
+  compacted: number;
   lost: string[];
 }
 
@@ -33,22 +35,37 @@ export async function crash(
   { flags = [] as string[], tell = (_text: string) => {} } = {},
 ): Promise<Report> {
   const { pick } = random(seed);
-  const report: Report = { rounds, acknowledged: 0, links: 0, found: 0, torn: 0, lost: [] };
+  const report: Report = {
+    rounds,
+    acknowledged: 0,
+    links: 0,
+    found: 0,
+    torn: 0,
+    compacted: 0,
+    lost: [],
+  };
   // What each key may lead to: one URL, or two while a change of it is under way. "" is deleted.
   const links = new Map<string, string[]>();
 
-  await using master = await start(...flags);
+  using dir = tempDir();
+  const cwd = dir.path;
+  await using master = await start({ cwd }, ...flags);
   for (let round = 1; round <= rounds; round++) {
     const before = report.acknowledged;
     const enough = before + 1 + pick(200);
     const writing = Array.from({ length: WRITERS }, (_, i) => write(master.url, `${round}-${i}`));
+    const asks = pick(4) === 0;
+    const compacting = asks ? run({ cwd }, "-compact").catch(() => {}) : undefined;
     await eventually(() => report.acknowledged >= enough);
-    await new Promise((resolve) => setTimeout(resolve, pick(20))); // any moment will do
+    // Any moment will do. Who is asked to compact looks once a second.
+    await new Promise((resolve) => setTimeout(resolve, pick(asks ? 2000 : 20)));
     master.kill("SIGKILL");
     await master.status;
+    report.compacted += master.logs.filter(({ msg }) => msg === "compacted").length;
     const touched = new Set((await Promise.all(writing)).flat());
     if (pick(2) === 0) await killWhileStarting(master);
     await master.begin();
+    await compacting;
     report.torn += master.logs.filter(({ msg }) => msg.includes("torn")).length;
     await look(master, round === rounds ? links.keys() : touched);
     tell(`round ${round}: ${report.acknowledged - before} changes, ${links.size} links`);
