@@ -48,7 +48,9 @@ export class KVMaster extends Replica {
 
   override async health(): Promise<Health> {
     const { master: database, ...health } = await super.health();
-    return { ...health, database };
+    const { failure: reason } = this.#store;
+    // As a master with a file: it can't do all of its work.
+    return { ...health, ...(reason === undefined ? {} : { ready: false, reason }), database };
   }
 
   /** Asks the database how many links there are; where it is away, it is looked for as ever. */

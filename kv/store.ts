@@ -64,6 +64,11 @@ export class KVStore implements Store {
     return this.#head.count;
   }
 
+  /** Why the last commit could not be written, until one is. */
+  get failure(): string | undefined {
+    return this.#writer.failure;
+  }
+
   /** How far the database had come when it was asked last. */
   get position() {
     return { from: this.#head.known, to: this.#head.known };
@@ -141,7 +146,7 @@ export class KVStore implements Store {
 
   async health(): Promise<Health> {
     const { position } = this.#head.latest ?? await this.#head.read();
-    const reason = this.#writer.failure;
+    const { failure: reason } = this;
     return { ready: reason === undefined, reason, links: this.count, position };
   }
 
