@@ -198,6 +198,85 @@ it("a master that is killed loses nothing that it answered for, and its place is
   }
 });
 
+it("what is told at a server is never unsaid there, whatever is stopped or killed: a recorded history", async () => {
+  await using all = await cluster();
+  const keys = ["a", "b", "c"];
+  for (const key of keys) await add(all.masters[0].url, url(0), key);
+  // At each server: the latest version of each key that somebody was told of there.
+  const told = all.nodes.map(() => new Map(keys.map((key) => [key, 0])));
+  const tell = (node: number, key: string, version: number) =>
+    told[node].set(key, Math.max(version, told[node].get(key) ?? 0));
+  const problems: string[] = [];
+  let [reads, writes, stopped] = [0, 0, false];
+  const readers = all.nodes.flatMap((node, at) =>
+    keys.map(async (key) => {
+      while (!stopped) {
+        const least = told[at].get(key) ?? 0;
+        const { status, location } = await follow(node.url, key)
+          .catch(() => ({ status: 503, location: null }));
+        if (status === 302) {
+          const version = Number(location?.slice(url("").length));
+          if (version < least) problems.push(`${key} at ${at}: ${version} after ${least}`);
+          tell(at, key, version);
+          reads++;
+        } else if (status !== 503) problems.push(`${key} at ${at}: ${status}`);
+        await new Promise((resolve) => setTimeout(resolve, 2));
+      }
+    })
+  );
+  const latest = new Map<string, number>();
+  // Where changes are sent, and how many are under way: what is stopped would make them long after.
+  let open = [0, 1, 2, 3];
+  const under = [0, 0, 0, 0];
+  const writers = keys.map(async (key, k) => {
+    for (let version = 1; !stopped; version++) {
+      const at = open[(version + k) % open.length];
+      under[at]++;
+      const status = await change(all.nodes[at].url, key, url(version)).catch(() => 503);
+      under[at]--;
+      if (status === 200) {
+        tell(at, key, version);
+        latest.set(key, version);
+        writes++;
+      } else if (status === 503 || status === 404) {
+        // It may still be done: until that is certain, no other one shall be tried.
+        await new Promise((resolve) => setTimeout(resolve, 4500));
+      } else problems.push(`${key} at ${at}: ${status}`);
+    }
+  });
+  const more = async (count: number) => {
+    const before = writes;
+    await eventually(() => writes >= before + count, 30_000);
+  };
+  await more(100);
+  all.service.kill("SIGSTOP");
+  await all.masters[0].waitForLog(({ msg }) => msg === "lost the database");
+  all.service.kill("SIGCONT");
+  await more(50);
+  await all.service.stop();
+  await all.service.begin();
+  await more(50);
+  open = [0, 2];
+  await eventually(() => under[1] + under[3] === 0);
+  all.masters[1].kill("SIGSTOP");
+  await more(100);
+  all.masters[1].kill("SIGCONT");
+  open = [0, 1, 2, 3];
+  await more(50);
+  stopped = true;
+  await within(30_000, "all of them", Promise.all([...readers, ...writers]));
+  assertEquals(problems, []);
+  assert(reads > 100, `${reads} reads`);
+  for (const [key, version] of latest) {
+    for (const { url: base } of all.nodes) {
+      await eventually(async () => {
+        const found = Number((await where(base, key))?.slice(url("").length));
+        assert(found >= version, `${key}: ${found}, not ${version}`);
+      });
+    }
+  }
+});
+
 it("the token is written nowhere, and a wrong one is told of in a line", async () => {
   await using service = await Denokv.start();
   await using master = await start(service.options, `-kv=${service.url}`, "-access", "-rpc");
