@@ -83,7 +83,7 @@ export class Follower {
       else if (line.worked) backoff = Math.min(backoff, BROKEN_MS);
       if (lasted > QUIET_MS) told.clear();
       const isKnown = trouble instanceof KnownTrouble;
-      const isAlive = await this.masters.probe(session);
+      const isAlive = isKnown ? !session.aborted : await this.masters.probe(session);
       if (isAlive) this.letGo();
       // Of a master that is lost others speak.
       if (isAlive && !isKnown) {
