@@ -32,6 +32,13 @@ it("a list has the newest links first, each once, in pages", async () => {
   assertEquals(await new Table().list(), { links: [], next: undefined, count: 0 });
 });
 
+it("a list in which one takes another's place goes on on the next page", async () => {
+  const table = new Table();
+  for (const made of [300, 200, 100]) table.set({ key: `k${made}`, url: urlOf(made), made });
+  assertEquals(await keys(table, { limit: 2 }), ["k300", "k200", "k100"]);
+  assertEquals(await keys(table, { limit: 1 }), ["k300", "k200", "k100"]);
+});
+
 it("a list leaves out what is deleted, hidden, superseded, or not shown yet", async () => {
   const table = new Table();
   for (const key of ["a", "b", "c", "d"]) table.set({ key, url: urlOf(1) });

@@ -704,6 +704,18 @@ it("an unfinished copy that can't be read is begun anew", async () => {
   assertEquals(await Deno.readTextFile(file), await Deno.readTextFile(master.journal.path));
 });
 
+it("an unfinished copy of another journal is begun anew, and let go", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(OLD, "k");
+  const file = house.file();
+  await Deno.writeTextFile(`${file}.part`, `{"Key":"k","URL":"${NEW}"}\n`);
+  const mirror = await house.replica(new Wire(master), { file });
+  await caughtUp(mirror, master);
+  assertEquals(mirror.get("k"), OLD);
+  assertEquals(await Deno.readTextFile(file), await Deno.readTextFile(master.journal.path));
+});
+
 it("a replica tells once when it loses the feed, or the master, and when that answers again", async () => {
   await using house = new House();
   const master = await house.master();
