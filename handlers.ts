@@ -19,7 +19,7 @@ import { type Probe, probes } from "./http/probes.ts";
 import { fail, type OnError } from "./http/problem.ts";
 import { allow, keyOf, prefersHTML, query } from "./http/request.ts";
 import { call, feed, noRPC, type RPC } from "./http/rpc.ts";
-import { restOf } from "./http/suffix.ts";
+import { mayHaveRest, restOf } from "./http/suffix.ts";
 import { StoreError } from "./links/errors.ts";
 import { parseExpires } from "./links/time.ts";
 import type { Store } from "./store.ts";
@@ -101,7 +101,7 @@ export function handler(options: HandlerOptions): Handler {
     const route = routes.get(key) ??
       (key.startsWith("api/") ? apiRoute : key.startsWith(".detail/") ? detailRoute : undefined);
     if (route === undefined) {
-      const rest = suffix ? restOf(req.url) : undefined;
+      const rest = suffix && mayHaveRest(req.url, key) ? restOf(req.url) : undefined;
       return counters.redirected(
         rest === undefined
           ? redirect(req, store, redirects, key, otherwise)

@@ -31,6 +31,11 @@ export function restOf(url: string): Rest | undefined {
   return { key: url.slice(start, slash), path: url.slice(slash + 1, end), query };
 }
 
+/** Whether {@linkcode restOf} may find something: two looks, so that a plain link pays next to nothing. */
+export function mayHaveRest(url: string, key: string): boolean {
+  return url.includes("?") || key.includes("/");
+}
+
 /** Whether {@linkcode place} has something to do where nothing follows the key. */
 export function hasPlaces(url: string): boolean {
   return url.includes("{") && (url.includes("{path}") || url.includes("{query}"));
