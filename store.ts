@@ -20,7 +20,7 @@ import { checkExpires } from "./links/time.ts";
 
 const MAX_QUEUE = 65_536; // changes
 const MAX_QUEUE_CHARS = 64 << 20;
-const MAX_COMMIT = 4096; // changes: more would keep redirects waiting for tens of milliseconds
+const MAX_COMMIT = 1024; // changes: more would keep redirects waiting for tens of milliseconds
 
 const errBusy = new StoreError("unavailable", "too many new links are waiting for the disk");
 

@@ -6,7 +6,7 @@
 import { setImmediate } from "node:timers"; // not a global in every version of the platform
 
 const MAX_BATCH = 10_000; // calls that are taken at once
-const MAX_TURN = 500; // calls of a batch that are made before everyone else has a turn
+const MAX_TURN = 250; // calls of a batch that are made before everyone else has a turn
 /** So many characters of a batch's answer may be results of safe methods; one result may be longer. */
 export const MAX_BATCH_ANSWER = 4 << 20;
 /** The code of calls that a batch's answer had no room for: they were not made, or had no effect. */
@@ -110,7 +110,7 @@ export function serve<Context>(
   async function answerInTurns(body: unknown[], context: Context, room: Room): Promise<Answer> {
     const answers: (Answer | Promise<Answer>)[] = [];
     for (const [i, request] of body.entries()) {
-      if (i > 0 && i % MAX_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+      if (i > 0 && i % MAX_TURN === 0) await (turn = nextTurn(turn));
       answers.push(answer(request, context, room));
     }
     return batch(await Promise.all(answers));
@@ -156,6 +156,14 @@ export function serve<Context>(
       return fail(explain(error));
     }
   }
+}
+
+// Large batches take turns: together they keep others waiting no longer than one alone does.
+let turn = Promise.resolve();
+
+async function nextTurn(before: Promise<void>): Promise<void> {
+  await before;
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 const errNoRoom = {
