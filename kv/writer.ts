@@ -28,6 +28,7 @@ const MAX_QUEUE = 65_536; // changes
 const MAX_COMMIT_BYTES = 48 << 10; // of lines: a value holds 64 KiB
 const MAX_TRIES = 50; // of one change that others are always ahead of
 const RETRY_MS = 50;
+const MAX_LOOKED = 400; // changes of a commit that needs no checks, as it does two things for each
 
 const FREE = { version: null }; // a key that nobody has had
 
@@ -167,7 +168,8 @@ export class Writer {
       }
       checks += foreign ? 2 : 1;
       bytes += 3 * (url.length + (key?.length ?? 16)) + 384; // as UTF-8, with names, at most
-      if (taken.length > 0 && (checks > this.database.maxChecks || bytes > MAX_COMMIT_BYTES)) break;
+      const most = this.database.exclusive ? MAX_LOOKED : this.database.maxChecks;
+      if (taken.length > 0 && (checks > most || bytes > MAX_COMMIT_BYTES)) break;
       if (key !== undefined) this.#busy.add(`k${key}`);
       this.#busy.add(`i${id}`);
       taken.push(save);
@@ -180,9 +182,14 @@ export class Writer {
   async #work(saves: Save[]): Promise<void> {
     let left = saves;
     try {
-      left = await this.#look(await this.#name(saves));
+      const named = await this.#name(saves);
+      // Where nobody else commits, a look is as good as a check, of which a commit has only so many.
+      const looks = this.database.exclusive && 2 * named.length > this.database.maxChecks;
+      if (looks) { for (const save of named) save.found = undefined; }
+      left = await this.#look(named);
       if (left.length === 0) return;
       const { lines, count, write } = toWrite(left.filter(isKeyed));
+      if (looks) write.checks = [];
       const version = await this.database.commit(write, AbortSignal.timeout(DEADLINE_MS));
       if (version !== undefined) {
         this.failure = undefined;
@@ -296,20 +303,20 @@ function toWrite(saves: Keyed[]): { lines: Uint8Array<ArrayBuffer>; count: numbe
   const made: string[] = [];
   let [count, size] = [0, 0];
   for (const save of saves) {
-    const { key, url, id, foreign, counted, isNew, found } = save;
+    const { key, url, id, foreign, isNew, found } = save;
     const version = found?.version ?? null;
     const set = encoder.encode(formatLine({ ...linkOf(save), id }));
     checks.push({ key: linkKey(key), version });
     links.push({ key: linkKey(key), set });
     if (foreign) checks.push({ key: idKey(id), version: null });
-    // Of an own one only the next look asks; a key that nobody was told of shows by itself whose it is.
-    if (foreign || !counted) links.push({ key: idKey(id), set, expireIn: KEPT_MS });
+    // Of an own one only the next look asks; a new link shows by itself whose it is.
+    if (foreign || !isNew) links.push({ key: idKey(id), set, expireIn: KEPT_MS });
     if (version === null) size++;
     if (isNew) made.push(key);
     if (isNew && !found?.led) count++; // one that is over still counts
     if (url === "") count--;
   }
-  const write = {
+  const write: Write = {
     checks,
     // Should a database fail in between, followers are told of more than was done, not of less.
     mutations: [
