@@ -20,12 +20,12 @@ import { random } from "../../tests/random.ts";
 import { FAULTS, HostileMaster } from "./hostile.ts";
 import { count, oneOf, type Pick, type Report } from "./mutate.ts";
 
-const AT_ONCE = 8; // masters, each with a cache and a mirror
+const AT_ONCE = 6; // masters, each with a cache and a mirror
 const KEYS = 12;
 const SPOILED_MS = 600; // so long a round's faults last
-const HEALED_MS = 20_000; // until all is well again
+const HEALED_MS = 60_000; // until all is well again, on a busy machine too
 /** Tries are repeated after 50 ms, 100, 200 ... 2000; two servers, each with its signs of life. */
-const MAX_ASKED = 60;
+const MAX_ASKED = 60; // in a round, and half of it for each second that it takes longer
 const ROUNDS = 6; // with the same servers
 const never = new AbortController().signal;
 
@@ -107,7 +107,9 @@ async function fuzzSome(rounds: number, seed: number, report: Report): Promise<v
       ...[cache, mirror].map((replica) => readers(replica, end, name)),
       truth.go(end),
     ]);
-    if (master.asked > MAX_ASKED) wrong(`${name}: ${master.asked} requests`);
+    const seconds = Math.max(0, performance.now() - end) / 1000;
+    const most = MAX_ASKED * (1 + seconds / 2);
+    if (master.asked > most) wrong(`${name}: ${master.asked} requests`);
     if (events.length > 12) wrong(`${name}: ${events.length} events: ${events.slice(0, 20)}`);
     master.faults = { health: "none", call: "none", feed: "none" };
     master.cut();
@@ -150,7 +152,8 @@ async function fuzzSome(rounds: number, seed: number, report: Report): Promise<v
 
   /** The copy is there, has good lines only, and no link that was never true, or none at all. */
   async function checkFile(name: string): Promise<void> {
-    const bytes = await Deno.readFile(file);
+    const bytes = await Deno.readFile(file).catch(() => undefined);
+    if (bytes === undefined) return void wrong(`${name}: the copy is gone`);
     const whole = bytes.subarray(0, bytes.lastIndexOf(10) + 1);
     const links = new Map<string, string>();
     const bad = (line: number, reason: string) =>
