@@ -18,7 +18,8 @@ import { History } from "./history.ts";
 import { Lease } from "./lease.ts";
 import { listLinks } from "./listing.ts";
 import { Reader } from "./reader.ts";
-import { type Commit, Writer } from "./writer.ts";
+import type { Commit } from "./changes.ts";
+import { Writer } from "./writer.ts";
 
 const MAX_LINE = 47 << 10; // bytes, so that a commit can hold it
 
