@@ -155,4 +155,3 @@ for (const [name, { url }] of Object.entries(masters)) {
   const took = await timed([`-import=${tenThousand}`, `-master=${url}`]);
   say(`${name}: 10,000 links to a running master, s`, took.toFixed(2));
 }
-Deno.exit(0);
