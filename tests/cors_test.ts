@@ -23,6 +23,11 @@ async function ask(
   return { status: response.status, allowed: told("allow-origin"), told, response };
 }
 
+/** Whether caches are told that the answer depends on the origin. */
+function varies({ headers }: Response): boolean {
+  return (headers.get("vary") ?? "").split(",").some((name) => name.trim() === "origin");
+}
+
 /** What a browser asks before it sends JSON, or a token. */
 async function preflight(server: Goto, path: string, origin: string, method: string) {
   return await ask(server, "OPTIONS", path, origin, {
@@ -39,7 +44,7 @@ it("-cors lets pages of that origin use the API, with the token, and no others",
   assertEquals([asked.status, asked.allowed], [204, OURS]);
   assertEquals(asked.told("allow-methods"), "GET, HEAD, POST, PUT, DELETE");
   assertEquals(asked.told("allow-headers"), "authorization, content-type");
-  assertEquals(asked.response.headers.get("vary"), "origin");
+  assertEquals(varies(asked.response), true);
   const without = await ask(server, "POST", "/api/links", OURS, JSON_BODY, link);
   assertEquals([without.status, without.allowed], [401, OURS], "the page may read why");
   const made = await ask(server, "POST", "/api/links", OURS, token, link);
@@ -58,7 +63,7 @@ it("-cors lets pages of that origin use the API, with the token, and no others",
     assertEquals([made.status, made.allowed], [403, null], stranger);
     const read = await ask(server, "GET", "/api/links/docs", stranger);
     assertEquals([read.status, read.allowed], [200, null], stranger);
-    assertEquals(read.response.headers.get("vary"), "origin");
+    assertEquals(varies(read.response), true);
   }
 });
 
@@ -76,10 +81,7 @@ it("without -cors no page of another origin is told anything", async () => {
   const asked = await preflight(server, "/api/links", OURS, "POST");
   assertEquals([asked.status < 400, asked.allowed], [false, null]);
   const read = await ask(server, "GET", "/api/links/none", OURS);
-  assertEquals([read.allowed, read.response.headers.get("vary")?.includes("origin")], [
-    null,
-    undefined,
-  ]);
+  assertEquals([read.allowed, varies(read.response)], [null, false]);
 });
 
 it("-cors takes origins, and says so of anything else", () => {
