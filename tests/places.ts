@@ -9,7 +9,7 @@ import { EmbeddedDatabase } from "../kv/embedded.ts";
 import { KVMaster } from "../kv/master.ts";
 import type { Link } from "../links/link.ts";
 import { type Backend, URLStore, type URLStoreOptions } from "../store.ts";
-import { type Goto, type Options, start } from "./processes.ts";
+import { eventually, type Goto, type Options, start } from "./processes.ts";
 
 /** A place for links. */
 export interface Place {
@@ -35,6 +35,8 @@ export function placeOf(url: string): Place {
         : new KVMaster(await EmbeddedDatabase.open(`${path}/links.db`), options);
       await store.load();
       for (const link of links) await store.restore(link);
+      // A database's changes are heard of a moment later.
+      await eventually(async () => (await store.health()).reason === undefined);
       return Object.assign(store, { [Symbol.asyncDispose]: () => store.close() });
     },
     start(...args) {
