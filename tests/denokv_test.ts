@@ -126,8 +126,7 @@ for (const signal of ["SIGKILL", "SIGSTOP"] as const) {
     for (const node of all.nodes) assertEquals(await where(node.url, "docs"), url("a"));
     await eventually(async () =>
       (await Promise.all(all.below.map(({ url }) => ready(url))))
-        .every(({ links }) => links > 0)
-    );
+        .every(({ links }) => links > 0), 60_000);
     all.service.kill(signal);
     for (const { url: base } of all.masters) {
       await eventually(async () => {

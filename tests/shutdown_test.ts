@@ -51,9 +51,9 @@ describe("a signal to end", () => {
       const { keys, end } = load(master.url, 16);
       await eventually(() => keys.size > 200);
       master.kill(signal);
-      const { code } = await within(8000, "the end", master.status);
+      const { code } = await within(20_000, "the end", master.status);
       assertEquals(code, 0, master.stderr);
-      await within(8000, "the posts", end);
+      await within(20_000, "the posts", end);
       assertGreater(keys.size, 200);
 
       const text = await Deno.readTextFile(`${dir.path}/store.jsonl`);
@@ -110,7 +110,7 @@ describe("a signal to end", () => {
     const fault = ["-P", `${dir.path}/store.jsonl`, "-e", "inject=fdatasync:error=EIO"];
     await using _ = await trace(master.pid, ...fault);
     master.kill("SIGTERM");
-    assertEquals((await within(8000, "the end", master.status)).code, 1);
+    assertEquals((await within(20_000, "the end", master.status)).code, 1);
     assert(/\ngoto: .*Input\/output error/.test(master.stderr), master.stderr);
     assertEquals(master.stderr.includes("    at "), false);
   });
@@ -124,7 +124,7 @@ describe("a signal to end", () => {
     const begun = master.begin().catch(() => {});
     await eventually(() => Deno.stat(`${path}.pid`)); // it has its file, and begins to read it
     master.kill("SIGTERM");
-    assertEquals((await within(8000, "the end", master.status)).code, 0);
+    assertEquals((await within(20_000, "the end", master.status)).code, 0);
     await begun;
     assertEquals(master.logs.filter(({ msg }) => msg === "serving"), []);
     assertEquals((await Deno.stat(path)).size, 1_000_000 * line.length);
