@@ -17,6 +17,7 @@ import type { Listing, Query } from "./links/list.ts";
 import { LinkScanner, type Marked } from "./links/scan.ts";
 import { Table, type TableMemory } from "./links/table.ts";
 import { checkExpires } from "./links/time.ts";
+import { leading } from "./links/wanted.ts";
 
 const MAX_QUEUE = 65_536; // changes
 const MAX_QUEUE_CHARS = 64 << 20;
@@ -133,8 +134,7 @@ export class URLStore implements Backend {
   }
 
   link(key: string): Link {
-    this.get(key);
-    return this.urls.peek(key)!;
+    return leading(this.urls.peek(key));
   }
 
   /** Takes over a change that is durable. */

@@ -5,11 +5,11 @@
  */
 import { formatLine } from "../journal/lines.ts";
 import { Answers } from "../links/answers.ts";
-import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
+import { StoreError } from "../links/errors.ts";
 import { checkKey, checkURL, type Link, randomKey } from "../links/link.ts";
 import type { Health } from "../links/health.ts";
-import { checkExpires, isOver, MAX_TIME } from "../links/time.ts";
-import type { Wanted } from "../links/wanted.ts";
+import { checkExpires, MAX_TIME } from "../links/time.ts";
+import { leading, type Wanted } from "../links/wanted.ts";
 import type { Store, URLStoreOptions } from "../store.ts";
 import type { Listing, Query } from "../links/list.ts";
 import type { Database } from "./database.ts";
@@ -80,10 +80,7 @@ export class KVStore implements Store {
   }
 
   async link(key: string): Promise<Link> {
-    const change = await this.#reader.get(key);
-    if (!change?.url) throw errNotFound;
-    const { id: _, ...link } = change;
-    if (link.expires !== undefined && isOver(link.expires)) throw errExpired;
+    const { id: _, ...link } = leading(await this.#reader.get(key));
     return link;
   }
 

@@ -51,6 +51,21 @@ export function factsOf(
   return { ...times, ...names };
 }
 
+/**
+ * A link, if it leads anywhere.
+ *
+ * @throws {StoreError} not found, expired
+ * @example
+ * ```ts
+ * leading({ key: "docs", url: "https://example.com/" }).url; // "https://example.com/"
+ * ```
+ */
+export function leading<L extends Link>(link: L | undefined): L {
+  if (!link?.url) throw errNotFound;
+  if (link.expires !== undefined && isOver(link.expires)) throw errExpired;
+  return link;
+}
+
 /** Those who are known; most links have nobody, and no room for a name. */
 function signatureOf(by?: string, changedBy?: string): Facts {
   return { ...(by === undefined ? {} : { by }), ...(changedBy === undefined ? {} : { changedBy }) };

@@ -442,6 +442,9 @@ it("an error of ours answers 500, is reported, and shows nothing of itself", asy
     override get(): never {
       throw new TypeError("secret of the house");
     }
+    override link(): never {
+      return this.get();
+    }
   }
   using dir = tempDir();
   const journal = await Journal.open(`${dir.path}/broken.jsonl`);
