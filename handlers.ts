@@ -13,6 +13,7 @@ import type { Peer } from "./http/client.ts";
 import { exportLinks } from "./http/export.ts";
 import { guard, type GuardOptions } from "./http/guard.ts";
 import type { Handler } from "./http/listen.ts";
+import type { Tally } from "./hits/tally.ts";
 import { Redirects } from "./http/location.ts";
 import { placing } from "./http/placing.ts";
 import { type Probe, probes } from "./http/probes.ts";
@@ -42,8 +43,10 @@ export interface HandlerOptions extends GuardOptions {
   userHeader?: string;
   /** What is answered to those who watch over the server; without it, what its store says. */
   probes?: [path: string, probe: Probe][];
-  /** What counts the answers. */
+  /** What counts the answers, */
   counters?: Counters;
+  /** and how often each link is followed. */
+  tally?: Tally;
   onError?: OnError;
 }
 
@@ -81,11 +84,11 @@ export function handler(options: HandlerOptions): Handler {
   ]);
   const guarded = guard(options);
   const share = origins.length > 0 ? cors(origins) : undefined;
-  const redirects = new Redirects(suffix);
+  const redirects = new Redirects(suffix, options.tally);
   const otherwise = missing(options, (req, key) => {
     return redirect(req, store, redirects, key, otherwise);
   });
-  const redirectRest = placing(store, (req, key) => {
+  const redirectRest = placing(store, redirects, (req, key) => {
     return redirect(req, store, redirects, key, otherwise);
   });
   const answer = (req: Request, key: string, peer: Peer | undefined, route: Route) => {
@@ -131,8 +134,8 @@ function redirect(
     if (method !== "GET" && method !== "HEAD") allow(req, "GET", "HEAD");
     const url = store.get(key);
     return typeof url === "string"
-      ? redirects.to(key, url)
-      : url.then((url) => redirects.to(key, url)).catch((e) => otherwise(e, req, key));
+      ? redirects.to(req, key, url, store.counter)
+      : url.then((url) => redirects.to(req, key, url)).catch((e) => otherwise(e, req, key));
   } catch (error) {
     return otherwise(error, req, key);
   }

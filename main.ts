@@ -8,7 +8,7 @@ import { runCommand } from "./cli/commands.ts";
 import { writeEvents } from "./cli/events.ts";
 import { runToExit } from "./cli/exit.ts";
 import { parseFlags, UsageError } from "./cli/flags.ts";
-import { handlerFor, listening, type ThreadConfig } from "./cli/thread.ts";
+import { handlerFor, listening, tallyFor, type ThreadConfig } from "./cli/thread.ts";
 import { whoMayWrite } from "./cli/open.ts";
 import { ignoreProxies } from "./cli/proxies.ts";
 import { untilSignal } from "./cli/signals.ts";
@@ -24,6 +24,7 @@ import { adminHandler } from "./http/probes.ts";
 import { Rate } from "./http/rate.ts";
 import { Stats } from "./http/stats.ts";
 import { serveRPC } from "./rpc.ts";
+import type { Service } from "./threads/port.ts";
 import { type Parts, runThread } from "./threads/thread.ts";
 import { Workers } from "./threads/workers.ts";
 
@@ -65,15 +66,17 @@ async function main(): Promise<number> {
   const counters = new SharedArrayBuffer(threads * COUNTERS_BYTES);
   const tell = (): Promise<string> => metrics({ backend, stats, counters, threads: () => workers });
   const thread: ThreadConfig = { flags, base, port, counters };
-  const service = {
+  const service: Service = {
     store: backend,
+    addHits: (counts) => backend.hits?.add(counts),
     rpc: { call, feed: backend.feed.bind(backend) },
     limit,
     metrics: tell,
     write: stderr.write.bind(stderr),
   };
   const workers = new Workers(import.meta.url, thread, service, events);
-  answer = handlerFor(thread, { ...service, index: 0 }, events);
+  const tally = tallyFor(flags, service.addHits);
+  answer = handlerFor(thread, { ...service, index: 0 }, events, tally);
   probe = adminHandler(backend, tell);
   if (shared) {
     backend.share((memory) => workers.attach(memory));
@@ -98,6 +101,7 @@ async function main(): Promise<number> {
     backend.endFeeds(),
   ]);
   if (await Promise.race([answered, late]) === "late") events("warn", "gave up on slow requests");
+  tally?.close();
   await backend.close();
   events("info", "stopped", { links: backend.count });
   return 0;
@@ -108,10 +112,12 @@ function serveThread(config: ThreadConfig, parts: Parts) {
   const { flags, port } = config;
   stderr.through = async (text, count) => await parts.write(text, count);
   const events = writeEvents(flags.log);
-  const answer = handlerFor(config, parts, events);
+  const tally = tallyFor(flags, parts.addHits);
+  const answer = handlerFor(config, parts, events, tally);
   const server = listen({ ...flags.http, port }, answer, listening(flags, true, events));
   return async () => {
     await server.shutdown();
+    tally?.close();
     await stderr.flush(FLUSH_MS);
   };
 }

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { parseCounts } from "./hits/counts.ts";
+import { isTraffic, type Traffic } from "./hits/traffic.ts";
 import type { Asked, Position } from "./journal/position.ts";
 import { type Client, toRPCError } from "./jsonrpc/client.ts";
 import { checkLength, Lookup } from "./jsonrpc/lookup.ts";
@@ -57,6 +59,11 @@ export function serveRPC(
   ) => (await store.delete(key, id, parseName(by)), true);
   const list = ([q, after, limit, order]: Args) =>
     store.list(readQuery({ q, after, limit, order }));
+  const hits = async (
+    [counts = "", id]: Args,
+  ) => (await store.hits?.take({ ...parseCounts(counts), id }), true);
+  const traffic = async ([key = ""]: Args) => await store.traffic(key) ?? null;
+  const readHits = ([file = "", offset]: Args) => store.hits?.read(file, Number(offset)) ?? null;
   const answer = serve(
     new Map<string, Method<Asked>>([
       ["Store.Get", { params: PARAMS.get, safe: true, call: get }],
@@ -65,6 +72,9 @@ export function serveRPC(
       ["Store.Update", { params: PARAMS.update, call: update }],
       ["Store.Delete", { params: PARAMS.delete, call: remove }],
       ["Store.List", { params: PARAMS.list, safe: true, call: list }],
+      ["Store.Hits", { params: PARAMS.hits, call: hits }],
+      ["Store.Traffic", { params: PARAMS.get, safe: true, call: traffic }],
+      ["Store.ReadHits", { params: PARAMS.readHits, safe: true, call: readHits }],
       ["Store.Health", { params: [], safe: true, call: () => store.health() }],
     ]),
     (error) => {
@@ -153,6 +163,14 @@ export class ProxyStore implements Store {
     const { result, error } = await this.client.call("Store.List", params);
     if (isListing(result)) return result;
     throw error ?? new StoreError("unavailable", "master gave no list");
+  }
+
+  /** Asks the master, who adds up what is counted. */
+  async traffic(key: string): Promise<Traffic | undefined> {
+    checkLength(key);
+    const { result, error } = await this.client.call("Store.Traffic", [key]);
+    if (error) throw error;
+    return isTraffic(result) ? result : undefined;
   }
 
   /** How the master is. */

@@ -3,6 +3,9 @@
  *
  * @module
  */
+import type { Counting } from "./hits/counting.ts";
+import { Hits } from "./hits/hits.ts";
+import type { Traffic } from "./hits/traffic.ts";
 import { Batch, type Save } from "./journal/batch.ts";
 import { type FeedStream, openFeed } from "./journal/feed.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -35,6 +38,8 @@ const errBusy = new StoreError("unavailable", "too many new links are waiting fo
 export interface Store {
   /** The URL of `key`, as new as it is asked for, if that can be had. */
   get(key: string, asked?: Asked): string | Promise<string>;
+  /** The number of what counts for the link that `get` has just given at once; 0 where nothing does. */
+  readonly counter?: number;
   /** All of a link, as {@linkcode Store.get}. */
   link(key: string, asked?: Asked): Link | Promise<Link>;
   /** Adds a link with the key asked for, or a new one; `expires` is the second from which on it is over. */
@@ -45,12 +50,14 @@ export interface Store {
   delete(key: string, id?: string, by?: string): Promise<void>;
   /** Gives a page of links. */
   list(query?: Query): Promise<Listing>;
+  /** How often a link was followed; nothing where nobody counts. */
+  traffic(key: string): Promise<Traffic | undefined>;
   /** How the store is. */
   health(): Health | Promise<Health>;
 }
 
-/** A store that knows how new its answers are. */
-export type Served = Store & { readonly position: Position };
+/** A store that knows how new its answers are, and counts how often links are followed, unless it shall not. */
+export type Served = Store & { readonly position: Position; readonly hits?: Counting };
 
 /** What a process serves: the store that owns the links, or one that follows it. */
 export interface Backend extends Served {
@@ -96,6 +103,8 @@ export interface URLStoreOptions {
   keys?: "counter" | "random";
   /** The host of short links, which no link may point at. */
   host?: string;
+  /** Whether to count how often links are followed. */
+  hits?: boolean;
 }
 
 /**
@@ -116,6 +125,7 @@ export interface URLStoreOptions {
 export class URLStore implements Backend {
   /** Every link; a deleted key keeps its place, with "" for its URL. */
   readonly urls = new Table();
+  readonly hits?: Hits;
   #next = 0; // what genKey makes the next key of
   #queue: Save[] = [];
   #queueChars = 0;
@@ -125,12 +135,19 @@ export class URLStore implements Backend {
   readonly #answers = new Answers();
   readonly #name = rules.randomKey();
 
-  constructor(readonly journal: Journal, private readonly options: URLStoreOptions = {}) {}
+  constructor(readonly journal: Journal, private readonly options: URLStoreOptions = {}) {
+    const { path, events } = journal;
+    if (options.hits !== false) this.hits = new Hits(`${path}.hits`, this.urls, { events });
+  }
 
   get(key: string): string {
     const url = this.urls.get(key);
     if (!url) throw this.urls.isOver(key) ? errExpired : errNotFound;
     return url;
+  }
+
+  get counter(): number {
+    return this.urls.counter;
   }
 
   link(key: string): Link {
@@ -139,6 +156,7 @@ export class URLStore implements Backend {
 
   /** Takes over a change that is durable. */
   set({ id, ...link }: Change, entry = this.urls.add(link)): void {
+    if (link.url === "" || this.urls.isOver(link.key)) this.hits?.forget(link.key);
     this.urls.show(entry);
     if (id !== undefined) this.#answers.remember(id, link);
   }
@@ -172,6 +190,11 @@ export class URLStore implements Backend {
 
   list(query?: Query): Promise<Listing> {
     return this.urls.list(query);
+  }
+
+  async traffic(key: string): Promise<Traffic | undefined> {
+    this.link(key);
+    return await this.hits?.traffic(key);
   }
 
   restore({ made = 0, ...link }: Link): Promise<Link> {
@@ -230,6 +253,7 @@ export class URLStore implements Backend {
     await this.journal.load((change) => this.set(change), undefined, scanner);
     this.#next = this.urls.size;
     this.#upkeep = new Upkeep(this.journal, () => this.urls.size);
+    this.hits?.load();
   }
 
   /** Leaves the journal's file alone from now on, but for changes. */
@@ -272,6 +296,7 @@ export class URLStore implements Backend {
     this.#closed = true;
     await this.#saving;
     await this.rest();
+    await this.hits?.close();
     await this.journal.close();
   }
 }

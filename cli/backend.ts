@@ -67,7 +67,7 @@ async function openMaster(
   }
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
-  return new URLStore(await Journal.open(file, options), { keys: flags.keys, host });
+  return new URLStore(await Journal.open(file, options), { keys, host, hits: flags.hits });
 }
 
 /** Makes the store a master that is followed in place of those before. */

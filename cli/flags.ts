@@ -86,6 +86,7 @@ const FLAGS = {
     secret: true,
     telling: true,
   },
+  hits: flag("true", undefined, "count how often links are followed", parseBoolean),
   rate: flag("0", "N", "new links a minute for each client (0: any number)", parseCount(60_000)),
   suffix: flag(
     "false",

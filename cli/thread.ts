@@ -9,6 +9,7 @@ import { Certificate } from "../http/certificate.ts";
 import { Counters } from "../http/counters.ts";
 import type { Handler, ListenOptions } from "../http/listen.ts";
 import { probes } from "../http/probes.ts";
+import { type TakeCounts, Tally } from "../hits/tally.ts";
 import type { Events } from "../journal/events.ts";
 import type { Parts } from "../threads/thread.ts";
 import { writeRequests } from "./events.ts";
@@ -24,8 +25,17 @@ export interface ThreadConfig {
   counters: SharedArrayBuffer;
 }
 
-/** Makes a thread's handler as the flags say, on what the main thread does for all. */
-export function handlerFor(config: ThreadConfig, parts: Parts, events: Events): Handler {
+/**
+ * Makes a thread's handler as the flags say, on what the main thread does for all.
+ *
+ * @param tally counts redirects
+ */
+export function handlerFor(
+  config: ThreadConfig,
+  parts: Omit<Parts, "addHits">,
+  events: Events,
+  tally?: Tally,
+): Handler {
   const { flags, base } = config;
   const counters = new Counters(config.counters, parts.index);
   stderr.onlose = (count) => counters.dropped(count);
@@ -33,6 +43,7 @@ export function handlerFor(config: ThreadConfig, parts: Parts, events: Events): 
     store: parts.store,
     base,
     counters,
+    tally,
     probes: flags.admin ? [] : probes(parts.store, parts.metrics),
     rpc: flags.rpc ? { ...parts.rpc, token: flags["rpc-token"] || undefined } : undefined,
     suffix: flags.suffix,
@@ -44,6 +55,12 @@ export function handlerFor(config: ThreadConfig, parts: Parts, events: Events): 
     onError: (error) => events("error", "a request failed", { reason: String(error) }),
   });
   return flags.access ? accessLog(answer, writeRequests(flags.log), flags.proxy) : answer;
+}
+
+/** Makes what counts redirects in a thread, unless the flags say that nobody does. */
+export function tallyFor({ hits, master, kv }: Flags, take: TakeCounts): Tally | undefined {
+  // The rows of links are known where the links are this process's own.
+  return hits ? new Tally(take, master.length === 0 && kv === "") : undefined;
 }
 
 /**

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Tally } from "../hits/tally.ts";
 import { hash, RANDOM_HASH } from "../links/hash.ts";
 import { hasPlaces, place } from "./suffix.ts";
 
@@ -17,7 +18,8 @@ const FOUND = { status: 302 };
  * @example
  * ```ts
  * const redirects = new Redirects();
- * redirects.to("docs", "https://example.com/"); // 302, with that Location
+ * const request = new Request("http://localhost:8080/docs");
+ * redirects.to(request, "docs", "https://example.com/"); // 302, with that Location
  * ```
  */
 export class Redirects {
@@ -25,11 +27,19 @@ export class Redirects {
   readonly #kept = new Array<{ url: string; response: Response } | undefined>(PLACES)
     .fill(undefined);
 
-  /** @param suffix whether `{path}` and `{query}` are places in a URL, which may stay empty */
-  constructor(private readonly suffix = false) {}
+  /**
+   * @param suffix whether `{path}` and `{query}` are places in a URL, which may stay empty
+   * @param tally counts what is given
+   */
+  constructor(private readonly suffix = false, private readonly tally?: Tally) {}
 
-  /** The answer for `key`, which leads to `url` just now. */
-  to(key: string, url: string): Response {
+  /**
+   * The answer to a request for `key`, which leads to `url` just now.
+   *
+   * @param counter the number of what counts for it
+   */
+  to(req: Request, key: string, url: string, counter?: number): Response {
+    this.tally?.count(req, key, counter);
     const code = hash(key, RANDOM_HASH);
     const slot = code & (PLACES - 1);
     if (this.#asked[slot] !== code) {
@@ -41,6 +51,12 @@ export class Redirects {
     const response = this.#make(url);
     this.#kept[slot] = { url, response };
     return response;
+  }
+
+  /** The answer to a request for `key` with something behind it, which leads to `url`. */
+  placed(req: Request, key: string, url: string): Response {
+    this.tally?.count(req, key);
+    return redirectTo(url);
   }
 
   #make(url: string): Response {

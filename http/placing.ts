@@ -4,7 +4,7 @@
  * @module
  */
 import type { Store } from "../store.ts";
-import { redirectTo } from "./location.ts";
+import type { Redirects } from "./location.ts";
 import { decode, keyOf } from "./request.ts";
 import { place, type Rest } from "./suffix.ts";
 
@@ -15,18 +15,20 @@ import { place, type Rest } from "./suffix.ts";
  */
 export function placing(
   store: Pick<Store, "get">,
+  redirects: Redirects,
   otherwise: (req: Request, key: string) => Response | Promise<Response>,
 ): (req: Request, rest: Rest) => Response | Promise<Response> {
   return (req, rest) => {
-    const { key, path, query } = rest;
-    if (path === "" && query === "") return otherwise(req, decode(key));
+    const { path, query } = rest;
+    const key = decode(rest.key);
+    if (path === "" && query === "") return otherwise(req, key);
     // Old entries may have any key, one with a slash, too.
     const whole = () => otherwise(req, keyOf(req.url));
     if (req.method !== "GET" && req.method !== "HEAD") return whole();
     try {
-      const url = store.get(decode(key));
-      if (typeof url === "string") return redirectTo(place(url, rest));
-      return url.then((url) => redirectTo(place(url, rest)), whole);
+      const found = (url: string) => redirects.placed(req, key, place(url, rest));
+      const url = store.get(key);
+      return typeof url === "string" ? found(url) : url.then(found, whole);
     } catch {
       return whole();
     }

@@ -35,6 +35,7 @@ function signedBy(store: Store, by: string): Store {
     get: (...args) => store.get(...args),
     link: (...args) => store.link(...args),
     list: (...args) => store.list(...args),
+    traffic: (key) => store.traffic(key),
     health: () => store.health(),
     put: (url, key, id, expires) => store.put(url, key, id, expires, by),
     update: (key, url, id, expires) => store.update(key, url, id, expires, by),

@@ -22,4 +22,6 @@ export const PARAMS = {
     optional: true,
     number: name === "limit",
   })),
+  hits: [{ name: "counts", max: 256 << 10 }, id],
+  readHits: [{ name: "file", max: 64 }, { name: "offset", number: true, max: 16 }],
 } satisfies Record<string, Param[]>;

@@ -4,6 +4,7 @@
  * @module
  */
 import { formatLine } from "../journal/lines.ts";
+import type { Traffic } from "../hits/traffic.ts";
 import { Answers } from "../links/answers.ts";
 import { StoreError } from "../links/errors.ts";
 import { checkKey, checkURL, type Link, randomKey } from "../links/link.ts";
@@ -140,6 +141,11 @@ export class KVStore implements Store {
     const listing = await listLinks(this.database, query);
     if (this.#head.latest === undefined) await this.#head.read();
     return { ...listing, count: this.count };
+  }
+
+  async traffic(key: string): Promise<Traffic | undefined> {
+    await this.link(key);
+    return undefined;
   }
 
   async health(): Promise<Health> {

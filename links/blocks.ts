@@ -70,6 +70,18 @@ export class Blocks {
     return [...this.#blocks];
   }
 
+  /**
+   * The references to all entries, block after block, whatever is written or moved between two of them:
+   * that comes last, so an entry may come twice.
+   */
+  *walk(): Generator<number[], void, void> {
+    for (let from = 0, seen; (seen = this.written) > from; from = seen) {
+      for (const block of this.all()) {
+        if (!block.gone && endOf(block) > from) yield this.refsOf(block);
+      }
+    }
+  }
+
   bytesOf({ segment, start, end }: Block) {
     return this.entries.bytesOf(segment).subarray(start, end);
   }
@@ -100,4 +112,9 @@ export class Blocks {
   linkOf(ref: number): Link {
     return this.entries.linkOf(ref);
   }
+}
+
+/** How many bytes were written up to the end of a block. */
+export function endOf({ born, start, end }: Block): number {
+  return born + end - start;
 }

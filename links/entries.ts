@@ -3,8 +3,8 @@
  * a multiple of 8 bytes. A reference to one is its offset in units of 8 bytes, so that 32 bits reach
  * 32 GiB.
  *
- * An entry is a head of 16 bytes, the key, and the URL. In the head there are four bytes each of what
- * was counted, of when the link ends, and of when it was made, in seconds since 1970, or 0. It ends with
+ * An entry is a head of 16 bytes, the key, and the URL. In the head there are four bytes each of which
+ * counter counts how often the link is followed, of when the link ends, and of when it was made, in seconds since 1970, or 0. It ends with
  * the length of the URL in two bytes, that of the key in one, and flags; a length that is too large for
  * that makes both follow the head, in four bytes each. A character takes a byte, or two where one of
  * them doesn't hold it. Behind the URL may stand a signature: its length in one byte, who made the link,
@@ -20,6 +20,7 @@ import { isOver } from "./time.ts";
 export const HEAD = 16;
 export const LONG_HEAD = HEAD + 8;
 /** Where in the head what stands. */
+export const COUNTER = 0;
 export const EXPIRES = 4;
 export const MADE = 8;
 export const URL_LENGTH = 12;
@@ -47,12 +48,14 @@ export type Segments = (Uint8Array<SharedArrayBuffer> | undefined)[];
 /** Entries as any thread can read them. A thread may not have heard of the newest segments. */
 export class EntryReader {
   protected readonly segments: (Buffer<SharedArrayBuffer> | undefined)[];
+  protected readonly words: (Uint32Array<SharedArrayBuffer> | undefined)[];
   protected readonly shift: number;
   protected readonly mask: number;
 
   /** @param bits those of an offset in a segment */
   constructor(segments: Segments, readonly bits: number) {
     this.segments = segments.map((bytes) => bytes && Buffer.from(bytes.buffer));
+    this.words = segments.map((bytes) => bytes && new Uint32Array(bytes.buffer));
     this.shift = bits - 3;
     this.mask = 2 ** bits - 1;
   }
@@ -161,6 +164,11 @@ export class EntryReader {
   /** When the link was made, in seconds since 1970, or 0 where that isn't known. */
   madeOf(ref: number): number {
     return this.segments[ref >>> this.shift]!.readUInt32LE(((ref << 3) & this.mask) + MADE);
+  }
+
+  /** The number of the counter of a link, or 0 where it has none. */
+  counterOf(ref: number): number {
+    return this.words[ref >>> this.shift]![(((ref << 3) & this.mask) + COUNTER) >>> 2];
   }
 
   /** How many bytes an entry takes. */

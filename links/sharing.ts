@@ -33,6 +33,7 @@ export interface TableMemory {
  */
 export class TableReader {
   readonly #entries: EntryReader;
+  #found = 0;
 
   constructor(private readonly memory: TableMemory) {
     this.#entries = new EntryReader(memory.segments, memory.segmentBits);
@@ -44,6 +45,7 @@ export class TableReader {
     try {
       const { slots, constants } = this.memory;
       const ref = find(slots, this.#entries, key, hash(key, constants));
+      this.#found = ref;
       if (ref === 0) return;
       const url = this.#entries.shownURL(ref);
       // What is out of date may lead anywhere: it must be right from the first look to the last.
@@ -51,6 +53,11 @@ export class TableReader {
     } catch (error) {
       if (this.#isCurrent()) throw error;
     }
+  }
+
+  /** The number of the counter of the link that {@linkcode get} has just given, or 0 where it has none. */
+  get counter(): number {
+    return this.#entries.counterOf(this.#found);
   }
 
   #isCurrent(): boolean {

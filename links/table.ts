@@ -69,6 +69,7 @@ export class Table {
   readonly #rewriter: Rewriter;
   readonly #sharing: Sharing;
   readonly #lister: Lister;
+  #found = 0;
   #told = 0; // how often segments had come or gone when other threads were told
   #added = 0; // entries that are not shown yet
 
@@ -115,7 +116,7 @@ export class Table {
    * hidden.
    */
   get(key: string): string | undefined {
-    const ref = this.#find(key);
+    const ref = this.#found = this.#find(key);
     return ref === 0 ? undefined : this.#entries.shownURL(ref);
   }
 
@@ -129,6 +130,33 @@ export class Table {
   isOver(key: string): boolean {
     const ref = this.#find(key);
     return ref !== 0 && this.#entries.isOver(ref);
+  }
+
+  /** That of the key that {@linkcode get} found last. */
+  get counter(): number {
+    return this.#found === 0 ? 0 : this.#entries.counterOf(this.#found);
+  }
+
+  /** The number of the counter that counts for `key`, or 0 where there is none. */
+  counterOf(key: string): number {
+    const ref = this.#find(key);
+    return ref === 0 ? 0 : this.#entries.counterOf(ref);
+  }
+
+  /** Gives a key that was set a counter, which it keeps for good. */
+  setCounter(key: string, counter: number): void {
+    const ref = this.#find(key);
+    if (ref !== 0) this.#entries.setCounter(ref, counter);
+  }
+
+  /** The keys that have a counter, block after block: between two of them the table may be changed. */
+  *counters(): Generator<[key: string, counter: number][], void, void> {
+    const entries = this.#entries;
+    for (const refs of entries.blocks.walk()) {
+      yield refs.map((ref) => [entries.keyOf(ref), entries.counterOf(ref), ref] as const)
+        .filter(([key, counter, ref]) => counter !== 0 && this.#find(key) === ref)
+        .map(([key, counter]) => [key, counter]);
+    }
   }
 
   /** Whether `key` was ever set. */
@@ -257,6 +285,8 @@ export class Table {
     if (before === 0) {
       this.size++;
     } else {
+      const counter = this.#entries.counterOf(before);
+      if (counter !== 0) this.#entries.setCounter(ref, counter);
       this.#entries.supersede(before);
       if (this.#entries.leads(before)) this.count--;
     }

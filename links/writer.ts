@@ -7,6 +7,7 @@ import { Buffer } from "node:buffer";
 import { Blocks } from "./blocks.ts";
 import {
   align,
+  COUNTER,
   ENDS,
   EntryReader,
   EXPIRES,
@@ -146,6 +147,12 @@ export class EntryWriter extends EntryReader {
     return copy;
   }
 
+  /** Gives a link a counter. All four bytes come at once: other threads may be reading them. */
+  setCounter(ref: number, counter: number): void {
+    const at = (ref << 3) & this.mask;
+    Atomics.store(this.words[ref >>> this.shift]!, (at + COUNTER) >>> 2, counter);
+  }
+
   /** Hides an entry from all but the owner, or shows it again. */
   hide(ref: number, hidden = true): void {
     const { bytes, at } = this.parts(ref);
@@ -178,7 +185,7 @@ export class EntryWriter extends EntryReader {
     this.bytes -= segment.end - startOf(number);
     this.superseded -= segment.superseded;
     this.#opened.splice(this.#opened.indexOf(segment), 1);
-    this.segments[number] = this.#numbered[number] = undefined;
+    this.segments[number] = this.words[number] = this.#numbered[number] = undefined;
     this.blocks.drop(number);
     this.changes++;
   }
@@ -223,7 +230,9 @@ export class EntryWriter extends EntryReader {
     if (this.#opened.length >= most) throw new RangeError("All memory for links is full");
     let capacity = Math.min(MIN_SEGMENT, largest);
     while (capacity < largest && capacity < Math.max(this.bytes, end + size)) capacity *= 2;
-    this.segments[number] = Buffer.from(new SharedArrayBuffer(capacity));
+    const memory = new SharedArrayBuffer(capacity);
+    this.segments[number] = Buffer.from(memory);
+    this.words[number] = new Uint32Array(memory);
     const segment = { number, capacity, end, superseded: 0, held: 0 };
     this.#numbered[number] = segment;
     this.#opened.push(segment);

@@ -6,7 +6,18 @@
 import { takeArgs } from "./args.ts";
 
 const root = `${import.meta.dirname}/..`;
-const FOLDERS = ["cli", "http", "journal", "jsonrpc", "kv", "links", "replica", "threads", "web"];
+const FOLDERS = [
+  "cli",
+  "hits",
+  "http",
+  "journal",
+  "jsonrpc",
+  "kv",
+  "links",
+  "replica",
+  "threads",
+  "web",
+];
 const TOP = ["main.ts", "handlers.ts", "rpc.ts", "store.ts"];
 
 /** Runs Deno; what fails ends the task. */

@@ -24,6 +24,7 @@ it("parseFlags() has the defaults that the help names", () => {
     sync: "always",
     token: "",
     "rpc-token": "",
+    hits: true,
     rate: 0,
     suffix: false,
     "user-header": "",

@@ -637,6 +637,7 @@ it("a redirect leads where its link does now, however many others were asked for
       update: nobody,
       delete: nobody,
       list: nobody,
+      traffic: nobody,
       health: () => ({ ready: true }),
     },
   });
@@ -653,7 +654,8 @@ it("a redirect leads where its link does now, however many others were asked for
 it("the answer for a link that is asked for again is kept, and not more of them than fit", () => {
   const redirects = new Redirects();
   const url = (i: number) => `https://example.com/${i}`;
-  const to = (i: number) => redirects.to(`k${i}`, url(i));
+  const request = new Request("http://localhost/");
+  const to = (i: number) => redirects.to(request, `k${i}`, url(i));
   const first = to(0);
   const second = to(0);
   assert(first !== second, "nobody has asked for it again");
@@ -678,6 +680,7 @@ it("a kept answer never outlives its link: changed, deleted, made anew, and with
       update: nobody,
       delete: nobody,
       list: nobody,
+      traffic: nobody,
       health: () => ({ ready: true }),
     },
   });

@@ -344,6 +344,7 @@ async function mortals(count: number, config: Partial<Config> = {}) {
     store,
     rpc: { call: () => ({ position: store.position }), feed: store.feed.bind(store) },
     limit: new Rate(0),
+    addHits: () => {},
     metrics: () => Promise.resolve(""),
     write: () => {},
   };

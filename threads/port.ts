@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Counting } from "../hits/counting.ts";
 import { errExpired, errNotFound, type Refusal, StoreError } from "../links/errors.ts";
 import type { Limit } from "../http/rate.ts";
 import type { RPC } from "../http/rpc.ts";
@@ -13,6 +14,8 @@ export interface Service {
   store: Backend;
   rpc: RPC;
   limit: Limit;
+  /** Adds what a thread counted. */
+  addHits: Counting["add"];
   /** What the process counted, as text. */
   metrics(): Promise<string>;
   /** Writes lines to stderr, so many. */
@@ -20,9 +23,9 @@ export interface Service {
 }
 
 type Methods =
-  & Pick<Backend, "get" | "link" | "put" | "update" | "delete" | "list" | "health">
+  & Pick<Backend, "get" | "link" | "put" | "update" | "delete" | "list" | "traffic" | "health">
   & Pick<RPC, "call" | "feed">
-  & Pick<Service, "metrics" | "write">
+  & Pick<Service, "addHits" | "metrics" | "write">
   & Limit;
 
 /** A question: which method, and with what. */
@@ -57,7 +60,7 @@ export function answerQuestions(port: MessagePort, service: Service): void {
   });
 }
 
-function ask({ store, rpc, limit, metrics, write }: Service, question: Question): unknown {
+function ask({ store, rpc, limit, addHits, metrics, write }: Service, question: Question): unknown {
   switch (question.method) {
     case "get":
       return store.get(...question.args);
@@ -71,12 +74,16 @@ function ask({ store, rpc, limit, metrics, write }: Service, question: Question)
       return store.delete(...question.args);
     case "list":
       return store.list(...question.args);
+    case "traffic":
+      return store.traffic(...question.args);
     case "health":
       return store.health();
     case "feed":
       return rpc.feed(...question.args);
     case "call":
       return rpc.call(...question.args);
+    case "addHits":
+      return addHits(...question.args);
     case "metrics":
       return metrics();
     case "write":

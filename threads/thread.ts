@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { TakeCounts } from "../hits/tally.ts";
+import type { Traffic } from "../hits/traffic.ts";
 import type { Link } from "../links/link.ts";
 import type { Listing, Query } from "../links/list.ts";
 import { type TableMemory, TableReader } from "../links/table.ts";
@@ -32,6 +34,8 @@ export interface Parts {
   store: Store;
   rpc: RPC;
   limit: Limit;
+  /** Adds what the thread counted. */
+  addHits: TakeCounts;
   /** What the process counted, as text. */
   metrics(): Promise<string>;
   /** Writes lines to stderr, so many. */
@@ -57,6 +61,10 @@ export class ThreadStore implements Store {
     return this.#links.get(key) || this.main.ask("get", key);
   }
 
+  get counter(): number {
+    return this.#links.counter;
+  }
+
   link(key: string): Promise<Link> {
     return this.main.ask("link", key);
   }
@@ -75,6 +83,10 @@ export class ThreadStore implements Store {
 
   list(query?: Query): Promise<Listing> {
     return this.main.ask("list", query);
+  }
+
+  traffic(key: string): Promise<Traffic | undefined> {
+    return this.main.ask("traffic", key);
   }
 
   health(): Promise<Health> {
@@ -115,9 +127,10 @@ export async function runThread<Config>(
     take: (client) => main.ask("take", client),
     giveBack: (client) => main.ask("giveBack", client),
   };
+  const addHits: TakeCounts = (counts) => void main.ask("addHits", counts).catch(() => {});
   const metrics = () => main.ask("metrics");
   const write = (text: string, count: number) => main.ask("write", text, count);
-  const stop = run(config, { store, rpc, limit, metrics, write, index });
+  const stop = run(config, { store, rpc, limit, addHits, metrics, write, index });
   port.addEventListener("message", async ({ data }: MessageEvent<Order>) => {
     if (!("kind" in data)) return;
     if (data.kind === "memory") return store.attach(data.memory);

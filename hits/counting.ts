@@ -1,0 +1,26 @@
+/**
+ * What counts how often links are followed.
+ *
+ * @module
+ */
+import type { Counts } from "./counts.ts";
+import type { Part } from "./file.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** Adds up what is counted, or passes it on to who does. */
+export interface Counting {
+  /** Adds what was counted here. */
+  add(counts: Counts): void;
+  /**
+   * Adds what another server counted, once for each id.
+   *
+   * @throws {StoreError} full, unavailable: it can't be kept now
+   */
+  take(counts: Counts): Promise<void>;
+  /** How often the link of `key` was followed; nothing where nobody counts. */
+  traffic(key: string): Promise<Traffic | undefined>;
+  /** Gives lines of what is kept, to who copies it: from `offset` on in that `file`, or in another. */
+  read(file: string, offset: number): Promise<Part>;
+  /** Keeps what was counted, or sends it, and lets go of everything. */
+  close(): Promise<void>;
+}

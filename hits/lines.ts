@@ -1,0 +1,73 @@
+/**
+ * The lines of `FILE.hits`, in JSON.
+ *
+ *     {"Day":20782,"First":1,"Keys":["docs","1c"],"Hits":[1,3,2,1],"Previews":[2,1],"ID":"pZ8vD0bQ3e-7"}
+ *
+ * `Keys` are those that come for the first time, and get the next rows, from `First` on. `Hits` and `Previews`
+ * are rows and what was counted of each on that day, in turn; `Gone` are the rows of links that have ended, of
+ * which nothing counts that came before. `ID` is the mark of who counted it elsewhere.
+ *
+ * @module
+ */
+import { isCount, isDay } from "./counts.ts";
+
+/** What a line says. */
+export interface Line {
+  day: number;
+  /** The row of the first key. */
+  first?: number;
+  keys?: string[];
+  hits?: ArrayLike<number>;
+  previews?: number[];
+  gone?: number[];
+  id?: string;
+}
+
+/**
+ * A line, with its end.
+ *
+ * @example
+ * ```ts
+ * formatLine({ day: 20782, first: 1, keys: ["docs"], hits: [1, 3] });
+ * // {"Day":20782,"First":1,"Keys":["docs"],"Hits":[1,3]}\n
+ * ```
+ */
+export function formatLine(line: Line): string {
+  const { day, first, keys = [], hits = [], previews = [], gone = [], id } = line;
+  const members = [
+    keys.length > 0 ? `,"First":${first},"Keys":${JSON.stringify(keys)}` : "",
+    hits.length > 0 ? `,"Hits":[${Array.prototype.join.call(hits, ",")}]` : "",
+    previews.length > 0 ? `,"Previews":[${previews.join(",")}]` : "",
+    gone.length > 0 ? `,"Gone":[${gone.join(",")}]` : "",
+    id === undefined ? "" : `,"ID":${JSON.stringify(id)}`,
+  ];
+  return `{"Day":${day}${members.join("")}}\n`;
+}
+
+/** Reads what {@linkcode formatLine} made; nothing, where it is nothing of the kind. */
+export function parseLine(text: string): Line | undefined {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return;
+  }
+  const line: { [Name in (typeof MEMBERS)[number]]?: unknown } = Object(value);
+  const { Day: day, First: first, Keys: keys, ID: id } = line;
+  const { Hits: hits, Previews: previews, Gone: gone } = line;
+  if (!isDay(day) || !areTexts(keys) || !(id === undefined || typeof id === "string")) return;
+  if (!areCounts(hits) || !areCounts(previews) || !areCounts(gone)) return;
+  if (first !== undefined && !isCount(first)) return;
+  return { day, first, keys, hits, previews, gone, id };
+}
+
+const MEMBERS = ["Day", "First", "Keys", "Hits", "Previews", "Gone", "ID"] as const;
+
+function areTexts(value: unknown): value is string[] | undefined {
+  return value === undefined ||
+    Array.isArray(value) && value.every((text) => typeof text === "string");
+}
+
+function areCounts(value: unknown): value is number[] | undefined {
+  return value === undefined || Array.isArray(value) && value.every(isCount);
+}

@@ -1,0 +1,48 @@
+/**
+ * Whose counts were taken in.
+ *
+ * @module
+ */
+
+/**
+ * Knows marks that came before, of the form `NAME-N`: of each name it remembers the greatest `N`, in base 36,
+ * since who sends counts sends one after the other. So many names at most; those heard of longest ago go.
+ *
+ * @example
+ * ```ts
+ * const senders = new Senders();
+ * senders.note("pZ8vD0bQ3e-z");
+ * senders.has("pZ8vD0bQ3e-y"); // true
+ * senders.has("pZ8vD0bQ3e-10"); // false
+ * ```
+ */
+export class Senders {
+  readonly #last = new Map<string, number>();
+
+  constructor(private readonly limit = 65_536) {}
+
+  has(id: string): boolean {
+    const [name, n] = split(id);
+    return n <= (this.#last.get(name) ?? -1);
+  }
+
+  note(id: string): void {
+    const [name, n] = split(id);
+    const last = Math.max(n, this.#last.get(name) ?? 0);
+    this.#last.delete(name);
+    this.#last.set(name, last);
+    if (this.#last.size <= this.limit) return;
+    const [oldest] = this.#last.keys();
+    this.#last.delete(oldest);
+  }
+
+  /** The last mark of each. */
+  *[Symbol.iterator](): Generator<string, void, void> {
+    for (const [name, n] of this.#last) yield `${name}-${n.toString(36)}`;
+  }
+}
+
+function split(id: string): [name: string, n: number] {
+  const [, name = id, n = "0"] = /^(.*)-([\da-z]{1,10})$/s.exec(id) ?? [];
+  return [name, parseInt(n, 36)];
+}
