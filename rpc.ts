@@ -14,7 +14,7 @@ import type { Copy } from "./links/copy.ts";
 import { StoreError } from "./links/errors.ts";
 import { type Health, isHealth } from "./links/health.ts";
 import { checkKey, checkURL, type Link, parseName, randomKey } from "./links/link.ts";
-import { isListing, type Listing, type Query, readQuery } from "./links/list.ts";
+import { isListing, type Listing, type Query, readQuery } from "./links/query.ts";
 import { formatExpires, parseExpires } from "./links/time.ts";
 import type { Served, Store } from "./store.ts";
 

@@ -16,7 +16,7 @@ import { errExpired, errNotFound, StoreError } from "./links/errors.ts";
 import type { Health } from "./links/health.ts";
 import * as rules from "./links/link.ts";
 import type { Change, Link } from "./links/link.ts";
-import type { Listing, Query } from "./links/list.ts";
+import type { Listing, Query } from "./links/query.ts";
 import { LinkScanner, type Marked } from "./links/scan.ts";
 import { Table, type TableMemory } from "./links/table.ts";
 import { checkExpires } from "./links/time.ts";

@@ -7,7 +7,7 @@ import type { Events } from "../journal/events.ts";
 import { JournalError, reasonOf, writeAll } from "../journal/file.ts";
 import { formatLine } from "../journal/lines.ts";
 import type { Link } from "../links/link.ts";
-import { MAX_LIMIT } from "../links/list.ts";
+import { MAX_LIMIT } from "../links/query.ts";
 import type { Store } from "../store.ts";
 import { formatCSV } from "./csv.ts";
 import { showProgress } from "./progress.ts";

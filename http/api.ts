@@ -4,7 +4,7 @@
  * @module
  */
 import type { Link } from "../links/link.ts";
-import { type Query, readQuery } from "../links/list.ts";
+import { type Query, readQuery } from "../links/query.ts";
 import { formatTime, parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
 import { tellMade } from "./access.ts";

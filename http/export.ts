@@ -4,7 +4,7 @@
  * @module
  */
 import { formatLine } from "../journal/lines.ts";
-import { MAX_LIMIT, type Query } from "../links/list.ts";
+import { MAX_LIMIT, type Query } from "../links/query.ts";
 import type { Store } from "../store.ts";
 import { Room } from "./answers.ts";
 import { sendPatiently } from "./patience.ts";

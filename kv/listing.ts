@@ -6,7 +6,7 @@
 import { StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
 import { isOver } from "../links/time.ts";
-import { LIMIT, type Listing, MAX_LIMIT, type Query } from "../links/list.ts";
+import { LIMIT, type Listing, MAX_LIMIT, type Query } from "../links/query.ts";
 import { after, type Database, type Entry, MAX_RANGE, MAX_READ } from "./database.ts";
 import { DEADLINE_MS } from "./head.ts";
 import { linkKey, LINKS_END, MADE, madeKey, toChange, toKeys } from "./layout.ts";

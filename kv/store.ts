@@ -12,7 +12,7 @@ import type { Health } from "../links/health.ts";
 import { checkExpires, MAX_TIME } from "../links/time.ts";
 import { leading, type Wanted } from "../links/wanted.ts";
 import type { Store, URLStoreOptions } from "../store.ts";
-import type { Listing, Query } from "../links/list.ts";
+import type { Listing, Query } from "../links/query.ts";
 import type { Database } from "./database.ts";
 import { Head } from "./head.ts";
 import { History } from "./history.ts";

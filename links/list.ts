@@ -6,71 +6,13 @@
 import { StoreError } from "./errors.ts";
 import type { Link } from "./link.ts";
 import type { Block } from "./blocks.ts";
+import { LIMIT, type Listing, type Query } from "./query.ts";
 import type { EntryWriter } from "./writer.ts";
 
-/** Most links of a page, and how many there are where nobody says. */
-export const MAX_LIMIT = 1000;
-export const LIMIT = 50;
 const MAX_CHARS = 1 << 20; // of the URLs of a page
 const MAX_QUERY = 200; // characters
 const MAX_WAITING = 100; // questions that wait for their turn
 const SLICE_MS = 3; // after so long others get their turn
-
-/** Which links are asked for. */
-export interface Query {
-  /** What the key or the URL must hold, whatever the case. */
-  q?: string;
-  /** What the page before gave as `next`. */
-  after?: string;
-  limit?: number;
-  /**
-   * The newest first, or in the order in which they were written: then none is missed that is changed
-   * while page after page is asked for, but it may come twice.
-   */
-  order?: "newest" | "written";
-}
-
-/** A page of links. */
-export interface Listing {
-  links: Link[];
-  /** What to ask for the next page with, if there may be one. */
-  next?: string;
-  /** How many links there are in all. */
-  count: number;
-}
-
-/**
- * The query that texts make, as they come in a request.
- *
- * @throws {StoreError} invalid query
- * @example
- * ```ts
- * readQuery({ q: "docs", limit: "10" }).limit; // 10
- * ```
- */
-export function readQuery(
-  { q, after, limit, order }: { [Name in keyof Query]?: string },
-): Query {
-  if (order !== undefined && order !== "newest" && order !== "written") {
-    throw new StoreError("invalid query", `"order" must be newest or written`);
-  }
-  return { q, after, order, limit: limit === undefined ? undefined : toLimit(limit) };
-}
-
-function toLimit(text: string): number {
-  const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= MAX_LIMIT) return limit;
-  throw new StoreError("invalid query", `"limit" must be a number from 1 to ${MAX_LIMIT}`);
-}
-
-/** Whether what came from elsewhere is a page of links. */
-export function isListing(value: unknown): value is Listing {
-  const { links }: { links?: unknown } = Object(value);
-  return Array.isArray(links) && links.every((link) => {
-    const { key, url }: { key?: unknown; url?: unknown } = Object(link);
-    return typeof key === "string" && typeof url === "string";
-  });
-}
 
 /** Where a link stands among others: later is newer. */
 interface Place {

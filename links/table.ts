@@ -9,7 +9,8 @@
  */
 import { hash, type HashConstants, RANDOM_HASH } from "./hash.ts";
 import type { Link } from "./link.ts";
-import { Lister, type Listing, type Query } from "./list.ts";
+import { Lister } from "./list.ts";
+import type { Listing, Query } from "./query.ts";
 import { Rewriter } from "./rewriter.ts";
 import { Sharing, type TableMemory } from "./sharing.ts";
 import { Slots } from "./slots.ts";

@@ -9,7 +9,7 @@ import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { Ahead, type Noted } from "../links/ahead.ts";
 import type { Copy } from "../links/copy.ts";
 import type { Link } from "../links/link.ts";
-import type { Listing, Query } from "../links/list.ts";
+import type { Listing, Query } from "../links/query.ts";
 import { Table, type TableMemory } from "../links/table.ts";
 import { URLStore } from "../store.ts";
 import { errNoFeed, type Followed, KnownTrouble, type Line } from "./follower.ts";

@@ -10,7 +10,7 @@ import type { Position } from "../journal/position.ts";
 import type { Copy } from "../links/copy.ts";
 import { causeOf, StoreError } from "../links/errors.ts";
 import { type Link, randomKey } from "../links/link.ts";
-import type { Listing, Query } from "../links/list.ts";
+import type { Listing, Query } from "../links/query.ts";
 import type { TableMemory } from "../links/table.ts";
 import { errDown } from "../jsonrpc/client.ts";
 import { ProxyStore } from "../rpc.ts";

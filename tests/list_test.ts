@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { StoreError } from "../links/errors.ts";
-import { type Query, readQuery } from "../links/list.ts";
+import { type Query, readQuery } from "../links/query.ts";
 import { Table } from "../links/table.ts";
 import { add, eventually, type Goto, start, tempDir } from "./processes.ts";
 import { random } from "./random.ts";

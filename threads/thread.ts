@@ -6,7 +6,7 @@
 import type { TakeCounts } from "../hits/tally.ts";
 import type { Traffic } from "../hits/traffic.ts";
 import type { Link } from "../links/link.ts";
-import type { Listing, Query } from "../links/list.ts";
+import type { Listing, Query } from "../links/query.ts";
 import { type TableMemory, TableReader } from "../links/table.ts";
 import type { Health } from "../links/health.ts";
 import type { Store } from "../store.ts";

@@ -8,7 +8,7 @@ import { toHTTPError } from "../http/problem.ts";
 import { allow, query } from "../http/request.ts";
 import { StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
-import type { Listing } from "../links/list.ts";
+import type { Listing } from "../links/query.ts";
 import type { Store } from "../store.ts";
 import { factWords } from "./facts.ts";
 import { detailOf, escapeHTML, layout, linkTo, page, sentence } from "./page.ts";
