@@ -63,7 +63,8 @@ export function serveRPC(
     [counts = "", id]: Args,
   ) => (await store.hits?.take({ ...parseCounts(counts), id }), true);
   const traffic = async ([key = ""]: Args) => await store.traffic(key) ?? null;
-  const readHits = ([file = "", offset]: Args) => store.hits?.read(file, Number(offset)) ?? null;
+  const readHits = async ([file = "", offset]: Args) =>
+    await store.hits?.read(file, Number(offset)) ?? null;
   const answer = serve(
     new Map<string, Method<Asked>>([
       ["Store.Get", { params: PARAMS.get, safe: true, call: get }],

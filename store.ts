@@ -4,7 +4,7 @@
  * @module
  */
 import type { Counting } from "./hits/counting.ts";
-import { Hits } from "./hits/hits.ts";
+import { Hits, type HowKept } from "./hits/hits.ts";
 import type { Traffic } from "./hits/traffic.ts";
 import { Batch, type Save } from "./journal/batch.ts";
 import { type FeedStream, openFeed } from "./journal/feed.ts";
@@ -103,8 +103,8 @@ export interface URLStoreOptions {
   keys?: "counter" | "random";
   /** The host of short links, which no link may point at. */
   host?: string;
-  /** Whether to count how often links are followed. */
-  hits?: boolean;
+  /** How often links are followed: whether that is kept. */
+  hits?: HowKept;
 }
 
 /**
@@ -136,8 +136,7 @@ export class URLStore implements Backend {
   readonly #name = rules.randomKey();
 
   constructor(readonly journal: Journal, private readonly options: URLStoreOptions = {}) {
-    const { path, events } = journal;
-    if (options.hits !== false) this.hits = new Hits(`${path}.hits`, this.urls, { events });
+    this.hits = Hits.beside(journal, this.urls, options.hits);
   }
 
   get(key: string): string {

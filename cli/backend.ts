@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { takeUnsent } from "../hits/unsent.ts";
 import type { Stats } from "../http/stats.ts";
 import type { Events } from "../journal/events.ts";
 import { exists, explain, JournalError } from "../journal/file.ts";
@@ -37,6 +38,9 @@ export async function openBackend(
     : await openMaster(flags, host, events, stats);
   try {
     await backend.load();
+    if (backend instanceof URLStore && backend.hits) {
+      await takeUnsent(backend.about.file, backend.hits);
+    }
     if (flags.promote && backend instanceof URLStore) await promote(backend, events);
     return backend;
   } catch (error) {
@@ -67,7 +71,11 @@ async function openMaster(
   }
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
-  return new URLStore(await Journal.open(file, options), { keys, host, hits: flags.hits });
+  return new URLStore(await Journal.open(file, options), {
+    keys,
+    host,
+    hits: flags.hits ? "kept" : "none",
+  });
 }
 
 /** Makes the store a master that is followed in place of those before. */

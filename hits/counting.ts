@@ -19,8 +19,11 @@ export interface Counting {
   take(counts: Counts): Promise<void>;
   /** How often the link of `key` was followed; nothing where nobody counts. */
   traffic(key: string): Promise<Traffic | undefined>;
-  /** Gives lines of what is kept, to who copies it: from `offset` on in that `file`, or in another. */
-  read(file: string, offset: number): Promise<Part>;
+  /**
+   * Gives lines of what is kept, to who copies it: from `offset` on in that `file`, or from the beginning of
+   * another. Nothing where nobody counts.
+   */
+  read(file: string, offset: number): Promise<Part | undefined>;
   /** Keeps what was counted, or sends it, and lets go of everything. */
   close(): Promise<void>;
 }

@@ -8,20 +8,24 @@ import { reasonOf } from "../journal/file.ts";
 import { StoreError } from "../links/errors.ts";
 import type { Table } from "../links/table.ts";
 import type { Counting } from "./counting.ts";
-import { type Counts, today } from "./counts.ts";
+import type { Counts } from "./counts.ts";
 import { HitsFile, type Part } from "./file.ts";
 import { formatLine, type Line, parseLine } from "./lines.ts";
-import { Senders } from "./senders.ts";
-import { Sums } from "./sums.ts";
-import { DAYS, NO_TRAFFIC, type Traffic } from "./traffic.ts";
+import { HitsState } from "./state.ts";
+import type { Sums } from "./sums.ts";
+import type { Traffic } from "./traffic.ts";
 
 const WRITE_MS = 1000;
 const MIN_GROWTH = 4 << 20; // bytes by which the file grows at least before it is written anew
-const LINE_ROWS = 1000; // of a file that is written anew
 
-/** Where counts are kept. */
+/** Whether counts are kept, or a copy of what the links' owner has of them. */
+export type HowKept = "kept" | "copied" | "none";
+
+/** How {@linkcode Hits} keeps counts. */
 export interface HitsOptions {
   events?: Events;
+  /** Whether the file is a copy of another one, to which nothing is added but what that has. */
+  isCopy?: boolean;
 }
 
 /**
@@ -42,11 +46,11 @@ export interface HitsOptions {
  * ```
  */
 export class Hits implements Counting {
-  readonly sums = new Sums();
   /** Resolves when what there was is known. */
   loaded: Promise<void> = Promise.resolve();
-  readonly #file: HitsFile;
-  readonly #senders = new Senders();
+  #file: HitsFile;
+  #next?: HitsFile; // a copy that is being made, to take the file's place
+  readonly #state: HitsState;
   readonly #taking = new Map<string, Promise<void>>(); // by the marks of counts on their way
   readonly #events: Events;
   #lines = ""; // that were added up, and are still to be written
@@ -58,9 +62,25 @@ export class Hits implements Counting {
   #usable = true; // whether the file can be written to
   #closed = false;
 
-  constructor(path: string, private readonly table: Table, { events = silent }: HitsOptions = {}) {
+  constructor(path: string, table: Table, private readonly options: HitsOptions = {}) {
     this.#file = new HitsFile(path);
-    this.#events = events;
+    this.#state = new HitsState(table);
+    this.#events = options.events ?? silent;
+  }
+
+  /** That of the links whose journal is this one, unless there shall be none. */
+  static beside(
+    { path, events }: { path: string; events: Events },
+    table: Table,
+    how: HowKept = "kept",
+  ): Hits | undefined {
+    if (how === "none") return;
+    return new Hits(`${path}.hits`, table, { events, isCopy: how === "copied" });
+  }
+
+  /** What was counted, by the rows of links. */
+  get sums(): Sums {
+    return this.#state.sums;
   }
 
   /** Reads what there is, and goes on with it. What comes meanwhile counts after that. */
@@ -71,7 +91,7 @@ export class Hits implements Counting {
       try {
         await this.#file.load((text) => {
           const line = parseLine(text);
-          if (line) this.#apply(line);
+          if (line) this.#state.apply(line);
           else bad++;
         });
       } catch (error) {
@@ -85,7 +105,7 @@ export class Hits implements Counting {
   }
 
   add(counts: Counts): void {
-    this.#note(() => this.#lineOf(counts));
+    this.#note(() => this.#state.lineOf(counts));
   }
 
   take(counts: Counts): Promise<void> {
@@ -99,16 +119,12 @@ export class Hits implements Counting {
 
   /** What was counted of a link is no more: it has ended, and its key is free. */
   forget(key: string): void {
-    this.#note(() => {
-      const row = this.table.counterOf(key);
-      return row === 0 ? undefined : { day: today(), gone: [row] };
-    });
+    this.#note(() => this.#state.endOf(key));
   }
 
   async traffic(key: string): Promise<Traffic> {
     await this.loaded;
-    const row = this.table.counterOf(key);
-    return row === 0 ? NO_TRAFFIC : this.sums.trafficOf(row);
+    return this.#state.trafficOf(key);
   }
 
   async read(file: string, offset: number): Promise<Part> {
@@ -116,82 +132,80 @@ export class Hits implements Counting {
     return await this.#queue(() => this.#file.read(file, offset));
   }
 
+  /** Copies what another one has that reads for us, as far as it goes. */
+  async copy(from: Counting): Promise<void> {
+    await this.loaded;
+    for (;;) {
+      const { name, size } = this.#next ?? this.#file;
+      const part = await from.read(name, size);
+      if (part === undefined || this.#closed) return;
+      const isDone = part.lines === "" && part.file === name;
+      await this.#queue(() => isDone ? this.#place() : this.#takeOver(part));
+      if (isDone) return;
+    }
+  }
+
+  async #takeOver({ file, offset, lines }: Part): Promise<void> {
+    const { path, name, size } = this.#file;
+    if (file === name && offset === size) {
+      await this.#file.append(lines);
+      for (const text of lines.split("\n")) {
+        const line = parseLine(text);
+        if (line) this.#state.apply(line);
+      }
+    } else if (this.#next !== undefined && offset > 0) {
+      await this.#next.append(lines);
+    } else {
+      await this.#next?.close();
+      this.#next = new HitsFile(`${path}.part`);
+      await this.#next.replace([lines.slice(lines.indexOf("\n") + 1)], file);
+    }
+  }
+
+  /** Lets a copy that was made anew take the place of the file. */
+  async #place(): Promise<void> {
+    const next = this.#next;
+    if (next === undefined) return;
+    this.#next = undefined;
+    await Promise.all([next.close(), this.#file.close()]);
+    await Deno.rename(next.path, this.#file.path);
+    this.#state.clear();
+    this.#file = new HitsFile(this.#file.path);
+    await this.load();
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     await this.loaded.catch(() => {});
     await this.#write();
+    await this.#next?.close();
     await this.#file.close();
   }
 
   /** Adds what was counted here, and has it written soon. */
   #note(count: () => Line | undefined): void {
+    if (this.options.isCopy) return;
     if (this.#held !== undefined) return void this.#held.push(() => this.#note(count));
     const line = count();
     if (line === undefined) return;
-    this.#addUp(line);
+    this.#state.addUp(line);
     if (!this.#usable) return;
     this.#lines += formatLine(line);
     this.#timer ??= setTimeout(() => this.#write(), WRITE_MS);
   }
 
-  /** What the file is told of counts: links that are followed for the first time get their rows. */
-  #lineOf({ day, hits: keyed, rows = new Uint32Array(), id }: Counts): Line {
-    if (keyed.length === 0) return { day, hits: rows, id };
-    const first = this.sums.rows + 1;
-    const keys: string[] = [];
-    const hits = [...rows];
-    const previews: number[] = [];
-    for (const [key, count, looks] of keyed) {
-      let row = this.table.counterOf(key);
-      if (row === 0) {
-        if (!this.table.has(key)) continue; // it never was a link
-        row = this.sums.newRow();
-        this.table.setCounter(key, row);
-        keys.push(key);
-      }
-      if (count > 0) hits.push(row, count);
-      if (looks > 0) previews.push(row, looks);
-    }
-    return { day, first, keys, hits, previews, id };
-  }
-
-  /** Takes over a line of the file. */
-  #apply(line: Line): void {
-    const { sums } = this;
-    const { first = sums.rows + 1, keys = [] } = line;
-    // Lines that were damaged may have had rows, too.
-    while (keys.length > 0 && sums.rows < first - 1) sums.newRow();
-    for (const [i, key] of keys.entries()) {
-      if (first + i > sums.rows) sums.newRow();
-      this.table.setCounter(key, first + i);
-    }
-    this.#addUp(line);
-  }
-
-  #addUp({ day, hits = [], previews = [], gone = [], id }: Line): void {
-    const { sums } = this;
-    for (const row of gone) if (row <= sums.rows) sums.reset(row);
-    for (let i = 0; i < hits.length; i += 2) {
-      if (hits[i] <= sums.rows) sums.add(hits[i], day, hits[i + 1]);
-    }
-    for (let i = 0; i < previews.length; i += 2) {
-      if (previews[i] <= sums.rows) sums.add(previews[i], day, 0, previews[i + 1]);
-    }
-    if (id !== undefined) this.#senders.note(id);
-  }
-
   async #append(counts: Counts): Promise<void> {
     await this.loaded;
     await this.#queue(async () => {
-      if (counts.id !== undefined && this.#senders.has(counts.id)) return;
-      const line = this.#lineOf(counts);
+      if (counts.id !== undefined && this.#state.has(counts.id)) return;
+      const line = this.#state.lineOf(counts);
       try {
         await this.#save(formatLine(line));
       } catch (error) {
         throw new StoreError("full", `cannot save: ${reasonOf(error)}`);
       }
-      this.#addUp(line);
+      this.#state.addUp(line);
     });
   }
 
@@ -207,13 +221,13 @@ export class Hits implements Counting {
   async #save(more = ""): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (!this.#usable) return;
+    if (!this.#usable || this.options.isCopy) return;
     let lines = this.#lines;
     this.#lines = "";
     const { path: file, size } = this.#file;
     try {
       if (this.#incomplete || size + lines.length > 2 * this.#written + MIN_GROWTH) {
-        await this.#hold(() => this.#file.replace(this.#all()));
+        await this.#hold(() => this.#file.replace(this.#state.lines()));
         this.#written = this.#file.size;
         lines = "";
       }
@@ -229,46 +243,6 @@ export class Hits implements Counting {
       if (!this.#closed) this.#timer ??= setTimeout(() => this.#write(), WRITE_MS);
       throw error;
     }
-  }
-
-  /** All that was counted, as lines. */
-  async *#all(): AsyncGenerator<string, void, void> {
-    const day = today();
-    for (const id of this.#senders) yield formatLine({ day, id });
-    const { rows } = this.sums;
-    const keys = new Array<string>(rows + 1).fill("");
-    for (const counters of this.table.counters()) {
-      for (const [key, row] of counters) keys[row] = key;
-      await turn();
-    }
-    for (let first = 1; first <= rows; first += LINE_ROWS) {
-      const end = Math.min(first + LINE_ROWS, rows + 1);
-      yield formatLine({ day, first, keys: keys.slice(first, end) }) +
-        this.#linesOf(first, end, day);
-      await turn();
-    }
-  }
-
-  /** What was counted of some rows: a line for each day, and one for all that was before. */
-  #linesOf(first: number, end: number, today: number): string {
-    const byDay = new Map<number, { hits: number[]; previews: number[] }>();
-    const of = (day: number) => {
-      const line = byDay.get(day) ?? { hits: [], previews: [] };
-      byDay.set(day, line);
-      return line;
-    };
-    for (let row = first; row < end; row++) {
-      const { hits, previews, last = 0, days } = this.sums.trafficOf(row);
-      let before = hits;
-      for (const [day, count] of days) {
-        of(day).hits.push(row, count);
-        before -= count;
-      }
-      const day = Math.min(last, today - DAYS);
-      if (before > 0) of(day).hits.push(row, before);
-      if (previews > 0) of(day).previews.push(row, previews);
-    }
-    return Array.from(byDay, ([day, line]) => formatLine({ day, ...line })).join("");
   }
 
   /** Does what must not meet new counts; they are added after that. */
@@ -289,9 +263,4 @@ export class Hits implements Counting {
     this.#writing = done.catch(() => {});
     return done;
   }
-}
-
-/** Everybody else has a turn. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
 }

@@ -8,10 +8,11 @@ import { Lane } from "./lane.ts";
 import type { Masters } from "./masters.ts";
 
 const WRITES = new Set(["Store.Put", "Store.Update", "Store.Delete"]);
+const COUNTS = new Set(["Store.Hits", "Store.ReadHits"]);
 
 /**
  * Calls a master. Reads and writes travel apart, so that a read never waits for a disk, and neither
- * waits for a list.
+ * waits for a list, or for what is counted.
  *
  * @example
  * ```ts ignore
@@ -23,11 +24,13 @@ export class BatchClient implements Client {
   readonly #reads: Lane;
   readonly #writes: Lane;
   readonly #lists: Lane;
+  readonly #counts: Lane;
 
   constructor(readonly masters: Masters) {
     this.#reads = new Lane(masters, false);
     this.#writes = new Lane(masters, true);
     this.#lists = new Lane(masters, false);
+    this.#counts = new Lane(masters, false);
   }
 
   get down(): boolean {
@@ -39,6 +42,8 @@ export class BatchClient implements Client {
       ? this.#writes
       : method === "Store.List"
       ? this.#lists
+      : COUNTS.has(method)
+      ? this.#counts
       : this.#reads;
     return lane.call(method, params, since);
   }

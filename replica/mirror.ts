@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Hits } from "../hits/hits.ts";
 import { type Events, silent } from "../journal/events.ts";
 import { type FeedStream, refusePartial } from "../journal/feed.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
@@ -65,6 +66,11 @@ export class Mirror implements Copy, Followed {
     return this.#live;
   }
 
+  /** What it has of how often links are followed. */
+  get hits(): Hits | undefined {
+    return this.#store?.hits;
+  }
+
   get(key: string): string | undefined {
     return this.#live && this.#ahead.others <= this.position ? this.#links.get(key) : undefined;
   }
@@ -107,7 +113,7 @@ export class Mirror implements Copy, Followed {
   }
 
   async #open(journal: Journal): Promise<void> {
-    const store = new URLStore(journal);
+    const store = new URLStore(journal, { hits: "copied" });
     try {
       await store.load();
     } catch (error) {

@@ -3,6 +3,9 @@
  *
  * @module
  */
+import type { Hits } from "../hits/hits.ts";
+import type { Traffic } from "../hits/traffic.ts";
+import { unsentOf } from "../hits/unsent.ts";
 import { type Events, silent } from "../journal/events.ts";
 import type { FeedStream } from "../journal/feed.ts";
 import type { JournalOptions } from "../journal/journal.ts";
@@ -19,11 +22,14 @@ import type { Backend } from "../store.ts";
 import { CachedCopy } from "./cached.ts";
 import { BatchClient } from "./client.ts";
 import { errNoFeed, type Followed, Follower } from "./follower.ts";
+import { SentHits } from "./hits.ts";
 import { type Claim, formatPath, OwnAddress, Refusal } from "./judge.ts";
 import { Masters } from "./masters.ts";
 import { Mirror } from "./mirror.ts";
+import { pause } from "./wait.ts";
 import type { Transport } from "./transport.ts";
 
+const COPY_MS = 2000;
 const HEALTH_MS = 500; // a master that takes longer to say how it is has nothing good to say
 
 /** How a {@linkcode Replica} keeps what it learns. */
@@ -42,6 +48,8 @@ interface FedCopy extends Copy, Followed {
   /** What a master must not fall short of. */
   readonly claim: Claim;
   load(): Promise<void>;
+  /** What it has of how often links are followed, if it has that. */
+  readonly hits?: Hits;
   /** Lists its links, if it has them all. */
   list?(query?: Query): Promise<Listing>;
   feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream>;
@@ -64,7 +72,10 @@ interface FedCopy extends Copy, Followed {
  * ```
  */
 export class Replica extends ProxyStore implements Backend {
+  readonly hits: SentHits;
   #follower?: Follower;
+  readonly #closed = new AbortController();
+  #copying?: Promise<void>;
   #below = new AbortController(); // lets those below go
   readonly #masters: Masters;
   readonly #copy: FedCopy;
@@ -99,6 +110,8 @@ export class Replica extends ProxyStore implements Backend {
     this.#copy = copy;
     this.#options = options;
     this.#events = options.events ?? silent;
+    const path = options.file && unsentOf(options.file);
+    this.hits = new SentHits(this.client, { path, events: this.#events });
   }
 
   get about(): Backend["about"] {
@@ -148,6 +161,17 @@ export class Replica extends ProxyStore implements Backend {
     }
   }
 
+  /** With nobody above in reach, a mirror tells what it has. */
+  override async traffic(key: string): Promise<Traffic | undefined> {
+    try {
+      return await super.traffic(key);
+    } catch (error) {
+      const isAway = error instanceof StoreError && error.kind === "unavailable";
+      if (!isAway || !this.#copy.hits) throw error;
+      return await this.#copy.hits.traffic(key);
+    }
+  }
+
   /** How the master is, if it says so soon: those below wait for the answer, and those below them. */
   async #askHealth(): Promise<Health | undefined> {
     const { promise: late, resolve } = Promise.withResolvers<undefined>();
@@ -171,6 +195,17 @@ export class Replica extends ProxyStore implements Backend {
       () => this.#below.abort(),
       this.#events,
     );
+    await this.hits.load();
+    if (this.#options.file !== undefined) this.#copying = this.#copyHits(this.#closed.signal);
+  }
+
+  /** Copies what the master has counted, again and again. */
+  async #copyHits(closed: AbortSignal): Promise<void> {
+    while (!closed.aborted) {
+      await pause(COPY_MS, closed);
+      // What can't be had now, may be had later.
+      if (this.#copy.live) await this.#copy.hits?.copy(this.hits).catch(() => {});
+    }
   }
 
   /** The master decides what it takes. */
@@ -197,7 +232,10 @@ export class Replica extends ProxyStore implements Backend {
   }
 
   async close(): Promise<void> {
+    await this.hits.close();
+    this.#closed.abort();
     this.#masters.close();
+    await this.#copying;
     await this.#follower?.close();
     await this.#copy.close();
   }

@@ -1,0 +1,142 @@
+/**
+ * What is known of how often links are followed.
+ *
+ * @module
+ */
+import type { Table } from "../links/table.ts";
+import { type Counts, today } from "./counts.ts";
+import { formatLine, type Line } from "./lines.ts";
+import { Senders } from "./senders.ts";
+import { Sums } from "./sums.ts";
+import { DAYS, NO_TRAFFIC, type Traffic } from "./traffic.ts";
+
+const LINE_ROWS = 1000; // of all that there is
+
+/**
+ * The sums of a table's links, whose rows the table keeps, and whose counts were taken in: all that
+ * {@linkcode HitsFile} tells by its lines, and is made of.
+ */
+export class HitsState {
+  sums = new Sums();
+  #senders = new Senders();
+
+  constructor(private readonly table: Table) {}
+
+  /** Whether counts with that mark were taken in. */
+  has(id: string): boolean {
+    return this.#senders.has(id);
+  }
+
+  /** How often the link of `key` was followed. */
+  trafficOf(key: string): Traffic {
+    const row = this.table.counterOf(key);
+    return row === 0 ? NO_TRAFFIC : this.sums.trafficOf(row);
+  }
+
+  /** That the link of `key` has ended, as a line, if anything was counted of it. */
+  endOf(key: string): Line | undefined {
+    const row = this.table.counterOf(key);
+    return row === 0 ? undefined : { day: today(), gone: [row] };
+  }
+
+  /** Forgets all. */
+  clear(): void {
+    for (const counters of this.table.counters()) {
+      for (const [key] of counters) this.table.setCounter(key, 0);
+    }
+    this.sums = new Sums();
+    this.#senders = new Senders();
+  }
+
+  /** Counts as a line, which is still to be added up; links that are followed for the first time get rows. */
+  lineOf({ day, hits: keyed, rows = new Uint32Array(), id }: Counts): Line {
+    if (keyed.length === 0) return { day, hits: rows, id };
+    const first = this.sums.rows + 1;
+    const keys: string[] = [];
+    const hits = [...rows];
+    const previews: number[] = [];
+    for (const [key, count, looks] of keyed) {
+      let row = this.table.counterOf(key);
+      if (row === 0) {
+        if (!this.table.has(key)) continue; // it never was a link
+        row = this.sums.newRow();
+        this.table.setCounter(key, row);
+        keys.push(key);
+      }
+      if (count > 0) hits.push(row, count);
+      if (looks > 0) previews.push(row, looks);
+    }
+    return { day, first, keys, hits, previews, id };
+  }
+
+  /** Takes over a line of the file. */
+  apply(line: Line): void {
+    const { sums } = this;
+    const { first = sums.rows + 1, keys = [] } = line;
+    // Lines that were damaged may have had rows, too.
+    while (keys.length > 0 && sums.rows < first - 1) sums.newRow();
+    for (const [i, key] of keys.entries()) {
+      if (first + i > sums.rows) sums.newRow();
+      this.table.setCounter(key, first + i);
+    }
+    this.addUp(line);
+  }
+
+  /** Adds up what a line says. */
+  addUp({ day, hits = [], previews = [], gone = [], id }: Line): void {
+    const { sums } = this;
+    for (const row of gone) if (row <= sums.rows) sums.reset(row);
+    for (let i = 0; i < hits.length; i += 2) {
+      if (hits[i] <= sums.rows) sums.add(hits[i], day, hits[i + 1]);
+    }
+    for (let i = 0; i < previews.length; i += 2) {
+      if (previews[i] <= sums.rows) sums.add(previews[i], day, 0, previews[i + 1]);
+    }
+    if (id !== undefined) this.#senders.note(id);
+  }
+
+  /** All that was counted, as lines. */
+  async *lines(): AsyncGenerator<string, void, void> {
+    const day = today();
+    for (const id of this.#senders) yield formatLine({ day, id });
+    const { rows } = this.sums;
+    const keys = new Array<string>(rows + 1).fill("");
+    for (const counters of this.table.counters()) {
+      for (const [key, row] of counters) keys[row] = key;
+      await turn();
+    }
+    for (let first = 1; first <= rows; first += LINE_ROWS) {
+      const end = Math.min(first + LINE_ROWS, rows + 1);
+      yield formatLine({ day, first, keys: keys.slice(first, end) }) +
+        this.#linesOf(first, end, day);
+      await turn();
+    }
+  }
+
+  /** What was counted of some rows: a line for each day, and one for all that was before. */
+  #linesOf(first: number, end: number, today: number): string {
+    const byDay = new Map<number, { hits: number[]; previews: number[] }>();
+    const of = (day: number) => {
+      const line = byDay.get(day) ?? { hits: [], previews: [] };
+      byDay.set(day, line);
+      return line;
+    };
+    for (let row = first; row < end; row++) {
+      const { hits, previews, last = 0, days } = this.sums.trafficOf(row);
+      let before = hits;
+      for (const [day, count] of days) {
+        of(day).hits.push(row, count);
+        before -= count;
+      }
+      const day = Math.min(last, today - DAYS);
+      if (before > 0) of(day).hits.push(row, before);
+      if (previews > 0) of(day).previews.push(row, previews);
+    }
+    return Array.from(byDay, ([day, line]) => formatLine({ day, ...line })).join("");
+  }
+}
+
+/** Everybody else has a turn. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
+}

@@ -1,0 +1,176 @@
+/**
+ * What a replica counts, on its way to who adds it up.
+ *
+ * @module
+ */
+import type { Counting } from "../hits/counting.ts";
+import { type Counts, formatCounts, type Hit } from "../hits/counts.ts";
+import type { Part } from "../hits/file.ts";
+import { isTraffic, type Traffic } from "../hits/traffic.ts";
+import { Unsent } from "../hits/unsent.ts";
+import type { Client } from "../jsonrpc/client.ts";
+import { type Events, silent } from "../journal/events.ts";
+import { reasonOf } from "../journal/file.ts";
+import { StoreError } from "../links/errors.ts";
+import { randomKey } from "../links/link.ts";
+
+const SEND_MS = 1000;
+const MAX_SENT = 4000; // links in one call
+const MAX_SENT_CHARS = 100 << 10; // of their keys
+/** So many links a day are kept that could not be sent; of others nothing is. */
+export const MAX_KEPT = 100_000;
+
+/** How a {@linkcode SentHits} goes about it. */
+export interface SentHitsOptions {
+  /** Where what can't be sent is kept beside memory. */
+  path?: string;
+  events?: Events;
+}
+
+/**
+ * Sends what is counted to the master, and what those below counted. What can't be sent is kept, and sent later:
+ * with the mark that it had, so that it counts once.
+ */
+export class SentHits implements Counting {
+  readonly #gathered = new Map<number, Map<string, Hit>>(); // by day and key
+  #kept = 0; // of these
+  #sent?: Counts; // on their way, perhaps for the second time
+  #sends = 0;
+  #dropping = false;
+  #sending: Promise<void> = Promise.resolve();
+  #timer?: ReturnType<typeof setTimeout>;
+  #closed = false;
+  readonly #left: Counts[] = []; // by who ran here before
+  readonly #unsent: Unsent;
+  readonly #name = randomKey();
+  readonly #events: Events;
+
+  constructor(private readonly client: Client, { path, events = silent }: SentHitsOptions = {}) {
+    this.#unsent = new Unsent(path);
+    this.#events = events;
+  }
+
+  /** Takes over what was left when the server ended. */
+  async load(): Promise<void> {
+    for (const counts of await this.#unsent.load().catch(() => [])) {
+      if (counts.id === undefined) this.add(counts);
+      else this.#left.push(counts);
+    }
+    if (this.#left.length > 0) this.#later();
+  }
+
+  add({ day, hits }: Counts): void {
+    const links = this.#gathered.get(day) ?? new Map<string, Hit>();
+    this.#gathered.set(day, links);
+    for (const [key, count, previews] of hits) {
+      const hit = links.get(key);
+      if (hit !== undefined) {
+        hit[1] += count;
+        hit[2] += previews;
+      } else if (this.#kept < MAX_KEPT) {
+        links.set(key, [key, count, previews]);
+        this.#kept++;
+      } else if (!this.#dropping) {
+        this.#dropping = true;
+        this.#events("warn", "hits are lost: too many wait for the master", { links: this.#kept });
+      }
+    }
+    this.#later();
+  }
+
+  async take(counts: Counts): Promise<void> {
+    const { error } = await this.client.call("Store.Hits", [formatCounts(counts), counts.id]);
+    if (error) throw error;
+  }
+
+  async traffic(key: string): Promise<Traffic | undefined> {
+    const { result, error } = await this.client.call("Store.Traffic", [key]);
+    if (error) throw error;
+    return isTraffic(result) ? result : undefined;
+  }
+
+  async read(file: string, offset: number): Promise<Part | undefined> {
+    const { result, error } = await this.client.call("Store.ReadHits", [file, String(offset)]);
+    if (error) throw error;
+    return isPart(result) ? result : undefined;
+  }
+
+  /** Sends what is left, if the master takes it now; else it is kept for the next time, if it can be. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#send();
+    const links = this.#waiting().reduce((sum, { hits }) => sum + hits.length, 0);
+    if (links > 0 && !this.#unsent.keeps) {
+      this.#events("warn", "hits are lost: the master is out of reach", { links });
+    }
+  }
+
+  #later(): void {
+    if (!this.#closed) this.#timer ??= setTimeout(() => this.#send(), SEND_MS);
+  }
+
+  #send(): Promise<void> {
+    this.#timer = undefined;
+    return this.#sending = this.#sending.then(async () => {
+      let failed = false;
+      while (!failed && (this.#sent ??= this.#next()) !== undefined) {
+        try {
+          // With its mark, before anybody may have heard of it.
+          if (this.#unsent.there) await this.#unsent.save(this.#waiting());
+          await this.take(this.#sent);
+          this.#sent = undefined;
+        } catch (error) {
+          // What is refused for good would be refused each time.
+          if (error instanceof StoreError && error.kind === "invalid query") this.#sent = undefined;
+          else failed = true;
+        }
+      }
+      try {
+        await this.#unsent.save(this.#waiting());
+      } catch (error) {
+        this.#events("warn", "cannot keep hits", { reason: reasonOf(error) });
+      }
+      if (failed) this.#later();
+      else this.#dropping = false;
+    });
+  }
+
+  /** What is to be sent next, with a mark. */
+  #next(): Counts | undefined {
+    const left = this.#left.shift();
+    if (left !== undefined) return left;
+    for (const [day, links] of this.#gathered) {
+      const hits: Hit[] = [];
+      let chars = 0;
+      for (const [key, hit] of links) {
+        if (hits.length === MAX_SENT || chars > MAX_SENT_CHARS) break;
+        hits.push(hit);
+        chars += key.length;
+        links.delete(key);
+        this.#kept--;
+      }
+      if (links.size === 0) this.#gathered.delete(day);
+      if (hits.length > 0) return { day, hits, id: this.#id() };
+    }
+  }
+
+  /** All that is still to be sent. What has no mark yet gets one when it is. */
+  #waiting(): Counts[] {
+    const gathered = Array.from(
+      this.#gathered,
+      ([day, links]) => ({ day, hits: [...links.values()] }),
+    );
+    return [...this.#sent ? [this.#sent] : [], ...this.#left, ...gathered];
+  }
+
+  #id(): string {
+    return `${this.#name}-${(this.#sends++).toString(36)}`;
+  }
+}
+
+function isPart(value: unknown): value is Part {
+  const { file, offset, lines }: { [Name in keyof Part]?: unknown } = Object(value);
+  return typeof file === "string" && typeof offset === "number" && typeof lines === "string";
+}

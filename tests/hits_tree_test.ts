@@ -1,0 +1,206 @@
+import { assert, assertEquals } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
+import { Proxy } from "./proxy.ts";
+import { agree, following, keep, ready } from "./replicas.ts";
+
+const LONG = 20_000; // ms
+
+/** Follows a link so many times, over several connections. */
+async function visit(base: string, key: string, times: number) {
+  let left = times;
+  await Promise.all(Array.from({ length: 4 }, async () => {
+    while (left-- > 0) assertEquals((await follow(base, key)).status, 302);
+  }));
+}
+
+/** How often a link was followed, as a server says. */
+async function hitsOf({ url }: Goto, key = "docs"): Promise<number> {
+  const response = await fetch(`${url}/rpc`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "Store.Traffic", params: [key] }),
+    signal: AbortSignal.timeout(10_000),
+  });
+  const { result, error } = await response.json();
+  if (error) throw new Error(error.message);
+  return result.hits;
+}
+
+async function counted(server: Goto, hits: number) {
+  await eventually(async () => assertEquals(await hitsOf(server), hits), LONG);
+}
+
+it("what is followed anywhere in a tree is counted once, and shown everywhere", async () => {
+  using dir = tempDir();
+  const file = `-file=${dir.path}/m.jsonl`;
+  await using master = await start("-rpc", "-threads=2");
+  await add(master.url, "https://example.com/", "docs");
+  await using cache = await start(`-master=${master.url}`, "-rpc", "-threads=2");
+  await using mirror = await start(`-master=${master.url}`, "-rpc", "-threads=2", file);
+  await using below = await start(`-master=${mirror.url}`, "-rpc");
+  await using leaf = await start(`-master=${cache.url}`, "-rpc");
+  const servers = [master, cache, mirror, below, leaf];
+  await agree(servers, "docs", "https://example.com/"); // which counts, too
+  const before = await eventually(async () => {
+    const hits = await hitsOf(master);
+    assert(hits >= servers.length);
+    return hits;
+  }, LONG);
+  let sent = 0;
+  await Promise.all(servers.map(async ({ url }, i) => {
+    sent += 100 + i;
+    await visit(url, "docs", 100 + i);
+  }));
+  await counted(master, before + sent);
+  for (const server of servers) await counted(server, before + sent);
+  // A clean end sends what is left.
+  await visit(leaf.url, "docs", 50);
+  await leaf.stop();
+  await visit(below.url, "docs", 50);
+  await below.stop();
+  await counted(master, before + sent + 100);
+});
+
+it("what can't be sent is kept, sent later, and counts once though answers were lost", async () => {
+  await using master = await start("-rpc");
+  await add(master.url, "https://example.com/", "docs");
+  await using link = new Proxy(master.url);
+  await using replica = await start(`-master=${link.url}`, "-rpc");
+  await keep(replica, "docs");
+  await visit(replica.url, "docs", 20);
+  const before = await eventually(async () => {
+    const hits = await hitsOf(master);
+    assert(hits >= 20);
+    return hits;
+  }, LONG);
+  for (let round = 1; round <= 3; round++) {
+    link.refuses = true;
+    link.cut();
+    await visit(replica.url, "docs", 30);
+    // It tries, in vain; then some of the first answers are lost.
+    await replica.waitForLog(({ msg }) => msg === "lost the master");
+    link.refuses = false;
+    link.cutAfter(300 * round);
+    await visit(replica.url, "docs", 10);
+    await following(replica);
+    link.cutAfter(Infinity);
+    await counted(master, before + 40 * round);
+  }
+});
+
+it("a mirror keeps what it could not send when it ends, and sends it when it is back", async () => {
+  using dir = tempDir();
+  const file = `${dir.path}/m.jsonl`;
+  await using master = await start("-rpc");
+  await add(master.url, "https://example.com/", "docs");
+  await using link = new Proxy(master.url);
+  await using mirror = await start(`-master=${link.url}`, "-rpc", `-file=${file}`);
+  await eventually(async () => assertEquals((await ready(mirror.url)).complete, true));
+  link.refuses = true;
+  link.cut();
+  await visit(mirror.url, "docs", 30);
+  await mirror.stop();
+  await mirror.begin();
+  await visit(mirror.url, "docs", 5);
+  // Killed, it has what it counted two seconds before, and the master is still away.
+  await eventually(async () => {
+    const text = await Deno.readTextFile(`${file}.hits.unsent`);
+    const hits = text.split("\n").filter(Boolean).map((line) => JSON.parse(line).hits[0][1]);
+    assertEquals(hits.reduce((sum, count) => sum + count), 35);
+  }, LONG);
+  mirror.kill("SIGKILL");
+  await mirror.status;
+  link.refuses = false;
+  await mirror.begin();
+  await counted(master, 35);
+  await eventually(async () => {
+    const files = Array.from(Deno.readDirSync(dir.path), ({ name }) => name);
+    assert(!files.includes("m.jsonl.hits.unsent"), files.join());
+  }, LONG);
+});
+
+it("a mirror that takes the master's place goes on counting", async () => {
+  using dir = tempDir();
+  using home = tempDir();
+  const file = `${dir.path}/m.jsonl`;
+  await using master = await start({ cwd: home.path }, "-rpc");
+  await add(master.url, "https://example.com/", "docs");
+  await add(master.url, "https://example.com/2", "more");
+  await using mirror = await start(`-master=${master.url}`, "-rpc", `-file=${file}`);
+  await eventually(async () => assertEquals((await ready(mirror.url)).complete, true));
+  await visit(master.url, "docs", 40);
+  await visit(mirror.url, "docs", 2);
+  await visit(master.url, "more", 7);
+  await counted(master, 42);
+  // The copy has come as far.
+  await eventually(async () => {
+    const [ours, theirs] = await Promise.all([
+      Deno.readTextFile(`${file}.hits`),
+      Deno.readTextFile(`${home.path}/store.jsonl.hits`),
+    ]);
+    assertEquals(ours, theirs);
+  }, LONG);
+  master.kill("SIGKILL");
+  await master.status;
+  await mirror.waitForLog(({ msg }) => msg === "lost the master", LONG);
+  assertEquals([await hitsOf(mirror), await hitsOf(mirror, "more")], [42, 7]); // what it has
+  await visit(mirror.url, "docs", 8); // which nobody can take
+  await mirror.stop();
+  await using promoted = await start("-rpc", "-promote", `-file=${file}`);
+  await counted(promoted, 50);
+  await visit(promoted.url, "docs", 1);
+  await counted(promoted, 51);
+});
+
+it("a mirror copies the master's counts anew where they are in another file", async () => {
+  using dir = tempDir();
+  using home = tempDir();
+  const file = `${dir.path}/m.jsonl`;
+  await using master = await start({ cwd: home.path }, "-rpc");
+  await add(master.url, "https://example.com/", "docs");
+  await visit(master.url, "docs", 3);
+  await counted(master, 3);
+  await using mirror = await start(`-master=${master.url}`, "-rpc", `-file=${file}`);
+  await eventually(async () => assert((await Deno.stat(`${file}.hits`)).size > 0), LONG);
+  await master.stop();
+  await Deno.remove(`${home.path}/store.jsonl.hits`);
+  await master.begin();
+  await visit(master.url, "docs", 5);
+  await counted(master, 5);
+  await eventually(async () => {
+    const [ours, theirs] = await Promise.all([
+      Deno.readTextFile(`${file}.hits`),
+      Deno.readTextFile(`${home.path}/store.jsonl.hits`),
+    ]);
+    assertEquals(ours, theirs);
+  }, LONG);
+  master.kill("SIGKILL");
+  await master.status;
+  await mirror.waitForLog(({ msg }) => msg === "lost the master", LONG);
+  await counted(mirror, 5);
+});
+
+it("a replica that is killed loses what it counted in the last two seconds at most", async () => {
+  await using master = await start("-rpc");
+  await add(master.url, "https://example.com/", "docs");
+  await using replica = await start(`-master=${master.url}`, "-rpc");
+  await keep(replica, "docs");
+  let sent = 0;
+  const marks: { time: number; sent: number }[] = [];
+  const end = performance.now() + 5000;
+  const before = await hitsOf(master);
+  while (performance.now() < end) {
+    await visit(replica.url, "docs", 4);
+    sent += 4;
+    marks.push({ time: performance.now(), sent });
+  }
+  replica.kill("SIGKILL");
+  const killed = performance.now();
+  await replica.status;
+  // A busy machine may have been late with all of it.
+  const sure = marks.findLast(({ time }) => time < killed - 4000)?.sent ?? 0;
+  assert(sure > 0);
+  await eventually(async () => assert(await hitsOf(master) >= before + sure), LONG);
+  assert(await hitsOf(master) <= before + sent + 10);
+});
