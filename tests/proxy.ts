@@ -27,11 +27,15 @@ export class Proxy implements AsyncDisposable {
 
   /** @param target such as `http://127.0.0.1:8080` */
   constructor(target: string) {
-    const { hostname, port } = new URL(target);
-    this.#target = { hostname, port: Number(port) };
+    this.#target = addressOf(target);
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.url = `http://127.0.0.1:${(this.#listener.addr as Deno.NetAddr).port}`;
     this.#running = this.#run();
+  }
+
+  /** Leads new connections to another target. */
+  leadTo(target: string) {
+    this.#target = addressOf(target);
   }
 
   /** Cuts every connection there is. */
@@ -96,4 +100,9 @@ export class Proxy implements AsyncDisposable {
     this.cut();
     await this.#running;
   }
+}
+
+function addressOf(url: string): Deno.ConnectOptions {
+  const { hostname, port } = new URL(url);
+  return { hostname, port: Number(port) };
 }
