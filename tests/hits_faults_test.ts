@@ -119,13 +119,8 @@ it("counts add up: replicas with threads, a tree, a mirror, cut, restarted and p
   await master.stop();
   await Promise.all([visit(nodes[1], "master gone", 40), visit(nodes[3], "master gone", 40)]);
   await mirror.stop();
-  const { port } = new URL(mirror.url);
-  await using promoted = await start(
-    "-rpc",
-    "-promote",
-    `-http=127.0.0.1:${port}`,
-    `-file=${file}`,
-  );
+  await using promoted = await start("-rpc", "-promote", `-file=${file}`);
+  toTwo.leadTo(promoted.url);
   await agree([promoted], "a", "https://example.com/a");
   sent.set("a", sent.get("a")! + 1);
   await all(promoted);
