@@ -66,6 +66,7 @@ export class Hits implements Counting {
     this.#file = new HitsFile(path);
     this.#state = new HitsState(table);
     this.#events = options.events ?? silent;
+    table.hits = this;
   }
 
   /** That of the links whose journal is this one, unless there shall be none. */
@@ -81,6 +82,10 @@ export class Hits implements Counting {
   /** What was counted, by the rows of links. */
   get sums(): Sums {
     return this.#state.sums;
+  }
+
+  hitsOf(row: number): number {
+    return this.sums.hitsOf(row);
   }
 
   /** Reads what there is, and goes on with it. What comes meanwhile counts after that. */

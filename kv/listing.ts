@@ -37,6 +37,9 @@ export async function listLinks(
   if (q.length > MAX_QUERY) {
     throw new StoreError("invalid query", `"q" must have at most ${MAX_QUERY} characters`);
   }
+  if (order === "hits") {
+    throw new StoreError("invalid query", `"order" can't be hits: a database has no such order`);
+  }
   const holds = searchFor(q);
   const most = Math.min(limit, MAX_LIMIT);
   const links: Link[] = [];

@@ -19,10 +19,12 @@ export interface Link {
   by?: string;
   /** Who changed it last, where that is known. */
   changedBy?: string;
+  /** How often it was followed: lists tell it, where that is counted. */
+  hits?: number;
 }
 
 /** What is known of a link beside its key and its URL. */
-export type Facts = Omit<Link, "key" | "url">;
+export type Facts = Omit<Link, "key" | "url" | "hits">;
 
 /** Most bytes of a name. */
 export const MAX_NAME = 100;

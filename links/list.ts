@@ -1,11 +1,12 @@
 /**
- * Listing links: the newest first, those that hold some text, a page at a time.
+ * Listing links: the newest, or the most followed first, those that hold some text, a page at a time.
  *
  * @module
  */
 import { StoreError } from "./errors.ts";
 import type { Link } from "./link.ts";
-import type { Block } from "./blocks.ts";
+import { type Block, endOf } from "./blocks.ts";
+import { Order, type Place } from "./order.ts";
 import { LIMIT, type Listing, type Query } from "./query.ts";
 import type { EntryWriter } from "./writer.ts";
 
@@ -14,12 +15,7 @@ const MAX_QUERY = 200; // characters
 const MAX_WAITING = 100; // questions that wait for their turn
 const SLICE_MS = 3; // after so long others get their turn
 
-/** Where a link stands among others: later is newer. */
-interface Place {
-  made: number;
-  /** How many bytes were written before it. */
-  at: number;
-}
+const errUncounted = new StoreError("invalid query", `"order" can't be hits: they are not counted`);
 
 interface Found extends Place {
   ref: number;
@@ -34,11 +30,21 @@ export interface Listed {
   isCurrent(ref: number): boolean;
 }
 
+/** What knows how often links are followed. */
+export interface CountedHits {
+  /** Resolves when it knows all. */
+  readonly loaded: Promise<void>;
+  /** How often the link with that counter was followed. */
+  hitsOf(counter: number): number;
+}
+
 /**
  * Lists the links of a table. However many there are, it works for a few milliseconds at a time, on one
  * question after the other, so that redirects don't wait.
  */
 export class Lister {
+  /** Where there is none, nothing is said of hits. */
+  hits?: CountedHits;
   #turn: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   // Places are compared in one table only.
@@ -52,7 +58,7 @@ export class Lister {
    * @throws {StoreError} invalid query; unavailable, where too many wait
    */
   async list(query: Query = {}): Promise<Listing> {
-    const search = new Search(this.table, query, this.#epoch);
+    const search = new Search(this.table, query, this.#epoch, this.hits);
     if (this.#waiting >= MAX_WAITING) {
       throw new StoreError("unavailable", "too many searches are waiting");
     }
@@ -66,7 +72,7 @@ export class Lister {
 /** One question under way. */
 class Search {
   readonly #limit: number;
-  readonly #newest: boolean;
+  readonly #order: Order;
   readonly #after?: Place;
   readonly #needles: string[];
   #found: Found[] = []; // the best so far, the best one first
@@ -74,26 +80,30 @@ class Search {
 
   constructor(
     private readonly table: Listed,
-    { q = "", after, limit = LIMIT, order }: Query,
-    private readonly epoch: number,
+    { q = "", after, limit = LIMIT, order = "newest" }: Query,
+    epoch: number,
+    private readonly hits?: CountedHits,
   ) {
     if (q.length > MAX_QUERY) {
       throw new StoreError("invalid query", `"q" must have at most ${MAX_QUERY} characters`);
     }
+    if (order === "hits" && hits === undefined) throw errUncounted;
     this.#limit = limit;
-    this.#newest = order !== "written";
+    this.#order = new Order(order, epoch);
     this.#needles = needlesOf(q);
-    this.#after = after === undefined || after === "" ? undefined : this.#parse(after);
+    this.#after = after === undefined || after === "" ? undefined : this.#order.parse(after);
   }
 
   async run(): Promise<Listing> {
+    await this.hits?.loaded;
     const { blocks } = this.table.entries;
     const all = blocks.all();
-    if (this.#newest) all.reverse();
+    const asWritten = this.#order.name === "written";
+    if (!asWritten) all.reverse();
     let seen = blocks.written;
     await this.#lookAt(all);
     // What was changed or moved meanwhile stands at the end now.
-    while (blocks.written > seen && this.#newest) {
+    while (blocks.written > seen && !asWritten) {
       const from = seen;
       seen = blocks.written;
       await this.#lookAt(blocks.all().filter((block) => endOf(block) > from), from);
@@ -109,10 +119,12 @@ class Search {
       // What it held may have been moved meanwhile.
       if (block.gone || this.#isBeyond(block)) continue;
       const refs = this.#needles.length > 0 ? this.#search(block) : entries.blocks.refsOf(block);
-      if (this.#newest) refs.reverse();
+      if (this.#order.name !== "written") refs.reverse();
       for (const ref of refs) {
         const at = entries.blocks.placeOf(ref, block);
-        if (at >= from) this.#offer({ ref, block, made: entries.madeOf(ref), at });
+        if (at < from) continue;
+        const hits = this.hits?.hitsOf(entries.counterOf(ref)) ?? 0;
+        this.#offer({ ref, block, hits, made: entries.madeOf(ref), at });
       }
       if (performance.now() - began < SLICE_MS) continue;
       await new Promise((resolve) => setTimeout(resolve));
@@ -123,16 +135,19 @@ class Search {
   /** Whether a block can't hold any that would be taken. */
   #isBeyond(block: Block): boolean {
     const [first, last] = [block.born, endOf(block)];
-    if (!this.#newest) {
-      if (this.#after && last <= this.#after.at) return true;
+    const after = this.#after;
+    if (this.#order.name === "written") {
+      if (after && last <= after.at) return true;
       return this.#isFull && (this.#more = true);
     }
-    const { oldest, newest } = block;
-    const after = this.#after;
-    if (after && isNewer({ made: oldest, at: first }, after)) return true;
+    // None in it stands behind the last one that there could be, and none before the first.
+    if (after && this.#order.isBefore({ hits: 0, made: block.oldest, at: first }, after)) {
+      return true;
+    }
     const worst = this.#found.at(-1);
     if (!this.#isFull || worst === undefined) return false;
-    if (!isNewer(worst, { made: newest, at: last })) return false;
+    const best = { hits: Infinity, made: block.newest, at: last };
+    if (!this.#order.isBefore(worst, best)) return false;
     this.#more = true;
     return true;
   }
@@ -143,17 +158,19 @@ class Search {
 
   /** Takes an entry, if it is among the best. */
   #offer(found: Found): void {
-    if (this.#after !== undefined && !this.#isBefore(this.#after, found)) return;
+    const order = this.#order;
+    if (this.#after !== undefined && !order.isBefore(this.#after, found)) return;
     const worst = this.#found.at(-1);
     const full = this.#isFull;
-    if (full && worst && this.#isBefore(worst, found)) {
+    if (full && worst && order.isBefore(worst, found)) {
       this.#more ||= this.#leads(found.ref);
       return;
     }
     if (!this.#leads(found.ref)) return;
+    // It may come twice, and have been followed meanwhile.
+    if (this.#found.some(({ ref }) => ref === found.ref)) return;
     let i = this.#found.length;
-    while (i > 0 && this.#isBefore(found, this.#found[i - 1])) i--;
-    if (this.#found[i - 1]?.ref === found.ref) return;
+    while (i > 0 && order.isBefore(found, this.#found[i - 1])) i--;
     this.#found.splice(i, 0, found);
     if (full) {
       this.#found.pop();
@@ -164,11 +181,6 @@ class Search {
   #leads(ref: number): boolean {
     const { entries } = this.table;
     return entries.leads(ref) && !entries.isOver(ref) && this.table.isCurrent(ref);
-  }
-
-  /** Whether `a` stands before `b` in the list. */
-  #isBefore(a: Place, b: Place): boolean {
-    return this.#newest ? isNewer(a, b) : a.at < b.at;
   }
 
   /** The entries of a block that hold what is searched. */
@@ -200,6 +212,7 @@ class Search {
       // It may have been changed since it was found.
       if (block.gone || !this.table.isCurrent(ref)) continue;
       const link = entries.blocks.linkOf(ref);
+      if (this.hits) link.hits = found.hits;
       chars += link.url.length;
       if (links.length > 0 && chars > MAX_CHARS) {
         this.#more = true;
@@ -209,32 +222,9 @@ class Search {
       last = found;
     }
     last ??= this.#found.at(-1);
-    const next = this.#more && last !== undefined ? this.#format(last) : undefined;
+    const next = this.#more && last !== undefined ? this.#order.format(last) : undefined;
     return { links, next, count: this.table.count() };
   }
-
-  #format({ made, at }: Place): string {
-    return [made, at, this.epoch].map((n) => n.toString(36)).join("-");
-  }
-
-  #parse(text: string): Place {
-    const [made, at, epoch] = /^[\da-z]{1,9}-[\da-z]{1,10}-[\da-z]{1,9}$/.test(text)
-      ? text.split("-").map((part) => parseInt(part, 36))
-      : [];
-    if (at === undefined) throw new StoreError("invalid query", `"after" is no "next" of a page`);
-    if (epoch === this.epoch) return { made, at };
-    if (this.#newest && made > 0) return { made, at: 0 }; // as near as can be
-    throw new StoreError("invalid query", `"after" is out of date: begin with the first page`);
-  }
-}
-
-/** How many bytes were written up to the end of a block. */
-function endOf({ born, start, end }: Block): number {
-  return born + end - start;
-}
-
-function isNewer(a: Place, b: Place): boolean {
-  return a.made === b.made ? a.at > b.at : a.made > b.made;
 }
 
 /** What is looked for: the text, and how a URL would have it. */

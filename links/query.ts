@@ -10,6 +10,8 @@ import type { Link } from "./link.ts";
 export const MAX_LIMIT = 1000;
 export const LIMIT = 50;
 
+const ORDERS = ["newest", "hits", "written"] as const;
+
 /** Which links are asked for. */
 export interface Query {
   /** What the key or the URL must hold, whatever the case. */
@@ -18,10 +20,11 @@ export interface Query {
   after?: string;
   limit?: number;
   /**
-   * The newest first, or in the order in which they were written: then none is missed that is changed
-   * while page after page is asked for, but it may come twice.
+   * The newest first; or the most followed, of which one may be missed, or come twice, that is followed while
+   * page after page is asked for; or in the order in which they were written: then none is missed that is changed
+   * meanwhile, but it may come twice.
    */
-  order?: "newest" | "written";
+  order?: (typeof ORDERS)[number];
 }
 
 /** A page of links. */
@@ -45,10 +48,11 @@ export interface Listing {
 export function readQuery(
   { q, after, limit, order }: { [Name in keyof Query]?: string },
 ): Query {
-  if (order !== undefined && order !== "newest" && order !== "written") {
-    throw new StoreError("invalid query", `"order" must be newest or written`);
+  const known = ORDERS.find((one) => one === order);
+  if (known !== order) {
+    throw new StoreError("invalid query", `"order" must be newest, hits or written`);
   }
-  return { q, after, order, limit: limit === undefined ? undefined : toLimit(limit) };
+  return { q, after, order: known, limit: limit === undefined ? undefined : toLimit(limit) };
 }
 
 function toLimit(text: string): number {
@@ -61,7 +65,7 @@ function toLimit(text: string): number {
 export function isListing(value: unknown): value is Listing {
   const { links }: { links?: unknown } = Object(value);
   return Array.isArray(links) && links.every((link) => {
-    const { key, url }: { key?: unknown; url?: unknown } = Object(link);
-    return typeof key === "string" && typeof url === "string";
+    const { key, url, hits = 0 }: { [Name in keyof Link]?: unknown } = Object(link);
+    return typeof key === "string" && typeof url === "string" && Number.isSafeInteger(hits);
   });
 }

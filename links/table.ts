@@ -9,7 +9,7 @@
  */
 import { hash, type HashConstants, RANDOM_HASH } from "./hash.ts";
 import type { Link } from "./link.ts";
-import { Lister } from "./list.ts";
+import { type CountedHits, Lister } from "./list.ts";
 import type { Listing, Query } from "./query.ts";
 import { Rewriter } from "./rewriter.ts";
 import { Sharing, type TableMemory } from "./sharing.ts";
@@ -100,6 +100,11 @@ export class Table {
    */
   list(query?: Query): Promise<Listing> {
     return this.#lister.list(query);
+  }
+
+  /** What knows how often links are followed, by their counters: lists tell of it. */
+  set hits(hits: CountedHits) {
+    this.#lister.hits = hits;
   }
 
   /** How many bytes the entries take. */

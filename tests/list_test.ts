@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
+import { Hits } from "../hits/hits.ts";
 import { StoreError } from "../links/errors.ts";
 import { type Query, readQuery } from "../links/query.ts";
 import { Table } from "../links/table.ts";
@@ -12,7 +13,7 @@ const urlOf = (n: number) => `https://example.com/${n}`;
 /** All pages of a list, as keys. */
 async function keys(table: Table, query: Query = {}): Promise<string[]> {
   const found = [];
-  let after: string | undefined;
+  let { after } = query;
   do {
     const { links, next } = await table.list({ ...query, after });
     found.push(...links.map(({ key }) => key));
@@ -149,6 +150,130 @@ it("a search leaves room for others, and finds what is changed or moved meanwhil
   assertEquals([...new Set(await search)].sort(), expected);
 });
 
+it("the most followed come first, the newest of those that are followed alike, in pages", async () => {
+  using dir = tempDir();
+  const { seed, pick } = random();
+  const table = new Table({ segmentBits: 16 });
+  const hits = new Hits(`${dir.path}/l.hits`, table);
+  await hits.load();
+  const model = new Map<string, { made: number; hits: number }>();
+  for (let n = 0; n < 3000; n++) {
+    const made = 1000 + n;
+    model.set(`k${n}`, { made, hits: 0 });
+    table.set({ key: `k${n}`, url: urlOf(n), made });
+  }
+  const follow = (times: number) => {
+    for (let i = 0; i < times; i++) {
+      const key = `k${pick(pick(3) === 0 ? 30 : 1500)}`;
+      const count = pick(4) === 0 ? 2 ** 32 + pick(3) : pick(3);
+      model.get(key)!.hits += count;
+      hits.add({ day: 20782, hits: [[key, count, 1]] });
+    }
+  };
+  const check = async (what: string) => {
+    const sorted = [...model].sort(([, a], [, b]) => b.hits - a.hits || b.made - a.made);
+    for (const [limit, q] of [[7, ""], [100, ""], [1000, ""], [20, "k12"]] as const) {
+      const expected = sorted.map(([key]) => key).filter((key) => key.includes(q));
+      assertEquals(
+        await keys(table, { order: "hits", limit, q }),
+        expected,
+        `${what}, seed ${seed}`,
+      );
+    }
+    const { links } = await table.list({ order: "hits", limit: 1000 });
+    for (const { key, hits } of links) assertEquals(hits, model.get(key)!.hits);
+    const { links: newest } = await table.list({ limit: 1000 });
+    for (const { key, hits } of newest) assertEquals(hits, model.get(key)!.hits);
+  };
+  await check("none is followed");
+  follow(300);
+  await check("few are followed");
+  follow(5000);
+  await check("most are followed");
+  for (const [key, { made }] of model) {
+    if (pick(2) === 0) table.set({ key, url: urlOf(pick(9)), made });
+  }
+  await check("some were changed since");
+  await hits.close();
+});
+
+it("while links are followed, no page has one twice, and each that is followed no more comes", async () => {
+  using dir = tempDir();
+  const { seed, pick } = random();
+  const table = new Table();
+  const hits = new Hits(`${dir.path}/l.hits`, table);
+  await hits.load();
+  for (let n = 0; n < 2000; n++) {
+    table.set({ key: `k${n}`, url: urlOf(n), made: 1000 + n });
+    hits.add({ day: 20782, hits: [[`k${n}`, pick(50), 0]] });
+  }
+  const seen: string[] = [];
+  let after: string | undefined;
+  do {
+    const { links, next } = await table.list({ order: "hits", limit: 50, after });
+    for (const { key } of links) seen.push(key);
+    for (let i = 0; i < 20; i++) {
+      hits.add({ day: 20782, hits: [[`k${2 * pick(1000)}`, 1 + pick(60), 0]] });
+    }
+    after = next;
+  } while (after !== undefined);
+  assertEquals(new Set(seen).size, seen.length, `seed ${seed}`);
+  const still = seen.filter((key) => Number(key.slice(1)) % 2 === 1);
+  assertEquals(still.length, 1000, `seed ${seed}`);
+  await hits.close();
+});
+
+it("no link comes twice on a page that is sought while links are added, followed, and changed", async () => {
+  using dir = tempDir();
+  const table = new Table();
+  const hits = new Hits(`${dir.path}/l.hits`, table);
+  await hits.load();
+  for (let n = 0; n < 200_000; n++) table.set({ key: `k${n}`, url: urlOf(n), made: 1000 });
+  let [turns, done] = [0, false];
+  const search = table.list({ order: "hits", limit: 1000 }).finally(() => done = true);
+  while (!done) {
+    // The end of what is written is looked at once more: these are met there with more hits.
+    const key = `new${turns++}`;
+    table.set({ key, url: urlOf(0), made: 2000 });
+    for (let n = 0; n <= turns; n++) hits.add({ day: 20782, hits: [[`new${n}`, 1, 0]] });
+    await new Promise((resolve) => setTimeout(resolve));
+  }
+  assert(turns > 1);
+  const { links } = await search;
+  assertEquals(new Set(links.map(({ key }) => key)).size, links.length);
+  await hits.close();
+});
+
+it("pages by hits go on after a restart, where the time is known that links were made", async () => {
+  using dir = tempDir();
+  const open = async (made: (n: number) => number) => {
+    const table = new Table();
+    const hits = new Hits(`${dir.path}/l.hits`, table);
+    for (let n = 0; n < 40; n++) table.set({ key: `k${n}`, url: urlOf(n), made: made(n) });
+    await hits.load();
+    return { table, hits };
+  };
+  const first = await open((n) => 1000 + n);
+  for (let n = 0; n < 20; n++) first.hits.add({ day: 20782, hits: [[`k${n}`, n >> 1, 0]] });
+  const all = await keys(first.table, { order: "hits" });
+  const { next } = await first.table.list({ order: "hits", limit: 13 });
+  await first.hits.close();
+  const again = await open((n) => 1000 + n);
+  const rest = await keys(again.table, { order: "hits", after: next });
+  assertEquals(rest, all.slice(13));
+  await again.hits.close();
+  const timeless = await open(() => 0);
+  const { next: unknown } = await timeless.table.list({ order: "hits", limit: 1 });
+  await assertRejects(
+    () => again.table.list({ order: "hits", after: unknown }),
+    StoreError,
+    "out of date",
+  );
+  const other = () => timeless.table.list({ after: unknown });
+  await assertRejects(other, StoreError, `"after" is no "next"`);
+  await timeless.hits.close();
+});
+
 it("a list that can't be is refused in a line", async () => {
   const table = new Table();
   for (let i = 0; i < 3; i++) table.set({ key: `k${i}`, url: urlOf(i) });
@@ -156,7 +281,8 @@ it("a list that can't be is refused in a line", async () => {
     const error = assertThrows(() => readQuery({ limit }), StoreError);
     assertEquals(error.message, `"limit" must be a number from 1 to 1000`);
   }
-  assertThrows(() => readQuery({ order: "oldest" }), StoreError, "newest or written");
+  assertThrows(() => readQuery({ order: "oldest" }), StoreError, "newest, hits or written");
+  await assertRejects(() => table.list({ order: "hits" }), StoreError, "not counted");
   await assertRejects(() => table.list({ after: "x" }), StoreError, `"after" is no "next"`);
   await assertRejects(() => table.list({ q: "x".repeat(201) }), StoreError, "at most 200");
   const { next } = await table.list({ limit: 1, order: "written" });
