@@ -127,6 +127,9 @@ async function startContestants(
   const master = await begin(ours.with("-rpc", await copy()));
   add("master", "ours", random, master);
   add("master", "ours", one, master);
+  const uncounted = await begin(ours.with("-hits=false", await copy()));
+  add("master, -hits=false", "ours", random, uncounted);
+  add("master, -hits=false", "ours", one, uncounted);
   const replica = (...flags: string[]) =>
     begin(ours.with(`-master=127.0.0.1:${master.port}`, ...flags));
   const hot = await replica(`-cache=${3 * links}`);
