@@ -154,14 +154,16 @@ export class URLStore implements Backend {
   }
 
   /** Takes over a change that is durable. */
-  set({ id, ...link }: Change, entry = this.urls.add(link)): void {
-    if (link.url === "" || this.urls.isOver(link.key)) this.hits?.forget(link.key);
+  set(change: Change, entry = this.urls.add(change)): void {
+    if (change.url === "" || this.urls.isOver(change.key)) this.hits?.forget(change.key);
     this.urls.show(entry);
-    if (id !== undefined) this.#answers.remember(id, link);
+    if (change.id === undefined) return;
+    const { id, ...link } = change;
+    this.#answers.remember(id, link);
   }
 
-  async put(url: string, key?: string, id?: string, expires?: number, by?: string): Promise<Link> {
-    return await this.#answers.once(id, async () => {
+  put(url: string, key?: string, id?: string, expires?: number, by?: string): Promise<Link> {
+    return this.#answers.once(id, async () => {
       url = rules.checkURL(url, this.options.host);
       if (key !== undefined) rules.checkKey(key);
       if (expires !== undefined) checkExpires(expires);
@@ -169,14 +171,8 @@ export class URLStore implements Backend {
     });
   }
 
-  async update(
-    key: string,
-    url: string,
-    id?: string,
-    expires?: number,
-    by?: string,
-  ): Promise<Link> {
-    return await this.#answers.once(id, async () => {
+  update(key: string, url: string, id?: string, expires?: number, by?: string): Promise<Link> {
+    return this.#answers.once(id, async () => {
       url = rules.checkURL(url, this.options.host);
       if (expires !== undefined) checkExpires(expires);
       return await this.#save({ key, url, expires, by, id, isNew: false });
@@ -184,7 +180,9 @@ export class URLStore implements Backend {
   }
 
   async delete(key: string, id?: string, by?: string): Promise<void> {
-    await this.#answers.once(id, () => this.#save({ key, url: "", id, by, isNew: false }));
+    await this.#answers.once(id, async () => {
+      return await this.#save({ key, url: "", id, by, isNew: false });
+    });
   }
 
   list(query?: Query): Promise<Listing> {
@@ -196,21 +194,21 @@ export class URLStore implements Backend {
     return await this.hits?.traffic(key);
   }
 
-  restore({ made = 0, ...link }: Link): Promise<Link> {
-    return this.#save({ ...link, made, isNew: true });
+  async restore({ made = 0, ...link }: Link): Promise<Link> {
+    return await this.#save({ ...link, made, isNew: true });
   }
 
   /** Queues a change for {@linkcode saveLoop}; resolves once it is durable and visible. */
-  async #save(change: Omit<Save, "resolve" | "reject">): Promise<Link> {
+  #save(wanted: Save["wanted"]): Promise<Link> {
     if (this.#closed) throw new StoreError("unavailable", "shutting down");
     if (this.#queue.length >= MAX_QUEUE || this.#queueChars >= MAX_QUEUE_CHARS) {
       throw errBusy;
     }
     const { promise, resolve, reject } = Promise.withResolvers<Link>();
-    this.#queue.push({ ...change, resolve, reject });
-    this.#queueChars += change.url.length;
+    this.#queue.push({ wanted, resolve, reject });
+    this.#queueChars += wanted.url.length;
     this.#saving ??= this.saveLoop();
-    return await promise;
+    return promise;
   }
 
   /**
@@ -222,7 +220,7 @@ export class URLStore implements Backend {
     await undefined; // the calls that came in the same turn shall share the batch
     while (this.#queue.length > 0) {
       const saves = this.#queue.splice(0, MAX_COMMIT);
-      for (const { url } of saves) this.#queueChars -= url.length;
+      for (const { wanted } of saves) this.#queueChars -= wanted.url.length;
       const batch = new Batch(this.urls, saves, (taken) => this.#newKey(taken));
       try {
         if (batch.lines !== "") await this.journal.append(batch.lines);

@@ -10,10 +10,12 @@ import { factsOf, type Wanted } from "../links/wanted.ts";
 import { formatLine } from "./lines.ts";
 
 /** A change that somebody waits for. */
-export interface Save extends Wanted {
-  /** None: a new one is to be made. */
-  key?: string;
-  id?: string;
+export interface Save {
+  wanted: Wanted & {
+    /** None: a new one is to be made. */
+    key?: string;
+    id?: string;
+  };
   resolve: (link: Link) => void;
   reject: (error: unknown) => void;
 }
@@ -26,7 +28,7 @@ export class Batch {
   /** What is to be written. */
   lines = "";
   readonly #links = new Map<string, Link>(); // as the batch leaves them, by key
-  readonly #changes: { change: Change; entry: number; save: Save }[] = [];
+  readonly #changes: { link: Link; change: Change; entry: number; save: Save }[] = [];
   readonly #refused: { save: Save; error: unknown }[] = [];
 
   /** @param newKey makes a key that is not `taken` */
@@ -37,11 +39,16 @@ export class Batch {
   ) {
     for (const save of saves) {
       try {
-        const { url, key = newKey(this.#links), id } = save;
-        const before = this.#links.get(key) ?? this.links.peek(key);
-        const change: Change = { key, url, ...factsOf(before, save), id };
-        this.#changes.push({ change, entry: this.#add(change), save });
-        this.#links.set(key, change);
+        const { wanted } = save;
+        const { url, key = newKey(this.#links), id } = wanted;
+        // Of a new key there is nothing.
+        const before = wanted.key === undefined
+          ? undefined
+          : this.#links.get(key) ?? this.links.peek(key);
+        const link: Link = { key, url, ...factsOf(before, wanted) };
+        const change: Change = id === undefined ? link : { ...link, id };
+        this.#changes.push({ link, change, entry: this.#add(change), save });
+        this.#links.set(key, link);
         this.lines += formatLine(change);
       } catch (error) {
         this.#refused.push({ save, error });
@@ -56,7 +63,7 @@ export class Batch {
 
   /** Tells everyone what came of it. */
   answer(): void {
-    for (const { change: { id: _, ...link }, save } of this.#changes) save.resolve(link);
+    for (const { link, save } of this.#changes) save.resolve(link);
     for (const { save, error } of this.#refused) save.reject(error);
   }
 

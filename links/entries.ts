@@ -13,6 +13,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { hash, hashBytes, type HashConstants } from "./hash.ts";
 import type { Link } from "./link.ts";
 import { isOver } from "./time.ts";
 
@@ -159,6 +160,15 @@ export class EntryReader {
     if (by !== "") link.by = by;
     if (changedBy) link.changedBy = changedBy;
     return link;
+  }
+
+  /** The hash of the key. */
+  codeOf(ref: number, constants: HashConstants): number {
+    const bytes = this.segments[ref >>> this.shift]!;
+    const at = (ref << 3) & this.mask;
+    if ((bytes[at + FLAGS] & (LONG | WIDE_KEY)) !== 0) return hash(this.keyOf(ref), constants);
+    const start = at + HEAD;
+    return hashBytes(bytes, start, start + bytes[at + KEY_LENGTH], constants);
   }
 
   /** When the link was made, in seconds since 1970, or 0 where that isn't known. */

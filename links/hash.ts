@@ -24,6 +24,18 @@ export function hash(key: string, { seed, factor }: HashConstants): number {
   return finish(code);
 }
 
+/** That of a key of which each character is a byte. */
+export function hashBytes(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  { seed, factor }: HashConstants,
+): number {
+  let code = seed;
+  for (let i = start; i < end; i++) code = Math.imul(code ^ bytes[i], factor);
+  return finish(code);
+}
+
 /** A last mix of what all characters have gone into, since low bits choose the slot. */
 export function finish(code: number): number {
   code = Math.imul(code ^ (code >>> 15), 0x2c1b3c6d);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { hash, type HashConstants } from "./hash.ts";
+import type { HashConstants } from "./hash.ts";
 import type { Slots } from "./slots.ts";
 import type { EntryWriter } from "./writer.ts";
 
@@ -66,7 +66,7 @@ export class Rewriter {
   /** Copies an entry that a slot leads to, and gives its size. */
   #move(ref: number): number {
     const { entries, slots } = this;
-    const code = hash(entries.keyOf(ref), this.constants);
+    const code = entries.codeOf(ref, this.constants);
     if (!slots.has(code, ref)) return 0;
     slots.replace(code, ref, entries.copy(ref));
     entries.supersede(ref);

@@ -200,7 +200,7 @@ export class Table {
   show(ref: number, hidden = false): void {
     this.#release(ref);
     if (hidden) this.#entries.hide(ref);
-    this.#place(ref, hash(this.#entries.keyOf(ref), this.constants));
+    this.#place(ref, this.#entries.codeOf(ref, this.constants));
   }
 
   /** Takes back what was added. */

@@ -46,9 +46,10 @@ export function factsOf(
   if (url === "") return signatureOf(undefined, by);
   made = isNew ? made ?? now() : before?.made;
   expires = isNew ? expires : expires ?? before?.expires;
-  const times = { ...(made ? { made } : {}), ...(expires ? { expires } : {}) };
-  const names = isNew ? signatureOf(by, changedBy) : signatureOf(before?.by, by);
-  return { ...times, ...names };
+  const facts = isNew ? signatureOf(by, changedBy) : signatureOf(before?.by, by);
+  if (made) facts.made = made;
+  if (expires) facts.expires = expires;
+  return facts;
 }
 
 /**
@@ -68,5 +69,8 @@ export function leading<L extends Link>(link: L | undefined): L {
 
 /** Those who are known; most links have nobody, and no room for a name. */
 function signatureOf(by?: string, changedBy?: string): Facts {
-  return { ...(by === undefined ? {} : { by }), ...(changedBy === undefined ? {} : { changedBy }) };
+  const facts: Facts = {};
+  if (by !== undefined) facts.by = by;
+  if (changedBy !== undefined) facts.changedBy = changedBy;
+  return facts;
 }

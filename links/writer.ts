@@ -90,14 +90,15 @@ export class EntryWriter extends EntryReader {
    *
    * @throws {RangeError} no memory is left, or none that a reference can reach
    */
-  add({ key, url, made = 0, expires = 0, ...names }: Link): number {
+  add(link: Link): number {
+    const { key, url, made = 0, expires = 0 } = link;
     const [wideKey, wideURL] = [isWide(key), isWide(url)];
     const keyLength = wideKey ? 2 * key.length : key.length;
     const urlLength = wideURL ? 2 * url.length : url.length;
     const long = keyLength > MAX_SHORT_KEY || urlLength > MAX_SHORT_URL;
     const head = long ? LONG_HEAD : HEAD;
     if (wideKey || wideURL) this.wide++;
-    const signature = signatureOf(names);
+    const signature = signatureOf(link);
     const tail = signature === "" ? 0 : 1 + Buffer.byteLength(signature);
     const ref = this.#allocate(head + keyLength + urlLength + tail, this.most - 1, made);
     const bytes = this.segments[ref >>> this.shift]!;

@@ -107,9 +107,9 @@ it("a table filled to its limit of keys refuses new ones before they are written
   const most = 2 ** 11 * 7 / 8;
   for (let i = 0; i < most - 1; i++) table.set({ key: `${i}`, url: "u" });
   /** Makes changes as a store does: gives what is written, and what each came to. */
-  const commit = async (...changes: Pick<Save, "key" | "url" | "isNew">[]) => {
+  const commit = async (...changes: Save["wanted"][]) => {
     const done = changes.map(() => Promise.withResolvers<Link>());
-    const saves = changes.map((change, i) => ({ ...change, ...done[i] }));
+    const saves = changes.map((wanted, i) => ({ wanted, ...done[i] }));
     const batch = new Batch(table, saves, () => "made");
     batch.show((_, entry) => table.show(entry));
     batch.answer();
