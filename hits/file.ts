@@ -6,6 +6,7 @@
 import { wholeLines } from "../journal/feed.ts";
 import { explain, readAt, syncFolder, writeAll } from "../journal/file.ts";
 import { NEWLINE } from "../journal/lines.ts";
+import { isCount } from "./counts.ts";
 import { randomKey } from "../links/link.ts";
 
 /** So many bytes are read at once, but a whole line at least. */
@@ -120,7 +121,7 @@ export class HitsFile {
    */
   async read(file: string, offset: number): Promise<Part> {
     const [name, size] = [this.name, this.size];
-    if (file !== name || offset > size) offset = 0;
+    if (file !== name || !isCount(offset) || offset > size) offset = 0;
     let bytes = new Uint8Array();
     let end = 0;
     for (let most = PART_BYTES; end === 0 && bytes.length < size - offset; most *= 2) {

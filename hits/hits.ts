@@ -195,7 +195,7 @@ export class Hits implements Counting {
     const line = count();
     if (line === undefined) return;
     this.#state.addUp(line);
-    if (!this.#usable) return;
+    if (!this.#usable || this.#closed) return;
     this.#lines += formatLine(line);
     this.#timer ??= setTimeout(() => this.#write(), WRITE_MS);
   }

@@ -4,6 +4,7 @@ import { add, eventually, follow, type Goto, start, tempDir } from "./processes.
 import { Proxy } from "./proxy.ts";
 import { random } from "./random.ts";
 import { agree, following } from "./replicas.ts";
+import { counted } from "./traffic.ts";
 
 const ROUNDS = 6;
 const KEYS = ["a", "b", "c"];
@@ -14,18 +15,6 @@ interface Node {
   name: string;
   goto: Goto;
   link?: Proxy;
-}
-
-async function hitsOf({ url }: Goto, key: string): Promise<number> {
-  const response = await fetch(`${url}/rpc`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "Store.Traffic", params: [key] }),
-    signal: AbortSignal.timeout(10_000),
-  });
-  const { result, error } = await response.json();
-  if (error) throw new Error(error.message);
-  return result.hits;
 }
 
 it("counts add up: replicas with threads, a tree, a mirror, cut, restarted and promoted", async () => {
@@ -101,11 +90,7 @@ it("counts add up: replicas with threads, a tree, a mirror, cut, restarted and p
     visit(nodes[1], "master restarted", 40),
   ]);
   const all = async (server: Goto) => {
-    for (const key of KEYS) {
-      await eventually(async () => {
-        assertEquals(await hitsOf(server, key), sent.get(key), `seed ${seed}, ${key}`);
-      }, LONG);
-    }
+    for (const key of KEYS) await counted(server, sent.get(key)!, key);
   };
   await all(master);
   // The mirror takes its place, with what nobody could take meanwhile.

@@ -6,36 +6,12 @@ import type { Client } from "../jsonrpc/client.ts";
 import { StoreError } from "../links/errors.ts";
 import { Table } from "../links/table.ts";
 import { SentHits } from "../replica/hits.ts";
-import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
+import { add, eventually, start, tempDir } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { agree, keep, ready } from "./replicas.ts";
+import { counted, hitsOf, visit } from "./traffic.ts";
 
 const LONG = 20_000; // ms
-
-/** Follows a link so many times, over several connections. */
-async function visit(base: string, key: string, times: number) {
-  let left = times;
-  await Promise.all(Array.from({ length: 4 }, async () => {
-    while (left-- > 0) assertEquals((await follow(base, key)).status, 302);
-  }));
-}
-
-/** How often a link was followed, as a server says. */
-async function hitsOf({ url }: Goto, key = "docs"): Promise<number> {
-  const response = await fetch(`${url}/rpc`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "Store.Traffic", params: [key] }),
-    signal: AbortSignal.timeout(10_000),
-  });
-  const { result, error } = await response.json();
-  if (error) throw new Error(error.message);
-  return result.hits;
-}
-
-async function counted(server: Goto, hits: number) {
-  await eventually(async () => assertEquals(await hitsOf(server), hits), LONG);
-}
 
 it("what is followed anywhere in a tree is counted once, and shown everywhere", async () => {
   using dir = tempDir();
