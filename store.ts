@@ -4,7 +4,7 @@
  * @module
  */
 import type { Counting } from "./hits/counting.ts";
-import { Hits, type HowKept } from "./hits/hits.ts";
+import { Hits } from "./hits/hits.ts";
 import type { Traffic } from "./hits/traffic.ts";
 import { Batch, type Save } from "./journal/batch.ts";
 import { type FeedStream, openFeed } from "./journal/feed.ts";
@@ -103,8 +103,8 @@ export interface URLStoreOptions {
   keys?: "counter" | "random";
   /** The host of short links, which no link may point at. */
   host?: string;
-  /** How often links are followed: whether that is kept. */
-  hits?: HowKept;
+  /** Whether to keep how often links are followed; by default that is done. */
+  hits?: boolean;
 }
 
 /**
@@ -136,7 +136,8 @@ export class URLStore implements Backend {
   readonly #name = rules.randomKey();
 
   constructor(readonly journal: Journal, private readonly options: URLStoreOptions = {}) {
-    this.hits = Hits.beside(journal, this.urls, options.hits);
+    const { path, events } = journal;
+    if (options.hits !== false) this.hits = new Hits(`${path}.hits`, this.urls, events);
   }
 
   get(key: string): string {

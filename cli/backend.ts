@@ -74,7 +74,7 @@ async function openMaster(
   return new URLStore(await Journal.open(file, options), {
     keys,
     host,
-    hits: flags.hits ? "kept" : "none",
+    hits: flags.hits,
   });
 }
 

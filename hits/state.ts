@@ -3,9 +3,11 @@
  *
  * @module
  */
+import type { Events } from "../journal/events.ts";
 import type { Table } from "../links/table.ts";
 import { type Counts, today } from "./counts.ts";
-import { formatLine, type Line } from "./lines.ts";
+import type { HitsFile } from "./file.ts";
+import { formatLine, type Line, parseLine } from "./lines.ts";
 import { Senders } from "./senders.ts";
 import { Sums } from "./sums.ts";
 import { DAYS, NO_TRAFFIC, type Traffic } from "./traffic.ts";
@@ -21,6 +23,17 @@ export class HitsState {
   #senders = new Senders();
 
   constructor(private readonly table: Table) {}
+
+  /** Takes over a file, but for lines that are damaged. */
+  async load(file: HitsFile, events: Events): Promise<void> {
+    let bad = 0;
+    await file.load((text) => {
+      const line = parseLine(text);
+      if (line) this.apply(line);
+      else bad++;
+    });
+    if (bad > 0) events("warn", "left out damaged hits", { file: file.path, lines: bad });
+  }
 
   /** Whether counts with that mark were taken in. */
   has(id: string): boolean {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Hits } from "../hits/hits.ts";
+import { HitsCopy } from "../hits/copy.ts";
 import { type Events, silent } from "../journal/events.ts";
 import { type FeedStream, refusePartial } from "../journal/feed.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
@@ -26,6 +26,7 @@ import { replicate } from "./replicate.ts";
 export class Mirror implements Copy, Followed {
   onchange: (key?: string) => void = () => {};
   #store?: URLStore; // the owner of FILE, once that is there
+  #hits?: HitsCopy; // what it knows of them beside
   #links = new Table(); // its links, or, while it is made anew, those of the one before
   #whole = false; // whether they are all
   #foreign = false; // whether they are of another history than the master's
@@ -67,8 +68,8 @@ export class Mirror implements Copy, Followed {
   }
 
   /** What it has of how often links are followed. */
-  get hits(): Hits | undefined {
-    return this.#store?.hits;
+  get hits(): HitsCopy | undefined {
+    return this.#hits;
   }
 
   get(key: string): string | undefined {
@@ -113,7 +114,7 @@ export class Mirror implements Copy, Followed {
   }
 
   async #open(journal: Journal): Promise<void> {
-    const store = new URLStore(journal, { hits: "copied" });
+    const store = new URLStore(journal, { hits: false });
     try {
       await store.load();
     } catch (error) {
@@ -123,6 +124,9 @@ export class Mirror implements Copy, Followed {
     this.#links.readable = store.urls.readable = false;
     this.#store = store;
     this.#links = store.urls;
+    this.#hits = new HitsCopy(`${this.file}.hits`, store.urls, this.#events);
+    // Without them it is as good a mirror; they are copied again.
+    this.#hits.load().catch(() => {});
     this.#whole = true;
     this.#foreign = false;
     this.#reach();
@@ -164,6 +168,7 @@ export class Mirror implements Copy, Followed {
     const began = performance.now();
     const part = await this.#part.copy(line, this.claim);
     const old = await this.#part.place(part, this.#store, this.claim);
+    await this.#hits?.close();
     await this.#store?.close();
     this.#store = undefined;
     await this.#open(part);
@@ -251,6 +256,7 @@ export class Mirror implements Copy, Followed {
 
   async close(): Promise<void> {
     await this.#part.close();
+    await this.#hits?.close();
     await this.#store?.close();
   }
 }

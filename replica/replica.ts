@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Hits } from "../hits/hits.ts";
+import type { HitsCopy } from "../hits/copy.ts";
 import type { Traffic } from "../hits/traffic.ts";
 import { unsentOf } from "../hits/unsent.ts";
 import { type Events, silent } from "../journal/events.ts";
@@ -22,14 +22,13 @@ import type { Backend } from "../store.ts";
 import { CachedCopy } from "./cached.ts";
 import { BatchClient } from "./client.ts";
 import { errNoFeed, type Followed, Follower } from "./follower.ts";
+import { HitsCopier } from "./copier.ts";
 import { SentHits } from "./hits.ts";
 import { type Claim, formatPath, OwnAddress, Refusal } from "./judge.ts";
 import { Masters } from "./masters.ts";
 import { Mirror } from "./mirror.ts";
-import { pause } from "./wait.ts";
 import type { Transport } from "./transport.ts";
 
-const COPY_MS = 2000;
 const HEALTH_MS = 500; // a master that takes longer to say how it is has nothing good to say
 
 /** How a {@linkcode Replica} keeps what it learns. */
@@ -49,7 +48,7 @@ interface FedCopy extends Copy, Followed {
   readonly claim: Claim;
   load(): Promise<void>;
   /** What it has of how often links are followed, if it has that. */
-  readonly hits?: Hits;
+  readonly hits?: HitsCopy;
   /** Lists its links, if it has them all. */
   list?(query?: Query): Promise<Listing>;
   feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream>;
@@ -74,8 +73,7 @@ interface FedCopy extends Copy, Followed {
 export class Replica extends ProxyStore implements Backend {
   readonly hits: SentHits;
   #follower?: Follower;
-  readonly #closed = new AbortController();
-  #copying?: Promise<void>;
+  #copier?: HitsCopier;
   #below = new AbortController(); // lets those below go
   readonly #masters: Masters;
   readonly #copy: FedCopy;
@@ -196,16 +194,7 @@ export class Replica extends ProxyStore implements Backend {
       this.#events,
     );
     await this.hits.load();
-    if (this.#options.file !== undefined) this.#copying = this.#copyHits(this.#closed.signal);
-  }
-
-  /** Copies what the master has counted, again and again. */
-  async #copyHits(closed: AbortSignal): Promise<void> {
-    while (!closed.aborted) {
-      await pause(COPY_MS, closed);
-      // What can't be had now, may be had later.
-      if (this.#copy.live) await this.#copy.hits?.copy(this.hits).catch(() => {});
-    }
+    if (this.#options.file !== undefined) this.#copier = new HitsCopier(this.#copy, this.hits);
   }
 
   /** The master decides what it takes. */
@@ -233,9 +222,8 @@ export class Replica extends ProxyStore implements Backend {
 
   async close(): Promise<void> {
     await this.hits.close();
-    this.#closed.abort();
     this.#masters.close();
-    await this.#copying;
+    await this.#copier?.close();
     await this.#follower?.close();
     await this.#copy.close();
   }

@@ -225,7 +225,7 @@ describe("Hits", () => {
     await Deno.writeTextFile(path, `${name}\n${one}\n${two.slice(5)}\n\n${three}\n{"Day":207`);
     const told: string[] = [];
     const events = (_level: string, message: string) => void told.push(message);
-    const again = new Hits(path, tableOf(10), { events });
+    const again = new Hits(path, tableOf(10), events);
     await again.load();
     const sums = ["k1", "k2", "k3"].map(async (key) => (await again.traffic(key)).hits);
     assertEquals(await Promise.all(sums), [1, 0, 1]);
@@ -258,7 +258,7 @@ describe("Hits", () => {
       const half = LINKS / 2;
       hits.add({ day, hits: counted.slice(0, half) });
       await hits.take({ day, hits: counted.slice(half), id: `name-${round.toString(36)}` });
-      const { file } = await hits.read("", 0);
+      const { file } = (await hits.read("", 0))!;
       if (file !== name) anew++;
       name = file;
     }

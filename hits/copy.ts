@@ -1,0 +1,109 @@
+/**
+ * What a mirror knows of how often links are followed.
+ *
+ * @module
+ */
+import { type Events, silent } from "../journal/events.ts";
+import type { Table } from "../links/table.ts";
+import type { Counting } from "./counting.ts";
+import { HitsFile, type Part } from "./file.ts";
+import { parseLine } from "./lines.ts";
+import { HitsState } from "./state.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** A copy of the `FILE.hits` of the links' owner, byte for byte: with it a mirror can take the owner's place. */
+export class HitsCopy {
+  /** Resolves when what there was is known. */
+  loaded: Promise<void> = Promise.resolve();
+  #file: HitsFile;
+  #next?: HitsFile; // one that is made anew, to take the file's place
+  readonly #state: HitsState;
+  #copying?: Promise<void>;
+  #closed = false;
+
+  constructor(
+    private readonly path: string,
+    table: Table,
+    private readonly events: Events = silent,
+  ) {
+    this.#file = new HitsFile(path);
+    this.#state = new HitsState(table);
+    table.hits = this;
+  }
+
+  hitsOf(row: number): number {
+    return this.#state.sums.hitsOf(row);
+  }
+
+  /**
+   * Reads what there is.
+   *
+   * @throws {JournalError} the file can't be used
+   */
+  load(): Promise<void> {
+    return this.loaded = this.#state.load(this.#file, this.events);
+  }
+
+  /** How often the link of `key` was followed. */
+  async traffic(key: string): Promise<Traffic> {
+    await this.loaded;
+    return this.#state.trafficOf(key);
+  }
+
+  /**
+   * Copies what `from` reads for it, as far as it goes.
+   *
+   * @throws what came in the way; the copy is then good as far as it goes
+   */
+  copy(from: Pick<Counting, "read">): Promise<void> {
+    return this.#copying ??= this.#copy(from).finally(() => this.#copying = undefined);
+  }
+
+  async #copy(from: Pick<Counting, "read">): Promise<void> {
+    await this.loaded;
+    while (!this.#closed) {
+      const { name, size } = this.#next ?? this.#file;
+      const part = await from.read(name, size);
+      if (part === undefined || this.#closed) return;
+      if (part.lines === "" && part.file === name) return await this.#place();
+      await this.#takeIn(part);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.loaded.catch(() => {});
+    await this.#copying?.catch(() => {});
+    await this.#next?.close();
+    await this.#file.close();
+  }
+
+  async #takeIn({ file, offset, lines }: Part): Promise<void> {
+    const { name, size } = this.#next ?? this.#file;
+    if (file !== name || offset !== size) {
+      await this.#next?.close();
+      const next = new HitsFile(`${this.path}.part`);
+      await next.replace([lines.slice(lines.indexOf("\n") + 1)], file);
+      this.#next = next;
+      return;
+    }
+    await (this.#next ?? this.#file).append(lines);
+    if (this.#next !== undefined) return;
+    for (const text of lines.split("\n")) {
+      const line = parseLine(text);
+      if (line) this.#state.apply(line);
+    }
+  }
+
+  /** Lets a whole copy that was made anew take the place of the file. */
+  async #place(): Promise<void> {
+    const next = this.#next;
+    if (next === undefined) return;
+    this.#next = undefined;
+    await Promise.all([next.close(), this.#file.close()]);
+    await Deno.rename(next.path, this.path);
+    this.#file = new HitsFile(this.path);
+    this.#state.clear();
+    await this.load();
+  }
+}
