@@ -154,7 +154,7 @@ it("replicas agree with the master after 1000 random changes under load", async 
 
   let changing = true;
   const readers = nodes.map(async ({ url }) => {
-    while (changing) await where(url, keys[pick(keys.length)]);
+    while (changing) await follow(url, keys[pick(keys.length)]);
   });
   // Each writer has keys of its own, so it knows what must be there.
   const writers = Array.from({ length: 8 }, async (_, writer) => {
