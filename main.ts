@@ -64,7 +64,7 @@ async function main(): Promise<number> {
   }, stats.rpc);
   const limit = new Rate(flags.rate);
   const counters = new SharedArrayBuffer(threads * COUNTERS_BYTES);
-  const tell = (): Promise<string> => metrics({ backend, stats, counters, threads: () => workers });
+  const tell = () => metrics({ backend, stats, counters, flags, threads: () => workers });
   const thread: ThreadConfig = { flags, base, port, counters };
   const service: Service = {
     store: backend,
@@ -75,7 +75,7 @@ async function main(): Promise<number> {
     write: stderr.write.bind(stderr),
   };
   const workers = new Workers(import.meta.url, thread, service, events);
-  const tally = tallyFor(flags, service.addHits);
+  const tally = tallyFor(thread, { ...service, index: 0 });
   answer = handlerFor(thread, { ...service, index: 0 }, events, tally);
   probe = adminHandler(backend, tell);
   if (shared) {
@@ -112,7 +112,7 @@ function serveThread(config: ThreadConfig, parts: Parts) {
   const { flags, port } = config;
   stderr.through = async (text, count) => await parts.write(text, count);
   const events = writeEvents(flags.log);
-  const tally = tallyFor(flags, parts.addHits);
+  const tally = tallyFor(config, parts);
   const answer = handlerFor(config, parts, events, tally);
   const server = listen({ ...flags.http, port }, answer, listening(flags, true, events));
   return async () => {

@@ -9,7 +9,7 @@ import { Certificate } from "../http/certificate.ts";
 import { Counters } from "../http/counters.ts";
 import type { Handler, ListenOptions } from "../http/listen.ts";
 import { probes } from "../http/probes.ts";
-import { type TakeCounts, Tally } from "../hits/tally.ts";
+import { Tally } from "../hits/tally.ts";
 import type { Events } from "../journal/events.ts";
 import type { Parts } from "../threads/thread.ts";
 import { writeRequests } from "./events.ts";
@@ -58,9 +58,17 @@ export function handlerFor(
 }
 
 /** Makes what counts redirects in a thread, unless the flags say that nobody does. */
-export function tallyFor({ hits, master, kv }: Flags, take: TakeCounts): Tally | undefined {
+export function tallyFor(
+  { flags: { hits, master, kv }, counters: memory }: ThreadConfig,
+  { addHits, index }: Pick<Parts, "addHits" | "index">,
+): Tally | undefined {
+  if (!hits) return;
+  const counters = new Counters(memory, index);
   // The rows of links are known where the links are this process's own.
-  return hits ? new Tally(take, master.length === 0 && kv === "") : undefined;
+  return new Tally((counts) => {
+    counters.followed(counts);
+    addHits(counts);
+  }, master.length === 0 && kv === "");
 }
 
 /**

@@ -1,5 +1,5 @@
 /**
- * The JSON API for programs: `/api/links` and `/api/links/KEY`.
+ * The JSON API for programs: `/api/links`, `/api/links/KEY`, and `/api/links/KEY/hits`.
  *
  * @module
  */
@@ -12,6 +12,7 @@ import { json } from "./answer.ts";
 import { readJSONText } from "./body.ts";
 import { HTTPError } from "./problem.ts";
 import { allow, query } from "./request.ts";
+import { daysOf, findLink, sumsOf } from "./traffic.ts";
 
 /** Answers whatever is asked for under `api`. */
 export async function api(
@@ -24,7 +25,10 @@ export async function api(
     return await (isRead(req) ? listLinks : addLink)(req, store, base);
   }
   if (!path.startsWith("api/links/")) throw new HTTPError(404, "not found");
-  return await oneLink(req, path.slice("api/links/".length), store, base);
+  const key = path.slice("api/links/".length);
+  // No key that can be chosen has a slash.
+  if (key.endsWith("/hits")) return await hitsOf(req, key.slice(0, -"/hits".length), store);
+  return await oneLink(req, key, store, base);
 }
 
 function isRead({ method }: Request): boolean {
@@ -79,10 +83,19 @@ async function oneLink(
     await store.delete(key);
     return new Response(null, { status: 204 });
   }
-  return json(show(await store.link(key), base));
+  const { link, traffic } = await findLink(store, key);
+  return json({ ...show(link, base), ...sumsOf(traffic) });
 }
 
-function show({ key, url, made, expires, by, changedBy }: Link, base: string) {
+/** `GET /api/links/KEY/hits` */
+async function hitsOf(req: Request, key: string, store: Store): Promise<Response> {
+  allow(req, "GET", "HEAD");
+  const [traffic] = await Promise.all([store.traffic(key), store.link(key)]);
+  if (traffic === undefined) throw new HTTPError(404, "hits are not counted");
+  return json({ ...sumsOf(traffic), days: daysOf(traffic) });
+}
+
+function show({ key, url, made, expires, by, changedBy, hits }: Link, base: string) {
   return {
     key,
     url,
@@ -91,6 +104,7 @@ function show({ key, url, made, expires, by, changedBy }: Link, base: string) {
     expires: expires && formatTime(expires),
     by,
     changedBy,
+    hits,
   };
 }
 

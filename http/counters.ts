@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Counts } from "../hits/counts.ts";
 
 /** What requests are told apart by. */
 export const HANDLERS = [
@@ -48,7 +49,11 @@ const CODES = 500; // and end with 599
 const LATE = HANDLERS.length * CODES;
 const LATE_FOUND = LATE + 1;
 const EVENTS_DROPPED = LATE + 2;
-const WIDTH = LATE + 3;
+const FOLLOWED = LATE + 3;
+const PREVIEWED = LATE + 4;
+const WIDTH = LATE + 5;
+
+const NO_ROWS = new Uint32Array();
 
 /** So many bytes each thread counts in. */
 export const COUNTERS_BYTES = WIDTH * Float64Array.BYTES_PER_ELEMENT;
@@ -61,6 +66,9 @@ export interface Totals {
   /** and those that somebody had to be asked for. */
   misses: number;
   eventsDropped: number;
+  /** How often links were followed, and how often they were only looked at, as far as that is counted. */
+  followed: number;
+  previewed: number;
 }
 
 /**
@@ -110,6 +118,15 @@ export class Counters {
     return response instanceof Response ? count(response) : response.then(count);
   }
 
+  /** Counts how often links were followed, and how often they were only looked at. */
+  followed({ hits: keyed, rows = NO_ROWS }: Counts): void {
+    let [hits, previews] = [0, 0];
+    for (const [, count, looks] of keyed) [hits, previews] = [hits + count, previews + looks];
+    for (let i = 1; i < rows.length; i += 2) hits += rows[i];
+    this.#cells[FOLLOWED] += hits;
+    this.#cells[PREVIEWED] += previews;
+  }
+
   /** Counts events that nobody could be told of. */
   dropped(count: number): void {
     this.#cells[EVENTS_DROPPED] += count;
@@ -133,5 +150,7 @@ export function total(memory: SharedArrayBuffer): Totals {
     hits: sums[302 - FIRST_CODE] - sums[LATE_FOUND],
     misses: sums[LATE],
     eventsDropped: sums[EVENTS_DROPPED],
+    followed: sums[FOLLOWED],
+    previewed: sums[PREVIEWED],
   };
 }

@@ -19,6 +19,8 @@ export interface Sources {
   stats: Stats;
   /** The counters of all threads. */
   counters: SharedArrayBuffer;
+  /** Whether it is counted how often links are followed. */
+  flags: { hits: boolean };
   /** How many threads there are beside the main one, and how many died. */
   threads: () => { count: number; deaths: number };
 }
@@ -28,7 +30,7 @@ export async function describeAll(sources: Sources): Promise<string> {
   const health = await sources.backend.health();
   const text = new Exposition();
   tellBuild(text, sources.backend);
-  tellRequests(text, sources.counters);
+  tellRequests(text, sources);
   tellLinks(text, sources, health);
   tellRPC(text, sources.stats);
   if (sources.backend.about.role === "replica") tellMaster(text, sources.stats);
@@ -42,8 +44,9 @@ function tellBuild(text: Exposition, { about: { role } }: Backend): void {
   text.gauge("goto_build_info", "What runs here; the value is 1.", [[labels, 1]]);
 }
 
-function tellRequests(text: Exposition, counters: SharedArrayBuffer): void {
-  const { requests, hits, misses, eventsDropped } = total(counters);
+function tellRequests(text: Exposition, { counters, flags }: Sources): void {
+  const { requests, hits, misses, eventsDropped, followed, previewed } = total(counters);
+  const ifCounted = (count: number) => flags.hits ? count : undefined;
   const samples: Samples = requests.map(({ handler, code, count }) => {
     return [{ handler, code: String(code) }, count];
   });
@@ -51,6 +54,8 @@ function tellRequests(text: Exposition, counters: SharedArrayBuffer): void {
     .counter("goto_http_requests_total", "Requests that were answered.", samples)
     .counter("goto_cache_hits_total", "Redirects answered from memory, at once.", hits)
     .counter("goto_cache_misses_total", "Redirects that had to be asked for.", misses)
+    .counter("goto_hits_total", "Links that were followed here.", ifCounted(followed))
+    .counter("goto_previews_total", "HEAD, and previews of links.", ifCounted(previewed))
     .counter("goto_events_dropped_total", "Events that nobody read in time.", eventsDropped);
 }
 

@@ -51,12 +51,15 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * formatLine({ key: "1c", url: "", made: 1795600000 }); // {"Key":"1c","URL":"","Made":1795600000}\n
  * ```
  */
-export function formatLine({ key, url, made, expires, by, changedBy, id }: Change): string {
+export function formatLine(
+  { key, url, made, expires, by, changedBy, hits, id }: Change,
+): string {
   // Keys and URLs are checked before they get here; only quoting is left to do.
   const names = (by ? `,"By":${JSON.stringify(by)}` : "") +
     (changedBy ? `,"ChangedBy":${JSON.stringify(changedBy)}` : "");
   const times = (made ? `,"Made":${made}` : "") + (expires ? `,"Expires":${expires}` : "");
-  const mark = id === undefined ? "" : `,"ID":${JSON.stringify(id)}`;
+  const mark = (hits ? `,"Hits":${hits}` : "") +
+    (id === undefined ? "" : `,"ID":${JSON.stringify(id)}`);
   return `{"Key":${JSON.stringify(key)},"URL":${JSON.stringify(url)}${times}${names}${mark}}\n`;
 }
 

@@ -344,7 +344,12 @@ it("/api/links creates, reads, changes and deletes a link", async () => {
   assertEquals(made.headers.get("content-type"), "application/json");
 
   const read = await api("GET", "/k");
-  assertEquals([read.status, JSON.parse(read.text)], [200, { ...link, made: time }]);
+  assertEquals([read.status, JSON.parse(read.text)], [200, {
+    ...link,
+    made: time,
+    hits: 0,
+    previews: 0,
+  }]);
   assertEquals((await api("GET", "/%6b?x")).status, 200);
   const head = await api("HEAD", "/k");
   assertEquals([head.status, head.text], [200, ""]);

@@ -223,27 +223,6 @@ it("while links are followed, no page has one twice, and each that is followed n
   await hits.close();
 });
 
-it("no link comes twice on a page that is sought while links are added, followed, and changed", async () => {
-  using dir = tempDir();
-  const table = new Table();
-  const hits = new Hits(`${dir.path}/l.hits`, table);
-  await hits.load();
-  for (let n = 0; n < 200_000; n++) table.set({ key: `k${n}`, url: urlOf(n), made: 1000 });
-  let [turns, done] = [0, false];
-  const search = table.list({ order: "hits", limit: 1000 }).finally(() => done = true);
-  while (!done) {
-    // The end of what is written is looked at once more: these are met there with more hits.
-    const key = `new${turns++}`;
-    table.set({ key, url: urlOf(0), made: 2000 });
-    for (let n = 0; n <= turns; n++) hits.add({ day: 20782, hits: [[`new${n}`, 1, 0]] });
-    await new Promise((resolve) => setTimeout(resolve));
-  }
-  assert(turns > 1);
-  const { links } = await search;
-  assertEquals(new Set(links.map(({ key }) => key)).size, links.length);
-  await hits.close();
-});
-
 it("pages by hits go on after a restart, where the time is known that links were made", async () => {
   using dir = tempDir();
   const open = async (made: (n: number) => number) => {

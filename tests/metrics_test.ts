@@ -63,6 +63,11 @@ it("Counters of all threads add up, and those of a thread that died stay", () =>
     counters.redirected(found);
     counters.answered("api", new Response(null, { status: 404 }));
     counters.dropped(1);
+    counters.followed({
+      day: 1,
+      hits: [["a", 2, 1], ["b", 0, 1]],
+      rows: Uint32Array.of(7, 3, 8, 1),
+    });
   }
   assertEquals(total(memory), {
     requests: [
@@ -72,6 +77,8 @@ it("Counters of all threads add up, and those of a thread that died stay", () =>
     hits: 4,
     misses: 0,
     eventsDropped: 4,
+    followed: 24,
+    previewed: 8,
   });
 });
 

@@ -1,5 +1,5 @@
 /**
- * `/.all`: every link, the newest first, searched, in pages.
+ * `/.all`: every link, the newest or the most followed first, searched, in pages.
  *
  * @module
  */
@@ -17,6 +17,8 @@ import { detailOf, escapeHTML, layout, linkTo, page, sentence } from "./page.ts"
 interface Asked {
   q: string;
   after: string;
+  /** "hits", or "" for the newest first. */
+  order: string;
   deleted: string;
 }
 
@@ -25,7 +27,12 @@ export async function all(req: Request, store: Store): Promise<Response> {
   allow(req, "GET", "HEAD");
   const params = query(req);
   const get = (name: string) => params.get(name) ?? "";
-  const asked: Asked = { q: get("q"), after: get("after"), deleted: get("deleted") };
+  const asked: Asked = {
+    q: get("q"),
+    after: get("after"),
+    order: get("order") === "hits" ? "hits" : "",
+    deleted: get("deleted"),
+  };
   try {
     return page(200, show(asked, await store.list(queryOf(req))));
   } catch (error) {
@@ -35,22 +42,27 @@ export async function all(req: Request, store: Store): Promise<Response> {
   }
 }
 
-function show({ q, after, deleted }: Asked, listing?: Listing, error?: string): string {
+function show({ q, after, order, deleted }: Asked, listing?: Listing, error?: string): string {
   const note = deleted === ""
     ? ""
     : `<p class="note" role="status"><b>${escapeHTML(deleted)}</b> is deleted.</p>\n`;
   const trouble = error ? `<p class="note bad" role="alert">${error}</p>\n` : "";
   const { links = [], next } = listing ?? {};
-  const pathOf = (after?: string) => {
-    const params = new URLSearchParams({ ...(q ? { q } : {}), ...(after ? { after } : {}) });
-    return `/.all${params.size > 0 ? `?${params}` : ""}`;
+  const pathOf = (asked: { order?: string; after?: string }) => {
+    const set = Object.entries({ q, ...asked }).filter(([, value]) => value);
+    return escapeHTML(`/.all${set.length > 0 ? `?${new URLSearchParams(set)}` : ""}`);
   };
+  const [first, more] = order === "" ? ["Newest", "Older"] : ["Most followed", "Less followed"];
   const pages = [
-    after === "" ? "" : `<a class="button quiet" href="${escapeHTML(pathOf())}">Newest</a>`,
+    after === "" ? "" : `<a class="button quiet" href="${pathOf({ order })}">${first}</a>`,
     next === undefined
       ? ""
-      : `<a class="button quiet" href="${escapeHTML(pathOf(next))}" rel="next">Older</a>`,
+      : `<a class="button quiet" href="${pathOf({ order, after: next })}" rel="next">${more}</a>`,
   ].filter(Boolean);
+  const orders = [["", "Newest"], ["hits", "Most followed"]].map(([name, label]) => {
+    const current = name === order ? ' aria-current="true"' : "";
+    return `<a href="${pathOf({ order: name })}"${current}>${label}</a>`;
+  });
   const main = `${note}${trouble}<section class="card">
 <h1>All links</h1>
 <form class="search" action="/.all" role="search">
@@ -58,11 +70,21 @@ function show({ q, after, deleted }: Asked, listing?: Listing, error?: string): 
 <input id="q" name="q" type="search" maxlength="200" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="Key or address" value="${
     escapeHTML(q)
   }">
-<button class="quiet">Search</button>
+${
+    order === ""
+      ? ""
+      : '<input type="hidden" name="order" value="hits">\n'
+  }<button class="quiet">Search</button>
 </form>
-<p class="dim" id="found" role="status">${listing ? summary(listing, q, after !== "") : ""}</p>
+<p class="dim" id="found" role="status">${
+    listing ? summary(listing, q, after !== "", order) : ""
+  }</p>
 <div id="results">
-<ul class="links">
+${
+    links.some(({ hits }) => hits !== undefined)
+      ? `<nav class="orders" aria-label="Order">${orders.join("\n")}</nav>\n`
+      : ""
+  }<ul class="links">
 ${links.map(item).join("")}</ul>
 ${
     pages.length > 0
@@ -75,12 +97,18 @@ ${
 }
 
 /** How many there are, in words. */
-function summary({ links, next, count }: Listing, q: string, isLater: boolean): string {
+function summary(
+  { links, next, count }: Listing,
+  q: string,
+  isLater: boolean,
+  order: string,
+): string {
   const total = `${count.toLocaleString("en-US")} ${count === 1 ? "link" : "links"}`;
   if (q.trim() === "") return count === 0 ? "There are no links yet." : total;
   if (links.length === 0) return `None ${isLater ? "more " : ""}of ${total} holds that.`;
   const found = isLater ? `${links.length} more` : `${links.length}`;
-  return `${found} of ${total}${next === undefined ? "" : ", and there are older ones"}`;
+  const rest = order === "" ? ", and there are older ones" : ", and there are less followed ones";
+  return `${found} of ${total}${next === undefined ? "" : rest}`;
 }
 
 function item(link: Link): string {

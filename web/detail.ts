@@ -6,10 +6,14 @@
 import { readForm } from "../http/body.ts";
 import { toHTTPError } from "../http/problem.ts";
 import { allow, query } from "../http/request.ts";
+import { findLink } from "../http/traffic.ts";
+import { today } from "../hits/counts.ts";
+import type { Traffic } from "../hits/traffic.ts";
 import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
 import { formatExpires, parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
+import { chart } from "./chart.ts";
 import { factRows } from "./facts.ts";
 import { expiresField, offerForm } from "./form.ts";
 import { detailOf, escapeHTML, layout, linkTo, page, seeOther, sentence } from "./page.ts";
@@ -43,7 +47,8 @@ export async function detail(
       : params.has("changed")
       ? "The link is changed."
       : undefined;
-    return page(200, show(await store.link(key), base, { note }));
+    const { link, traffic } = await findLink(store, key);
+    return page(200, show(link, base, { note, traffic }));
   } catch (error) {
     if (error === errNotFound) return page(404, offerForm(key, base));
     if (error === errExpired) return page(410, offerForm(key, base, true));
@@ -63,7 +68,8 @@ async function refused(
   const { status, message, headers } = toHTTPError(error);
   const errors = { [error.kind === "invalid time" ? "expires" : "url"]: sentence(message) };
   try {
-    return page(status, show(await store.link(key), base, { typed, errors }), headers);
+    const { link, traffic } = await findLink(store, key);
+    return page(status, show(link, base, { traffic, typed, errors }), headers);
   } catch {
     const main = `<section class="card">\n<h1>${escapeHTML(key)}</h1>\n` +
       `<p class="note bad" role="alert">${sentence(message)}</p>\n</section>\n`;
@@ -80,11 +86,12 @@ interface Typed {
 /** What is said beside the link. */
 interface Said {
   note?: string;
+  traffic?: Traffic;
   typed?: Typed;
   errors?: { url?: string; expires?: string };
 }
 
-function show(link: Link, base: string, { note, typed, errors = {} }: Said): string {
+function show(link: Link, base: string, { note, traffic, typed, errors = {} }: Said): string {
   const { key, url } = link;
   const expires = typed?.expires ?? formatExpires(link.expires) ?? "";
   const short = escapeHTML(`${base}/${encodeURIComponent(key.toWellFormed())}`);
@@ -95,8 +102,8 @@ function show(link: Link, base: string, { note, typed, errors = {} }: Said): str
 <button type="button" data-copy="${short}" hidden>Copy</button><output aria-live="polite"></output></div>
 <dl>
 <dt>Leads to</dt><dd>${linkTo(url)}</dd>
-${factRows(link)}</dl>
-</section>
+${factRows(link, traffic)}</dl>
+${traffic ? chart(traffic.days, today()) : ""}</section>
 <section class="card">
 <h2>Change it</h2>
 <form method="POST" action="${action}">

@@ -51,8 +51,10 @@ function searchAsTyped(form) {
   const search = async () => {
     current?.abort();
     const { signal } = current = new AbortController();
-    const query = input.value.trim();
-    const path = query === "" ? form.action : `${form.action}?q=${encodeURIComponent(query)}`;
+    const params = new URLSearchParams(new FormData(form));
+    params.set("q", input.value.trim());
+    if (params.get("q") === "") params.delete("q");
+    const path = `${form.action}${params.size > 0 ? `?${params}` : ""}`;
     try {
       const response = await fetch(path, { headers: { accept: "text/html" }, signal });
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
