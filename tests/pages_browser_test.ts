@@ -1,6 +1,9 @@
 /** The pages in a real browser. What they look like is left in screenshots/. */
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
+import { today } from "../hits/counts.ts";
+import { Hits } from "../hits/hits.ts";
+import { Table } from "../links/table.ts";
 import { Browser, type Look, noBrowser } from "./driver.ts";
 import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
 import { journal } from "./replicas.ts";
@@ -163,6 +166,79 @@ inBrowser("links are listed, searched as one types, changed and deleted", async 
   assertEquals(await complaints(browser), []);
 });
 
+/** Writes `FILE.hits`: of some links of `journal(n)`, followed on most days, the first one the most. */
+async function writeHits(file: string, keys: string[]): Promise<void> {
+  const table = new Table();
+  for (const key of keys) table.set({ key, url: "https://example.com/" });
+  const hits = new Hits(`${file}.hits`, table);
+  await hits.load();
+  for (let day = today() - 99; day <= today(); day++) {
+    const weekday = day % 7;
+    const counts = keys.map((_, i) => Math.floor((7 + (day % 11) * 5) * weekday / (i + 1) ** 2));
+    hits.add({ day, hits: keys.map((key, i) => [key, counts[i], Number(weekday === 0)]) });
+  }
+  await hits.close();
+}
+
+for (const script of [true, false]) {
+  inBrowser(
+    `the most followed links are listed and searched${script ? "" : ", without JavaScript, too"}`,
+    async () => {
+      using dir = tempDir();
+      await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(120));
+      await writeHits(`${dir.path}/store.jsonl`, ["70", "17", "7", "71"]);
+      await using master = await start({ cwd: dir.path });
+      await using browser = await Browser.open({ script });
+      const keys = () =>
+        browser.run<string[]>(
+          "return [...document.querySelectorAll('.key')].map((e) => e.innerText)",
+        );
+      const sorted = (expected: string[]) =>
+        eventually(async () => assertEquals((await keys()).slice(0, expected.length), expected));
+      await browser.go(`${master.url}/.all`);
+      await sorted(["119", "118", "117"]);
+      await says(browser, ".orders [aria-current]", "Newest");
+      await browser.click(".orders a:last-child");
+      await says(browser, ".orders [aria-current]", "Most followed");
+      await sorted(["70", "17", "7", "71", "119"]);
+      assertMatch(await browser.text(".links .facts"), /^[\d,]+ hits$/);
+      await picture(browser, `hits${script ? "" : "-plain"}`);
+
+      await browser.type("#q", "/7");
+      if (!script) await browser.click("form.search button");
+      await says(browser, "#found", "11 of 120 links");
+      await sorted(["70", "7", "71", "79"]);
+      assertMatch(await browser.url(), /\?(?=.*\bq=%2F7\b)(?=.*\border=hits\b)/);
+      await browser.click(".orders a:first-child");
+      await sorted(["79", "78"]);
+      assertEquals(await browser.property("#q", "value"), "/7");
+      await browser.click(".orders a:last-child");
+      await sorted(["70", "7", "71", "79"]);
+      await browser.type("#q", "example.com");
+      if (!script) await browser.click("form.search button");
+      await sorted(["70", "17"]);
+      await browser.click("a[rel=next]");
+      await says(browser, "#found", "50 more of 120 links, and there are less followed ones");
+      await browser.click("a[rel=next]");
+      await eventually(async () => assertEquals((await keys()).at(-1), "0"));
+
+      await browser.go(`${master.url}/.detail/70`);
+      assertMatch(
+        await browser.text(".chart figcaption"),
+        /^[\d,]+ hits in 90 days, the most on 20/,
+      );
+      const bars = await browser.run<number>("return document.querySelectorAll('rect').length");
+      assert(bars >= 75 && bars <= 78, `${bars} bars`); // six days of seven
+      const [left, width] = await browser.run<[number, number]>(
+        `const box = (e) => document.querySelector(e).getBoundingClientRect();
+        return [box("rect:last-of-type").right - box("svg").left, box("svg").width]`,
+      );
+      assert(left > 0.9 * width && left <= width, `${left} of ${width}`);
+      assertEquals(await complaints(browser), []);
+    },
+  );
+}
+
 inBrowser("with -token a browser asks who it is before it adds or lists links", async () => {
   await using master = await start("-token=secret");
   await using browser = await Browser.open();
@@ -226,6 +302,7 @@ interface Violation {
 inBrowser("every page is one that all can use: axe-core finds nothing serious", async () => {
   using dir = tempDir();
   await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(200));
+  await writeHits(`${dir.path}/store.jsonl`, ["7", "8", "9"]);
   await using master = await start({ cwd: dir.path });
   const long = `https://example.com/${"very-long-".repeat(20)}?q=${"y".repeat(300)}`;
   await add(master.url, long, "a-rather-long-key-that-somebody-chose.for-a-talk");
@@ -237,6 +314,8 @@ inBrowser("every page is one that all can use: axe-core finds nothing serious", 
     }&key=a-rather-long-key-that-somebody-chose.for-a-talk`,
     unknown: "/unknown.key",
     detail: `${detail}?new`,
+    chart: "/.detail/7",
+    most: "/.all?order=hits",
     all: "/.all",
     search: "/.all?q=long",
     none: "/.all?q=nothing",
