@@ -76,6 +76,7 @@ class Search {
   readonly #after?: Place;
   readonly #needles: string[];
   #found: Found[] = []; // the best so far, the best one first
+  #fewest = 0; // hits, below which none is among the best
   #more = false; // whether others had to give way, or are still to be looked at
 
   constructor(
@@ -124,7 +125,8 @@ class Search {
         const at = entries.blocks.placeOf(ref, block);
         if (at < from) continue;
         const hits = this.hits?.hitsOf(entries.counterOf(ref)) ?? 0;
-        this.#offer({ ref, block, hits, made: entries.madeOf(ref), at });
+        if (hits >= this.#fewest) this.#offer({ ref, block, hits, made: entries.madeOf(ref), at });
+        else this.#more ||= this.#leads(ref); // as `#offer` would, at less cost: most are such
       }
       if (performance.now() - began < SLICE_MS) continue;
       await new Promise((resolve) => setTimeout(resolve));
@@ -176,6 +178,7 @@ class Search {
       this.#found.pop();
       this.#more = true;
     }
+    if (this.#isFull && order.name === "hits") this.#fewest = this.#found[this.#limit - 1].hits;
   }
 
   #leads(ref: number): boolean {

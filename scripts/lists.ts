@@ -26,10 +26,12 @@ const QUESTIONS: Record<string, string> = {
 const values = takeArgs("lists", {
   links: { type: "string", default: "1000000" },
   rounds: { type: "string", default: "10" },
+  order: { type: "string", default: "newest" },
 });
 const [links, rounds] = [values.links, values.rounds].map(Number);
-if (!(links > 0 && rounds > 0)) {
-  console.error("lists: use --links=NUMBER and --rounds=NUMBER");
+const { order } = values;
+if (!(links > 0 && rounds > 0 && ["newest", "hits"].includes(order))) {
+  console.error("lists: use --links=NUMBER, --rounds=NUMBER and --order=newest or hits");
   Deno.exit(2);
 }
 
@@ -63,7 +65,9 @@ try {
     beside.push(await turn);
   }
   console.log(
-    `\n${links.toLocaleString("en-US")} links; the very first page: ${cold.toFixed(1)} ms`,
+    `\n${links.toLocaleString("en-US")} links, by ${order}; the very first page: ${
+      cold.toFixed(1)
+    } ms`,
   );
   for (const [name, ms] of times) {
     console.log(
@@ -87,7 +91,7 @@ try {
 /** Asks for a list, and gives the milliseconds that it took. */
 async function ask({ url }: Server, query: string): Promise<number> {
   const begin = performance.now();
-  const response = await fetch(`${url}/api/links?${query}`);
+  const response = await fetch(`${url}/api/links?order=${order}&${query}`);
   const text = await response.text();
   if (response.status !== 200) throw new Error(`?${query}: ${response.status} ${text}`);
   return performance.now() - begin;
