@@ -1,77 +1,11 @@
 /** HTTPS, with certificates made here. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { eventually, type Goto, run, start, tempDir, within } from "./processes.ts";
+import { Authority, nameOf } from "./authority.ts";
+import { eventually, type Goto, run, start, within } from "./processes.ts";
 import { tool, works } from "./tools.ts";
 
 const ignore = !await works("openssl", "version");
-
-/** An authority of our own, whose certificates are for this machine. */
-class Authority implements Disposable {
-  readonly #dir = tempDir();
-  readonly path = this.#dir.path;
-  readonly ca = `${this.path}/ca.pem`;
-  readonly cert = `${this.path}/cert.pem`;
-  readonly key = `${this.path}/key.pem`;
-
-  static async make(): Promise<Authority> {
-    const authority = new Authority();
-    const { path, ca } = authority;
-    const subject = ["-subj", "/CN=authority", "-days", "2"];
-    await openssl("req", "-x509", ...NEW_KEY, `${path}/ca.key`, "-out", ca, ...subject);
-    await authority.certify("first");
-    return authority;
-  }
-
-  /** Makes a certificate for localhost, and puts it in place as others do: by renaming. */
-  async certify(name: string): Promise<void> {
-    const { path, ca, cert, key } = this;
-    await openssl(
-      "req",
-      ...NEW_KEY,
-      `${key}.new`,
-      "-out",
-      `${path}/req.pem`,
-      "-subj",
-      `/CN=${name}`,
-    );
-    await Deno.writeTextFile(`${path}/ext`, "subjectAltName=DNS:localhost,IP:127.0.0.1");
-    await openssl(
-      ...["x509", "-req", "-in", `${path}/req.pem`, "-CA", ca, "-CAkey", `${path}/ca.key`],
-      ...["-CAcreateserial", "-days", "2", "-extfile", `${path}/ext`, "-out", `${cert}.new`],
-    );
-    await Deno.rename(`${key}.new`, key);
-    await Deno.rename(`${cert}.new`, cert);
-  }
-
-  get flags(): string[] {
-    return [`-tls-cert=${this.cert}`, `-tls-key=${this.key}`];
-  }
-
-  /** What trusts this authority. */
-  client(options: Deno.CreateHttpClientOptions = {}): Deno.HttpClient {
-    return Deno.createHttpClient({ caCerts: [Deno.readTextFileSync(this.ca)], ...options });
-  }
-
-  [Symbol.dispose]() {
-    this.#dir[Symbol.dispose]();
-  }
-}
-
-const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout"];
-
-async function openssl(...args: string[]): Promise<void> {
-  const { success, stderr } = await tool("openssl", ...args);
-  assert(success, stderr);
-}
-
-/** Whose certificate a new connection gets. */
-async function nameOf({ url }: Goto): Promise<string> {
-  const { host } = new URL(url);
-  const show = `openssl s_client -connect ${host} </dev/null | openssl x509 -noout -subject`;
-  const { stdout } = await tool("sh", "-c", show);
-  return stdout.replace(/^.*CN *= */, "").trim();
-}
 
 async function post(client: Deno.HttpClient, base: string, url: string): Promise<string> {
   const body = new URLSearchParams({ url });
@@ -217,7 +151,7 @@ for (const threads of [1, 2]) {
       const clients = Array.from({ length: 4 }, () => keepFollowing(authority, master, stop));
       const adding = (async () => {
         let added = 0;
-        // Over HTTP/2 a body may be broken off in that moment, as the chapter says.
+        // Over HTTP/2 it is tested in renewal_test.ts.
         for (; !stop.now; added++) {
           await post(feedClient, master.url, `https://example.com/${added}`);
         }
@@ -235,7 +169,7 @@ for (const threads of [1, 2]) {
           for (let i = 0; i < 5; i++) if (await nameOf(master) !== name) return false;
           return true;
         }, 20_000);
-        assertEquals(stop.now, false);
+        if (stop.now) await all; // which says why
       }
       stop.now = true;
       const [added, ...followed] = await within(20_000, "the clients", all);
