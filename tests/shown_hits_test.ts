@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertFalse, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { formatDay, today } from "../hits/counts.ts";
-import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
+import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
 import { keep, ready } from "./replicas.ts";
 
 const HTML = { accept: "text/html" };
@@ -105,14 +105,18 @@ it("the page of a link and the list of all show hits, the most followed first if
 
 it("an export has the hits, which an import passes over", async () => {
   using dir = tempDir();
-  await using master = await start();
+  await using master = await start("-rpc");
   for (const key of ["a", "b"]) await add(master.url, "https://example.com/", key);
   await visit(master, "b", 3);
   await counted(master, "b", 3);
   const { text } = await get(master, "/.export");
   const lines = text.trimEnd().split("\n").map((line) => JSON.parse(line));
   assertEquals(lines.map(({ Key, Hits }) => [Key, Hits]), [["a", undefined], ["b", 3]]);
-  await Deno.writeTextFile(`${dir.path}/store.jsonl`, text);
+  assertEquals((await run("-export", `-master=${master.url}`)).stdout, text);
+  await Deno.writeTextFile(`${dir.path}/in.jsonl`, text);
+  const { stdout } = await run(`-import=${dir.path}/in.jsonl`, `-file=${dir.path}/store.jsonl`);
+  assertEquals(stdout, `${dir.path}/in.jsonl: 2 new\n`);
+  assertFalse((await Deno.readTextFile(`${dir.path}/store.jsonl`)).includes("Hits"));
   await using other = await start({ cwd: dir.path });
   assertEquals((await json(other, "/api/links/b")).hits, 0);
   assertEquals((await get(other, "/.export")).text, text.replace(`,"Hits":3`, ""));

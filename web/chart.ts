@@ -51,10 +51,10 @@ ${months(first, today)}<text x="100%" y="${HEIGHT - 6}" text-anchor="end">today<
 `;
 }
 
-/** The next of 2, 4, 6, 8, 10, 20, 40, ...: half of it is a whole number, too. */
+/** The next of 2, 4, ... 98, 100, 120, ... 1000, 1200, ...: half of it is a whole number, too. */
 function roundUp(count: number): number {
-  const power = 10 ** Math.floor(Math.log10(Math.max(count - 1, 1)));
-  return 2 * power * Math.ceil(count / (2 * power));
+  const step = Math.max(2, 2 * 10 ** Math.floor(Math.log10(count) - 1));
+  return step * Math.ceil(count / step);
 }
 
 /** Where something stands that is so many days behind the first one's beginning. */
