@@ -26,6 +26,7 @@ const MADE = encode(',"Made":');
 const EXPIRES = encode(',"Expires":');
 const BY = encode(',"By":"');
 const CHANGED_BY = encode(',"ChangedBy":"');
+const HITS = encode(',"Hits":'); // in exports
 const MARK = encode(',"ID":"');
 const [QUOTE, BRACE, NEWLINE] = encode('"}\n');
 
@@ -240,6 +241,11 @@ export class Rest {
     }
     if (at !== -1) at = readName(lines, at, BY, this.by);
     if (at !== -1) at = readName(lines, at, CHANGED_BY, this.changedBy);
+    if (at !== -1 && startsWith(lines, at, HITS)) {
+      at += HITS.length;
+      if (lines[at] <= 0x30 || lines[at] > 0x39) return -1;
+      while (lines[at] >= 0x30 && lines[at] <= 0x39) at++;
+    }
     if (at !== -1 && startsWith(lines, at, MARK)) {
       at += MARK.length;
       while (PLAIN[lines[at]] === 1) at++;
