@@ -22,12 +22,12 @@ export class Senders {
   constructor(private readonly limit = 65_536) {}
 
   has(id: string): boolean {
-    const [name, n] = split(id);
+    const [name, n] = splitMark(id);
     return n <= (this.#last.get(name) ?? -1);
   }
 
   note(id: string): void {
-    const [name, n] = split(id);
+    const [name, n] = splitMark(id);
     const last = Math.max(n, this.#last.get(name) ?? 0);
     this.#last.delete(name);
     this.#last.set(name, last);
@@ -42,7 +42,15 @@ export class Senders {
   }
 }
 
-function split(id: string): [name: string, n: number] {
+/**
+ * The name and the number of a mark.
+ *
+ * @example
+ * ```ts
+ * splitMark("pZ8vD0bQ3e-10"); // ["pZ8vD0bQ3e", 36]
+ * ```
+ */
+export function splitMark(id: string): [name: string, n: number] {
   const [, name = id, n = "0"] = /^(.*)-([\da-z]{1,10})$/s.exec(id) ?? [];
   return [name, parseInt(n, 36)];
 }

@@ -31,7 +31,11 @@ export type Mutation =
   /** Sets it; after `expireIn` milliseconds it is gone, or somewhat later. */
   | { key: Key; set: Uint8Array<ArrayBuffer>; expireIn?: number; stamped?: boolean }
   /** Adds to a count, modulo 2 to the 64th. */
-  | { key: Key; add: bigint };
+  | { key: Key; add: bigint }
+  /** Makes it a count that is at least so much. */
+  | { key: Key; atLeast: bigint }
+  /** Deletes it, if it is there. */
+  | { key: Key; gone: true };
 
 /** What is done as a whole, or not at all. */
 export interface Write {
@@ -48,6 +52,8 @@ export interface Write {
 export const MAX_READ = 10;
 /** Most entries of a range. */
 export const MAX_RANGE = 500;
+/** Most mutations of one commit. */
+export const MAX_MUTATIONS = 1000;
 
 /**
  * A database. What it reads is never older than what was committed before it was asked. Every method

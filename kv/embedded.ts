@@ -65,12 +65,16 @@ export class EmbeddedDatabase implements Database {
     for (const { key, version } of checks) atomic.check({ key: [...key], versionstamp: version });
     for (const mutation of mutations) {
       const key: Deno.KvKey = mutation.key;
+      if ("gone" in mutation) {
+        atomic.delete(key);
+        continue;
+      }
       if ("add" in mutation) {
-        atomic.mutate({
-          type: "sum",
-          key,
-          value: new Deno.KvU64(BigInt.asUintN(64, mutation.add)),
-        });
+        atomic.mutate({ type: "sum", key, value: toNumber(mutation.add) });
+        continue;
+      }
+      if ("atLeast" in mutation) {
+        atomic.mutate({ type: "max", key, value: toNumber(mutation.atLeast) });
         continue;
       }
       const { set, stamped, expireIn } = mutation;
@@ -104,6 +108,10 @@ function toEntry(entry: Deno.KvEntryMaybe<unknown>): Entry | undefined;
 function toEntry({ key, value, versionstamp }: Deno.KvEntryMaybe<unknown>): Entry | undefined {
   if (versionstamp === null) return;
   return { key: key.map(String), value: toValue(value), version: versionstamp };
+}
+
+function toNumber(number: bigint): Deno.KvU64 {
+  return new Deno.KvU64(BigInt.asUintN(64, number));
 }
 
 function toValue(value: unknown): Value {

@@ -42,6 +42,34 @@ export function idKey(id: string): Key {
   return ["goto", "id", id];
 }
 
+/** How often a link was followed in all, */
+export function hitsKey(key: string): Key {
+  return ["goto", "hits", key];
+}
+
+/** and how often it was only looked at. */
+export function previewsKey(key: string): Key {
+  return ["goto", "previews", key];
+}
+
+/** How often a link was followed on a day. They are in the order of the days, so that the oldest are found. */
+export function dayKey(day: number, key: string): Key {
+  return [...DAYS_KEPT, String(day).padStart(5, "0"), key];
+}
+
+/** Where those are. */
+export const DAYS_KEPT: Key = ["goto", "day"];
+
+/** The last day on which a link was followed, of those that are not kept. */
+export function lastKey(key: string): Key {
+  return ["goto", "last", key];
+}
+
+/** How much of what a server counted was added. */
+export function senderKey(name: string): Key {
+  return ["goto", "sender", name];
+}
+
 /** What a commit brought to the feed. */
 export function feedKey(version: string): Key {
   return [...FEED, version];

@@ -10,7 +10,9 @@ import { type Field, MessageWriter, readMessage } from "./protobuf.ts";
 const STRING = 2; // begins a part of a key that is a string
 // The numbers of the protocol.
 const SET = 1;
+const DELETE = 2;
 const SUM = 3;
+const MAX = 4;
 const SET_STAMPED = 9;
 const LE64 = 2;
 const BYTES = 3;
@@ -81,15 +83,21 @@ export function formatWrite({ checks, mutations }: Write): Uint8Array<ArrayBuffe
 
 function formatMutation(mutation: Mutation): Uint8Array {
   const head = message().bytes(1, formatKey(mutation.key));
-  if ("add" in mutation) {
-    const sum = new Uint8Array(8);
-    new DataView(sum.buffer).setBigUint64(0, BigInt.asUintN(64, mutation.add), true);
-    return head.bytes(2, message().bytes(1, sum).number(2, LE64).done()).number(3, SUM).done();
+  if ("gone" in mutation) return head.number(3, DELETE).done();
+  if ("add" in mutation) return head.bytes(2, formatCount(mutation.add)).number(3, SUM).done();
+  if ("atLeast" in mutation) {
+    return head.bytes(2, formatCount(mutation.atLeast)).number(3, MAX).done();
   }
   const { set, stamped, expireIn } = mutation;
   return head.bytes(2, message().bytes(1, set).number(2, BYTES).done())
     .number(3, stamped ? SET_STAMPED : SET)
     .number(4, expireIn === undefined ? 0 : Date.now() + expireIn).done();
+}
+
+function formatCount(count: bigint): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, count), true);
+  return message().bytes(1, bytes).number(2, LE64).done();
 }
 
 /**

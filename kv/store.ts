@@ -16,6 +16,7 @@ import type { Listing, Query } from "../links/query.ts";
 import type { Database } from "./database.ts";
 import { Head } from "./head.ts";
 import { History } from "./history.ts";
+import { KVHits } from "./hits.ts";
 import { Lease } from "./lease.ts";
 import { listLinks } from "./listing.ts";
 import { Reader } from "./reader.ts";
@@ -41,6 +42,7 @@ interface Asked extends Wanted {
 /** A store whose links a database has: nothing of them is kept here. */
 export class KVStore implements Store {
   readonly history: History;
+  readonly hits: KVHits;
   readonly #head: Head;
   readonly #reader: Reader;
   readonly #writer: Writer;
@@ -53,7 +55,13 @@ export class KVStore implements Store {
     this.history = new History(database, this.#head, this.#closed.signal);
     this.#reader = new Reader(database, this.#head);
     if (options.keys !== "random") this.#lease = new Lease(database);
-    this.#writer = new Writer(database, this.#lease, (commit) => this.#committed(commit));
+    this.hits = new KVHits(database);
+    this.#writer = new Writer(
+      database,
+      this.#lease,
+      this.hits,
+      (commit) => this.#committed(commit),
+    );
   }
 
   /** Asks the database what is there; where it is away, that is done when it is needed. */
@@ -106,6 +114,8 @@ export class KVStore implements Store {
 
   async delete(key: string, id?: string, by?: string): Promise<void> {
     await this.#save({ key, url: "", id, by, isNew: false });
+    // What can't be deleted now, is when the key is taken again.
+    await this.hits.clear(key).catch(() => {});
   }
 
   /** Adds a link that some store has had before. */
@@ -143,9 +153,9 @@ export class KVStore implements Store {
     return { ...listing, count: this.count };
   }
 
-  async traffic(key: string): Promise<Traffic | undefined> {
+  async traffic(key: string): Promise<Traffic> {
     await this.link(key);
-    return undefined;
+    return await this.hits.traffic(key);
   }
 
   async health(): Promise<Health> {
@@ -161,6 +171,7 @@ export class KVStore implements Store {
 
   async close(): Promise<void> {
     await this.#writer.close();
+    await this.hits.close();
     await this.#lease?.end().catch(() => {}); // then a few numbers are left out
     this.#closed.abort(new Error("the store is closed"));
     this.history.ring();

@@ -19,6 +19,7 @@ import {
   toWrite,
 } from "./changes.ts";
 import { idKey, linkKey, toChange } from "./layout.ts";
+import type { KVHits } from "./hits.ts";
 import type { Lease } from "./lease.ts";
 
 const MAX_QUEUE = 65_536; // changes
@@ -52,6 +53,7 @@ export class Writer {
   constructor(
     private readonly database: Database,
     private readonly lease: Lease | undefined,
+    private readonly hits: KVHits,
     private readonly done: (commit: Commit) => void,
   ) {}
 
@@ -149,6 +151,9 @@ export class Writer {
       if (looks) { for (const save of named) save.found = undefined; }
       left = await this.#look(named);
       if (left.length === 0) return;
+      // What was counted of a link that had the key before is not the new one's.
+      const again = left.filter(({ isNew, found }) => isNew && found && found.version !== null);
+      await Promise.all(again.filter(isKeyed).map(({ key }) => this.hits.clear(key)));
       const { lines, count, write } = toWrite(left.filter(isKeyed));
       if (looks) write.checks = [];
       const version = await this.database.commit(write, AbortSignal.timeout(DEADLINE_MS));
