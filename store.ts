@@ -278,7 +278,7 @@ export class URLStore implements Backend {
   }
 
   async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
-    return { ...await openFeed(this.journal, offset, check, until), term: this.journal.term };
+    return { ...await openFeed(this.journal.feed, offset, check, until), term: this.journal.term };
   }
 
   share(take: (memory: TableMemory) => void): void {
@@ -287,7 +287,7 @@ export class URLStore implements Backend {
 
   async endFeeds(): Promise<void> {
     await this.#saving;
-    this.journal.end();
+    this.journal.feed.end();
   }
 
   async close(): Promise<void> {

@@ -11,16 +11,11 @@
 import { Appender, type JournalObserver } from "./appender.ts";
 import { type Events, silent } from "./events.ts";
 import { type Compacted, type CompactionOptions, Copy } from "./compaction.ts";
-import { Condition } from "./condition.ts";
-import { BLANK, CHECK_BYTES, type Feed, fingerprint } from "./feed.ts";
+import { BLANK } from "./feed.ts";
 import { Draft, explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
-import { FOLLOWER_BYTES } from "./followers.ts";
 import { type Apply, type Bad, countLines, formatAbout, type Tell } from "./lines.ts";
 import { loadLines, type Scanner } from "./load.ts";
-import { Reader } from "./reader.ts";
-import { Tail } from "./tail.ts";
-
-const TAIL_BYTES = 256 << 10;
+import { Published } from "./published.ts";
 
 const encoder = new TextEncoder();
 
@@ -46,18 +41,13 @@ export interface JournalOptions {
  * await journal.close();
  * ```
  */
-export class Journal implements Feed {
+export class Journal {
+  /** What is published, as followers read it. */
+  readonly feed = new Published();
   #locked: Locked;
   #appender: Appender;
-  readonly #reader = new Reader();
-  #base = 0; // the position at which the file begins
-  #kept = 0; // the position from which on no compaction changed it
-  #size = 0;
   #term = 1;
   #lines = 0;
-  #tail = new Tail(TAIL_BYTES); // what most followers want next, up to the end of what was written
-  #grown = new Condition();
-  #ended = false;
   #closing?: Promise<void>;
 
   private constructor(locked: Locked, private readonly options: JournalOptions) {
@@ -88,17 +78,9 @@ export class Journal implements Feed {
     return this.#locked;
   }
 
-  get base(): number {
-    return this.#base;
-  }
-
-  get kept(): number {
-    return this.#kept;
-  }
-
   /** The position where what is published ends. */
   get size(): number {
-    return this.#size;
+    return this.feed.size;
   }
 
   /** How many bytes the file has. */
@@ -155,9 +137,7 @@ export class Journal implements Feed {
       // What a killed process left unsynced must not be shown as durable.
       if (sync) await file.syncData();
       this.#lines = unended ? lines + 1 : lines;
-      this.#size = this.#end;
-      this.#tail.restart(this.#size);
-      this.#reader.use(await Deno.open(path), this.#base);
+      this.feed.use(await Deno.open(path), this.#end);
     } catch (error) {
       throw explain(path, error);
     }
@@ -166,18 +146,17 @@ export class Journal implements Feed {
   /** Takes over what a line says of the journal itself; where the file begins, its first one says. */
   readonly tell: Tell = (line, { term = 1, base = 0 }) => {
     this.#term = Math.max(this.#term, term);
-    if (line === 1 && this.bytes === 0) this.#base = base;
+    if (line === 1 && this.bytes === 0) this.feed.base = base;
   };
 
   /** Lets an empty journal begin at the position where the feed does that it will be a copy of. */
   begin(position: number): void {
-    this.#base = this.#size = position;
-    this.#tail.restart(position);
+    this.feed.begin(position);
   }
 
   /** The position behind all that was written. */
   get #end(): number {
-    return this.#base + this.#appender.size;
+    return this.feed.base + this.#appender.size;
   }
 
   /**
@@ -191,13 +170,12 @@ export class Journal implements Feed {
     const count = countLines(bytes);
     this.#lines += count;
     this.options.observer?.committed(count);
-    this.#tail.append(bytes);
+    this.feed.append(bytes);
   }
 
   /** Lets followers have what was appended. */
   publish(): void {
-    this.#size = this.#end;
-    this.#grown.notifyAll();
+    this.feed.publish(this.#end);
   }
 
   /**
@@ -212,21 +190,6 @@ export class Journal implements Feed {
     this.publish();
   }
 
-  async read(position: number, wait: number): Promise<Uint8Array | undefined> {
-    if (position === this.#size && !this.#ended) await this.#grown.wait(wait);
-    if (position === this.#size && this.#ended) return;
-    const length = Math.min(FOLLOWER_BYTES, this.#size - position);
-    if (length <= 0) return new Uint8Array();
-    if (position >= this.#tail.start) return this.#tail.read(position, length);
-    return await this.#reader.read(position, length);
-  }
-
-  async check(position: number): Promise<string | undefined> {
-    if (position < this.#base || position > this.#size) return;
-    const length = Math.min(position - this.#base, CHECK_BYTES);
-    return await fingerprint(await this.#reader.read(position - length, length));
-  }
-
   /**
    * Rewrites the file without superseded lines, while changes go on. Gives what there is then; nothing,
    * if nothing would be gained.
@@ -235,21 +198,19 @@ export class Journal implements Feed {
    * @throws {JournalError} what the file system said; the file is then as it was before
    */
   async compact(keys: number, options: CompactionOptions = {}): Promise<Compacted | undefined> {
-    const end = this.#size - this.#base;
+    const { base, size } = this.feed;
     const draft = await Draft.open(this.#locked);
     let reader: Deno.FsFile | undefined;
     try {
       using file = await Deno.open(this.path);
       const copy = new Copy(file, draft.file, options);
-      const made = await copy.compact({ end, base: this.#base, term: this.#term, keys });
+      const made = await copy.compact({ end: size - base, base, term: this.#term, keys });
       if (made === undefined) return;
       await copy.follow(() => this.bytes);
       const opened = reader = await Deno.open(draft.path);
       const placed = () => {
-        this.#base = made.base;
-        this.#kept = made.kept;
         this.#lines = copy.lines;
-        this.#reader.use(opened, made.base);
+        this.feed.replace(opened, made);
         reader = undefined;
         return copy.size;
       };
@@ -269,12 +230,6 @@ export class Journal implements Feed {
     this.#locked.path = path;
   }
 
-  /** Lets followers go, once they have read what there is. */
-  end(): void {
-    this.#ended = true;
-    this.#grown.notifyAll();
-  }
-
   /**
    * Syncs, whatever the options say, and lets go of the file.
    *
@@ -285,11 +240,11 @@ export class Journal implements Feed {
   }
 
   async #close(): Promise<void> {
-    this.end();
+    this.feed.end();
     try {
       await this.#appender.close();
     } finally {
-      await this.#reader.close();
+      await this.feed.close();
       await unlock(this.#locked);
     }
   }

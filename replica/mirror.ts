@@ -140,7 +140,7 @@ export class Mirror implements Copy, Followed {
       const { journal } = this.#store;
       const { noted } = this.#ahead;
       if (journal.failure !== undefined) throw new KnownTrouble(journal.failure);
-      const stream = await line.open(journal.size, await journal.check(journal.size));
+      const stream = await line.open(journal.size, await journal.feed.check(journal.size));
       await refusePartial(stream);
       if (stream.offset === journal.size) {
         this.#foreign = false;
@@ -251,7 +251,7 @@ export class Mirror implements Copy, Followed {
   }
 
   endFeeds(): void {
-    this.#store?.journal.end();
+    this.#store?.journal.feed.end();
   }
 
   async close(): Promise<void> {

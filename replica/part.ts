@@ -68,7 +68,7 @@ export class Part {
   async copy(line: Line, claim: Claim): Promise<Journal> {
     let part = this.#journal ??= await this.#open();
     if (part.failure !== undefined) throw new KnownTrouble(part.failure);
-    const stream = await line.open(part.size, await part.check(part.size));
+    const stream = await line.open(part.size, await part.feed.check(part.size));
     await refusePartial(stream);
     checkEnd(stream.size, stream.term ?? 1, claim);
     if (stream.offset !== part.size) { // it is of another journal

@@ -53,15 +53,15 @@ describe("Journal.compact()", () => {
       const { journal, links } = await load();
       for (let again = 0; again < 2; again++) {
         const { size, bytes } = journal;
-        const check = await journal.check(size);
+        const check = await journal.feed.check(size);
         const compacted = await journal.compact(links.size);
         assertEquals(journal.size, size, message);
         if (compacted !== undefined) {
           assertLess(journal.bytes, bytes, message);
           assertEquals(compacted, { lines: journal.lines, bytes: journal.bytes });
-          assertEquals(journal.size - journal.base, journal.bytes);
+          assertEquals(journal.size - journal.feed.base, journal.bytes);
         }
-        if (bytes >= 64 << 10) assertEquals(await journal.check(size), check, message);
+        if (bytes >= 64 << 10) assertEquals(await journal.feed.check(size), check, message);
         await journal.append(formatLine({ key: "after", url: `https://example.com/${again}` }));
         journal.publish();
         links.delete("after");
@@ -102,7 +102,7 @@ describe("a feed through a compaction", () => {
     const file = await Journal.open(path);
     await file.load(() => {});
     try {
-      const [near, far] = [await openFeed(file), await openFeed(file, 0)];
+      const [near, far] = [await openFeed(file.feed), await openFeed(file.feed, 0)];
       const [nearby, behind] = [near.body.getReader(), far.body.getReader()];
       const { value: first = new Uint8Array() } = await behind.read();
       assertEquals(new TextDecoder().decode(first), text.slice(0, first.length));
@@ -115,10 +115,10 @@ describe("a feed through a compaction", () => {
       assertEquals(new TextDecoder().decode(value), line);
       assertEquals((await behind.read()).done, true);
       // Who comes back is shown the way, by what it has.
-      const check = await file.check(file.size);
-      assertEquals((await openFeed(file, file.size, check)).offset, file.size);
-      const anew = await openFeed(file, first.length, "another");
-      assertEquals(anew.offset, file.base);
+      const check = await file.feed.check(file.size);
+      assertEquals((await openFeed(file.feed, file.size, check)).offset, file.size);
+      const anew = await openFeed(file.feed, first.length, "another");
+      assertEquals(anew.offset, file.feed.base);
       const { value: begin } = await anew.body.getReader().read();
       assert(new TextDecoder().decode(begin).startsWith('{"Key":"","URL":"","Term":1,"Base":'));
       await Promise.all([nearby.cancel(), behind.cancel()]);

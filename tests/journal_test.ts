@@ -84,8 +84,8 @@ describe("Journal.load()", () => {
     await journal.load(({ key }) => keys.push(key));
     assertEquals(keys, ["a"]);
     assertEquals([journal.term, journal.lines, journal.bytes], [3, 5, text.length]);
-    assertEquals([journal.base, journal.size], [1000, 1000 + text.length]);
-    assertEquals(await journal.read(1000, 0), encode(text));
+    assertEquals([journal.feed.base, journal.size], [1000, 1000 + text.length]);
+    assertEquals(await journal.feed.read(1000, 0), encode(text));
     await journal.close();
 
     for (const member of [`"Term":0`, `"Term":"2"`, `"Term":1.5`, `"Base":-1`, `"Base":1e15`]) {
