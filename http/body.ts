@@ -11,7 +11,8 @@ const MAX_BODY = 64 << 10;
 // So much is read of a body that is too large: a connection that is closed while the other end still
 // sends may lose the answer.
 const MAX_DRAIN = 4 << 20;
-const MAX_SMALL = 4 << 10; // a body that is read in one piece, which is faster
+// A body that is read in one piece, which is faster: a form, or some hundred calls.
+const MAX_SMALL = 16 << 10;
 const TURNS = 4; // within so many, Deno gives a small body that has come together with its head
 /** So many bytes of bodies are held at once, by each thread. */
 export const MAX_BODIES = 32 << 20;

@@ -54,6 +54,8 @@ export class Lookup {
       answer = await this.client.call("Store.Link", [key], Math.max(flight.since, start));
     } catch (error) {
       return this.#makeDo(key, error);
+    } finally {
+      this.#flights.land(key, flight);
     }
     const { result, error, position: { from, to } } = answer;
     flight.from = from; // less than `start`, where who was asked is behind, and can't ask above

@@ -13,8 +13,12 @@ export interface Asking {
 }
 
 /** One question, and the answer to it. */
-export interface Flight<T> extends Asking {
-  answer: Promise<T>;
+export class Flight<T> implements Asking {
+  overtaken = false;
+  from = Infinity;
+  answer!: Promise<T>;
+
+  constructor(readonly since: number) {}
 }
 
 /**
@@ -25,7 +29,8 @@ export interface Flight<T> extends Asking {
  * const flights = new Flights<string>();
  * const ask = () => Promise.resolve("https://example.com/");
  * const flight = flights.join("docs", 0) ?? flights.start("docs", 0, ask);
- * flights.join("docs", 0) === flight; // true, until the answer is there
+ * flights.join("docs", 0) === flight; // true
+ * flights.land("docs", flight); // the answer is there: who asks now asks anew
  * ```
  */
 export class Flights<T> {
@@ -37,17 +42,18 @@ export class Flights<T> {
     return flight !== undefined && flight.since >= since ? flight : undefined;
   }
 
-  /** Asks; `ask` looks at its flight once it has the answer. */
+  /** Asks; `ask` looks at its flight once it has the answer, and lets it land. */
   start(key: string, since: number, ask: (flight: Asking) => Promise<T>): Flight<T> {
     this.overtake(key); // a change that comes from now on marks the new flight alone
-    const asking: Asking = { since, overtaken: false, from: Infinity };
-    const flight: Flight<T> = Object.assign(asking, {
-      answer: ask(asking).finally(() => {
-        if (this.#flights.get(key) === flight) this.#flights.delete(key);
-      }),
-    });
+    const flight = new Flight<T>(since);
     this.#flights.set(key, flight);
+    flight.answer = ask(flight);
     return flight;
+  }
+
+  /** Lets nobody join any more. (What a `finally` would do as well costs three promises.) */
+  land(key: string, flight: Asking): void {
+    if (this.#flights.get(key) === flight) this.#flights.delete(key);
   }
 
   /** Lets nobody join any more in what was asked for before a change of `key`, or of any. */

@@ -50,11 +50,11 @@ export function parseName(name?: string): string | undefined {
 
 /** Whether what came from elsewhere is a link, but for its key. */
 export function isLink(value: unknown): value is Link {
-  const { url, made = 1, expires = 1, by = "?", changedBy = "?" }: {
+  const { url, made = 1, expires = 1, by, changedBy }: {
     [Name in keyof Link]?: unknown;
   } = Object(value);
   return typeof url === "string" && url !== "" && isTime(made) && isTime(expires) &&
-    isName(by) && isName(changedBy);
+    (by === undefined || isName(by)) && (changedBy === undefined || isName(changedBy));
 }
 
 /** A change of a link: its new URL, or "" where it was deleted. */
