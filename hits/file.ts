@@ -68,9 +68,9 @@ export class HitsFile {
    *
    * @throws what the file system said
    */
-  async append(lines: string): Promise<void> {
+  async append(lines: string | Uint8Array): Promise<void> {
     if (this.name === "") return await this.replace([lines]);
-    const bytes = encoder.encode(lines);
+    const bytes = typeof lines === "string" ? encoder.encode(lines) : lines;
     const file = this.#file!;
     try {
       await writeAll(file, bytes);
@@ -88,7 +88,7 @@ export class HitsFile {
    * @throws what the file system said; the file is then as it was before
    */
   async replace(
-    lines: Iterable<string> | AsyncIterable<string>,
+    lines: Iterable<string | Uint8Array> | AsyncIterable<string>,
     name = randomKey(),
   ): Promise<void> {
     const temp = `${this.path}.tmp`;
@@ -96,8 +96,8 @@ export class HitsFile {
     const file = await Deno.open(temp, { read: true, append: true, createNew: true });
     let size = 0;
     try {
-      const write = async (text: string) => {
-        const bytes = encoder.encode(text);
+      const write = async (text: string | Uint8Array) => {
+        const bytes = typeof text === "string" ? encoder.encode(text) : text;
         await writeAll(file, bytes);
         size += bytes.length;
       };

@@ -8,7 +8,7 @@ import { reasonOf } from "../journal/file.ts";
 import { StoreError } from "../links/errors.ts";
 import type { Table } from "../links/table.ts";
 import type { Counting } from "./counting.ts";
-import type { Counts } from "./counts.ts";
+import { type Counts, today } from "./counts.ts";
 import { HitsFile, type Part } from "./file.ts";
 import { formatLine, type Line } from "./lines.ts";
 import { HitsState } from "./state.ts";
@@ -39,7 +39,7 @@ export class Hits implements Counting {
   readonly #state: HitsState;
   #writer?: HitsWriter; // there is none where the file can't be used
   readonly #taking = new Map<string, Promise<void>>(); // by the marks of counts on their way
-  #held?: (() => void)[]; // what is to be added up later
+  #held?: (() => void)[]; // while it is read, what is to be added up after that
 
   constructor(path: string, table: Table, private readonly events: Events = silent) {
     this.#file = new HitsFile(path);
@@ -51,23 +51,20 @@ export class Hits implements Counting {
     return this.#state.sums.hitsOf(row);
   }
 
-  /** What was counted of all links. */
-  get totals(): { hits: number; previews: number } {
-    const { hits, previews } = this.#state.sums;
-    return { hits, previews };
-  }
-
   /** Reads what there is, and goes on with it. What comes meanwhile is added up after that. */
   load(): Promise<void> {
-    const release = this.#hold();
-    return this.loaded = this.#load().finally(release);
+    this.#held = [];
+    return this.loaded = this.#load().finally(() => {
+      const held = this.#held ?? [];
+      this.#held = undefined;
+      for (const note of held) note();
+    });
   }
 
   async #load(): Promise<void> {
-    const all = () => ({ lines: this.#state.lines(), done: this.#hold() });
     try {
       await this.#state.load(this.#file, this.events);
-      this.#writer = new HitsWriter(this.#file, { all }, this.events);
+      this.#writer = new HitsWriter(this.#file, this.#state, this.events);
     } catch (error) {
       // Nobody shall have to do without links for that; but what is there must not be lost either.
       const { path: file } = this.#file;
@@ -96,6 +93,8 @@ export class Hits implements Counting {
   async #take(counts: Counts): Promise<void> {
     await this.loaded;
     if (counts.id !== undefined && this.#state.has(counts.id)) return;
+    // A clock that is far ahead shall not end the days of all others.
+    counts = { ...counts, day: Math.min(counts.day, today() + 1) };
     let line = this.#state.lineOf({ day: counts.day, hits: [] });
     try {
       await this.#writer?.append(() => formatLine(line = this.#state.lineOf(counts)));
@@ -128,15 +127,5 @@ export class Hits implements Counting {
     if (line === undefined) return;
     this.#state.addUp(line);
     this.#writer?.note(formatLine(line));
-  }
-
-  /** Adds nothing up, until what it gives is called. */
-  #hold(): () => void {
-    this.#held = [];
-    return () => {
-      const held = this.#held ?? [];
-      this.#held = undefined;
-      for (const note of held) note();
-    };
   }
 }

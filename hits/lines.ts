@@ -1,21 +1,22 @@
 /**
  * The lines of `FILE.hits`, in JSON.
  *
- *     {"Day":20782,"First":1,"Keys":["docs","1c"],"Hits":[1,3,2,1],"Previews":[2,1],"ID":"pZ8vD0bQ3e-7"}
+ *     {"Day":20782,"Rows":[1,2],"Keys":["docs","1c"],"Hits":[1,3,2,1],"Previews":[2,1],"ID":"pZ8vD0bQ3e-7"}
  *
- * `Keys` are those that come for the first time, and get the next rows, from `First` on. `Hits` and `Previews`
- * are rows and what was counted of each on that day, in turn; `Gone` are the rows of links that have ended, of
+ * `Rows` are those that are given to `Keys`, one to each. `Hits` and `Previews` are rows and what was counted of
+ * each on that day, in turn; `Gone` are the rows of links that have ended, of
  * which nothing counts that came before. `ID` is the mark of who counted it elsewhere.
  *
  * @module
  */
 import { isCount, isDay } from "./counts.ts";
 
+const MAX_ROW = 2 ** 29; // more links there can't be
+
 /** What a line says. */
 export interface Line {
   day: number;
-  /** The row of the first key. */
-  first?: number;
+  rows?: number[];
   keys?: string[];
   hits?: ArrayLike<number>;
   previews?: number[];
@@ -28,14 +29,14 @@ export interface Line {
  *
  * @example
  * ```ts
- * formatLine({ day: 20782, first: 1, keys: ["docs"], hits: [1, 3] });
- * // {"Day":20782,"First":1,"Keys":["docs"],"Hits":[1,3]}\n
+ * formatLine({ day: 20782, rows: [1], keys: ["docs"], hits: [1, 3] });
+ * // {"Day":20782,"Rows":[1],"Keys":["docs"],"Hits":[1,3]}\n
  * ```
  */
 export function formatLine(line: Line): string {
-  const { day, first, keys = [], hits = [], previews = [], gone = [], id } = line;
+  const { day, rows = [], keys = [], hits = [], previews = [], gone = [], id } = line;
   const members = [
-    keys.length > 0 ? `,"First":${first},"Keys":${JSON.stringify(keys)}` : "",
+    keys.length > 0 ? `,"Rows":[${rows.join(",")}],"Keys":${JSON.stringify(keys)}` : "",
     hits.length > 0 ? `,"Hits":[${Array.prototype.join.call(hits, ",")}]` : "",
     previews.length > 0 ? `,"Previews":[${previews.join(",")}]` : "",
     gone.length > 0 ? `,"Gone":[${gone.join(",")}]` : "",
@@ -53,15 +54,16 @@ export function parseLine(text: string): Line | undefined {
     return;
   }
   const line: { [Name in (typeof MEMBERS)[number]]?: unknown } = Object(value);
-  const { Day: day, First: first, Keys: keys, ID: id } = line;
+  const { Day: day, Rows: rows, Keys: keys, ID: id } = line;
   const { Hits: hits, Previews: previews, Gone: gone } = line;
   if (!isDay(day) || !areTexts(keys) || !(id === undefined || typeof id === "string")) return;
   if (!areCounts(hits) || !areCounts(previews) || !areCounts(gone)) return;
-  if (first !== undefined && !isCount(first)) return;
-  return { day, first, keys, hits, previews, gone, id };
+  if (!areCounts(rows) || rows?.some((row) => row > MAX_ROW)) return;
+  if (rows?.length !== keys?.length) return;
+  return { day, rows, keys, hits, previews, gone, id };
 }
 
-const MEMBERS = ["Day", "First", "Keys", "Hits", "Previews", "Gone", "ID"] as const;
+const MEMBERS = ["Day", "Rows", "Keys", "Hits", "Previews", "Gone", "ID"] as const;
 
 function areTexts(value: unknown): value is string[] | undefined {
   return value === undefined ||

@@ -12,7 +12,8 @@ import { Senders } from "./senders.ts";
 import { Sums } from "./sums.ts";
 import { DAYS, NO_TRAFFIC, type Traffic } from "./traffic.ts";
 
-const LINE_ROWS = 1000; // of all that there is
+const ROW_BYTES = 32; // of a row, a key, and sums
+const DAY_BYTES = 10;
 
 /**
  * The sums of a table's links, whose rows the table keeps, and whose counts were taken in: all that
@@ -64,8 +65,7 @@ export class HitsState {
   /** Counts as a line, which is still to be added up; links that are followed for the first time get rows. */
   lineOf({ day, hits: keyed, rows = new Uint32Array(), id }: Counts): Line {
     if (keyed.length === 0) return { day, hits: rows, id };
-    const first = this.sums.rows + 1;
-    const keys: string[] = [];
+    const [newRows, keys]: [number[], string[]] = [[], []];
     const hits = [...rows];
     const previews: number[] = [];
     for (const [key, count, looks] of keyed) {
@@ -74,23 +74,22 @@ export class HitsState {
         if (!this.table.has(key)) continue; // it never was a link
         row = this.sums.newRow();
         this.table.setCounter(key, row);
+        newRows.push(row);
         keys.push(key);
       }
       if (count > 0) hits.push(row, count);
       if (looks > 0) previews.push(row, looks);
     }
-    return { day, first, keys, hits, previews, id };
+    return { day, rows: newRows, keys, hits, previews, id };
   }
 
   /** Takes over a line of the file. */
   apply(line: Line): void {
     const { sums } = this;
-    const { first = sums.rows + 1, keys = [] } = line;
-    // Lines that were damaged may have had rows, too.
-    while (keys.length > 0 && sums.rows < first - 1) sums.newRow();
-    for (const [i, key] of keys.entries()) {
-      if (first + i > sums.rows) sums.newRow();
-      this.table.setCounter(key, first + i);
+    const { rows = [], keys = [] } = line;
+    for (const [i, row] of rows.entries()) {
+      sums.have(row);
+      this.table.setCounter(keys[i], row);
     }
     this.addUp(line);
   }
@@ -108,45 +107,54 @@ export class HitsState {
     if (id !== undefined) this.#senders.note(id);
   }
 
-  /** All that was counted, as lines. */
-  async *lines(): AsyncGenerator<string, void, void> {
-    const day = today();
-    for (const id of this.#senders) yield formatLine({ day, id });
-    const { rows } = this.sums;
-    const keys = new Array<string>(rows + 1).fill("");
-    for (const counters of this.table.counters()) {
-      for (const [key, row] of counters) keys[row] = key;
-      await turn();
-    }
-    for (let first = 1; first <= rows; first += LINE_ROWS) {
-      const end = Math.min(first + LINE_ROWS, rows + 1);
-      yield formatLine({ day, first, keys: keys.slice(first, end) }) +
-        this.#linesOf(first, end, day);
-      await turn();
-    }
+  /** About how many bytes {@linkcode lines} takes. */
+  get size(): number {
+    return ROW_BYTES * this.sums.rows + DAY_BYTES * this.sums.days;
   }
 
-  /** What was counted of some rows: a line for each day, and one for all that was before. */
-  #linesOf(first: number, end: number, today: number): string {
-    const byDay = new Map<number, { hits: number[]; previews: number[] }>();
-    const of = (day: number) => {
-      const line = byDay.get(day) ?? { hits: [], previews: [] };
-      byDay.set(day, line);
-      return line;
-    };
-    for (let row = first; row < end; row++) {
-      const { hits, previews, last = 0, days } = this.sums.trafficOf(row);
-      let before = hits;
-      for (const [day, count] of days) {
-        of(day).hits.push(row, count);
-        before -= count;
-      }
-      const day = Math.min(last, today - DAYS);
-      if (before > 0) of(day).hits.push(row, before);
-      if (previews > 0) of(day).previews.push(row, previews);
-    }
-    return Array.from(byDay, ([day, line]) => formatLine({ day, ...line })).join("");
+  /** All that was counted until now, as lines; what is counted while they are taken is not among them. */
+  lines(): AsyncIterable<string> {
+    return this.#linesOf(this.sums.copy(), [...this.#senders]);
   }
+
+  async *#linesOf(sums: Sums, ids: string[]): AsyncGenerator<string, void, void> {
+    const day = today();
+    for (const id of ids) yield formatLine({ day, id });
+    const done = new Uint8Array(sums.rows + 1); // an entry that was moved comes again
+    for (const counters of this.table.counters()) {
+      const rows: number[] = [];
+      const keys: string[] = [];
+      for (const [key, row] of counters) {
+        if (row > sums.rows || done[row]++ > 0) continue;
+        rows.push(row);
+        keys.push(key);
+      }
+      if (rows.length > 0) yield formatLine({ day, rows, keys }) + linesOf(sums, rows, day);
+      await turn();
+    }
+  }
+}
+
+/** What was counted of some rows: a line for each day, and one for all that was before. */
+function linesOf(sums: Sums, rows: number[], today: number): string {
+  const byDay = new Map<number, { hits: number[]; previews: number[] }>();
+  const of = (day: number) => {
+    const line = byDay.get(day) ?? { hits: [], previews: [] };
+    byDay.set(day, line);
+    return line;
+  };
+  for (const row of rows) {
+    const { hits, previews, last = 0, days } = sums.trafficOf(row);
+    let before = hits;
+    for (const [day, count] of days) {
+      of(day).hits.push(row, count);
+      before -= count;
+    }
+    const day = Math.min(last, today - DAYS);
+    if (before > 0) of(day).hits.push(row, before);
+    if (previews > 0) of(day).previews.push(row, previews);
+  }
+  return Array.from(byDay, ([day, line]) => formatLine({ day, ...line })).join("");
 }
 
 /** Everybody else has a turn. */

@@ -9,17 +9,20 @@ import { DAYS, type Traffic } from "./traffic.ts";
 export const MAX_DAYS = 4 << 20;
 const MIN_LENGTH = 1024;
 
-// A row has 32 bytes, so that to add touches one place in memory: three numbers of 8 bytes,
+// A row has four numbers of 32 bits, so that to add touches one place in memory. What doesn't fit into them,
+// which is seldom, is carried over to a map.
 const ROW = 4;
-const PREVIEWS = 1;
-const NOW = 2; // how often the link was followed on the last day
-// and, seen as numbers of 4 bytes, two more.
-const HALVES = 8;
-const LAST = 6; // the last day
-const EARLIER = 7; // where the days before begin, the latest first; 0 where there are none
+const HITS = 0;
+const NOW = 1; // how often the link was followed on the last day
+const LAST = 2; // the last day, and, in the upper 16 bits, how often the link was previewed
+const EARLIER = 3; // where the days before begin, the latest first; 0 where there are none
+const PREVIEWS = 2;
+const CARRIES = 3; // HITS, NOW, PREVIEWS
+const WORD = 2 ** 32;
+const CHUNK_BITS = 16; // rows of a chunk: it takes 1 MiB
 
 /**
- * The sums of links, each of which has a row, from 1 on. A row takes 32 bytes, and 14 more for each day but the
+ * The sums of links, each of which has a row, from 1 on. A row takes 16 bytes, and 14 more for each day but the
  * last on which the link was followed; a link that nobody follows has no row.
  *
  * @example
@@ -31,59 +34,71 @@ const EARLIER = 7; // where the days before begin, the latest first; 0 where the
  * ```
  */
 export class Sums {
-  /** What was counted of all links. */
-  hits = 0;
-  previews = 0;
   /** The highest row that was given away. */
   rows = 0;
-  #numbers = new Float64Array(ROW * MIN_LENGTH);
-  #halves = new Uint32Array(this.#numbers.buffer);
-  readonly #days: Days;
+  #chunks: Uint32Array[] = [new Uint32Array(ROW << CHUNK_BITS)];
+  #carried = new Map<number, number>(); // what is above the bits of a row's number
+  #days = new Days();
   #today = 0;
   #window = DAYS; // of so many days something is kept
   #unswept = 0; // rows that may have days which are too old
 
   /** @param limit see {@linkcode MAX_DAYS} */
-  constructor(private readonly limit = MAX_DAYS) {
-    this.#days = new Days();
+  constructor(private readonly limit = MAX_DAYS) {}
+
+  /** How many days are kept, of all rows, beside the last day of each. */
+  get days(): number {
+    return this.#days.count;
   }
 
   /** How many bytes all that takes. */
   get bytes(): number {
-    return this.#numbers.byteLength + this.#days.bytes;
+    return this.#chunks.length * this.#chunks[0].byteLength + this.#days.bytes;
+  }
+
+  /** The same sums, which stay as they are. */
+  copy(): Sums {
+    const copy = new Sums(this.limit);
+    copy.rows = this.rows;
+    copy.#chunks = this.#chunks.map((chunk) => chunk.slice());
+    copy.#carried = new Map(this.#carried);
+    copy.#days = this.#days.copy();
+    copy.#today = this.#today;
+    return copy;
   }
 
   /** A row for one more link. */
   newRow(): number {
-    const row = ++this.rows;
-    if (ROW * row === this.#numbers.length) {
-      this.#numbers = longer(this.#numbers, new Float64Array(2 * ROW * row));
-      this.#halves = new Uint32Array(this.#numbers.buffer);
+    this.have(this.rows + 1);
+    return this.rows;
+  }
+
+  /** Has room for all rows up to that one. */
+  have(row: number): void {
+    this.rows = Math.max(this.rows, row);
+    while (this.#chunks.length << CHUNK_BITS <= row) {
+      this.#chunks.push(new Uint32Array(ROW << CHUNK_BITS));
     }
-    return row;
   }
 
   /** Adds what was counted of a link on a day. */
   add(row: number, day: number, hits: number, previews = 0): void {
-    const numbers = this.#numbers;
-    const halves = this.#halves;
-    const at = ROW * row;
-    this.hits += hits;
-    numbers[at] += hits;
-    if (previews > 0) {
-      this.previews += previews;
-      numbers[at + PREVIEWS] += previews;
-    }
+    const chunk = this.#chunkOf(row);
+    const at = placeOf(row);
     if (day > this.#today) this.#begin(day);
     if (this.#unswept > 0) this.#sweep();
+    if (previews > 0) this.#preview(row, chunk, at, previews);
     if (hits === 0) return;
-    const last = halves[HALVES * row + LAST];
+    this.#increase(row, HITS, chunk, at, hits);
+    const last = chunk[at + LAST] & 0xffff;
     if (day === last) {
-      numbers[at + NOW] += hits;
+      this.#increase(row, NOW, chunk, at, hits);
     } else if (day > last) {
-      if (last !== 0) this.#keep(row, last, numbers[at + NOW]);
-      halves[HALVES * row + LAST] = day;
-      numbers[at + NOW] = hits;
+      if (last !== 0) this.#keep(row, last, this.#valueOf(row, NOW));
+      chunk[at + LAST] = (chunk[at + LAST] & ~0xffff) | day;
+      chunk[at + NOW] = 0;
+      if (this.#carried.size > 0) this.#carried.delete(CARRIES * row + NOW);
+      this.#increase(row, NOW, chunk, at, hits);
     } else {
       this.#keep(row, day, hits);
     }
@@ -92,23 +107,57 @@ export class Sums {
   /** What was counted of a link is no more. */
   reset(row: number): void {
     this.#cut(row, Infinity);
-    const at = ROW * row;
-    this.hits -= this.#numbers[at];
-    this.previews -= this.#numbers[at + PREVIEWS];
-    this.#numbers.fill(0, at, at + ROW);
+    const at = placeOf(row);
+    this.#chunkOf(row).fill(0, at, at + ROW);
+    for (let field = 0; field < CARRIES; field++) this.#carried.delete(CARRIES * row + field);
   }
 
   hitsOf(row: number): number {
-    return this.#numbers[ROW * row];
+    return this.#valueOf(row, HITS);
   }
 
   trafficOf(row: number): Traffic {
-    const [hits, previews, now] = this.#numbers.subarray(ROW * row);
-    const last = this.#halves[HALVES * row + LAST];
+    const [chunk, at] = [this.#chunkOf(row), placeOf(row)];
+    const last = chunk[at + LAST] & 0xffff;
+    const previews = (chunk[at + LAST] >>> 16) + 2 ** 16 * this.#carriedOf(row, PREVIEWS);
     const first = this.#today - DAYS + 1;
-    const days = this.#days.from(this.#halves[HALVES * row + EARLIER], first);
-    if (last >= first) days.push([last, now]);
-    return { hits, previews, ...(last === 0 ? {} : { last }), days };
+    const days = this.#days.from(chunk[at + EARLIER], first);
+    if (last !== 0 && last >= first) days.push([last, this.#valueOf(row, NOW)]);
+    return { hits: this.hitsOf(row), previews, ...(last === 0 ? {} : { last }), days };
+  }
+
+  #chunkOf(row: number): Uint32Array {
+    return this.#chunks[row >>> CHUNK_BITS];
+  }
+
+  #valueOf(row: number, field: typeof HITS | typeof NOW): number {
+    return this.#chunkOf(row)[placeOf(row) + field] + WORD * this.#carriedOf(row, field);
+  }
+
+  #carriedOf(row: number, field: number): number {
+    return this.#carried.size === 0 ? 0 : this.#carried.get(CARRIES * row + field) ?? 0;
+  }
+
+  #carry(row: number, field: number, count: number): void {
+    this.#carried.set(CARRIES * row + field, this.#carriedOf(row, field) + count);
+  }
+
+  #increase(
+    row: number,
+    field: typeof HITS | typeof NOW,
+    chunk: Uint32Array,
+    at: number,
+    by: number,
+  ): void {
+    const sum = chunk[at + field] + by;
+    chunk[at + field] = sum; // of which the lower bits stay
+    if (sum >= WORD) this.#carry(row, field, Math.floor(sum / WORD));
+  }
+
+  #preview(row: number, chunk: Uint32Array, at: number, by: number): void {
+    const sum = (chunk[at + LAST] >>> 16) + by;
+    chunk[at + LAST] = (chunk[at + LAST] & 0xffff) | (sum % 2 ** 16) << 16;
+    if (sum >= 2 ** 16) this.#carry(row, PREVIEWS, Math.floor(sum / 2 ** 16));
   }
 
   /** Another day has come: what is too old then goes a little at a time. */
@@ -122,9 +171,9 @@ export class Sums {
   #keep(row: number, day: number, hits: number): void {
     this.#cut(row, this.#today);
     if (day <= this.#today - this.#window) return;
-    const at = HALVES * row + EARLIER;
+    const [chunk, at] = [this.#chunkOf(row), placeOf(row) + EARLIER];
     if (this.#days.count < this.limit) {
-      this.#halves[at] = this.#days.add(this.#halves[at], day, hits);
+      chunk[at] = this.#days.add(chunk[at], day, hits);
     } else if (this.#unswept === 0 && this.#window > 1) {
       // Fewer days, from now on; until enough of them are gone, the sums alone are kept.
       this.#window--;
@@ -138,9 +187,14 @@ export class Sums {
 
   /** Lets go of those days of a row which are too old on `today`. */
   #cut(row: number, today: number): void {
-    const at = HALVES * row + EARLIER;
-    this.#halves[at] = this.#days.cut(this.#halves[at], today - this.#window + 1);
+    const [chunk, at] = [this.#chunkOf(row), placeOf(row) + EARLIER];
+    chunk[at] = this.#days.cut(chunk[at], today - this.#window + 1);
   }
+}
+
+/** Where a row begins in its chunk. */
+function placeOf(row: number): number {
+  return ROW * (row & (2 ** CHUNK_BITS - 1));
 }
 
 /** The days of all rows, in chains, the latest first. Places that are free are chained, too. */
@@ -155,6 +209,15 @@ class Days {
 
   get bytes(): number {
     return this.#day.byteLength + this.#hits.byteLength + this.#next.byteLength;
+  }
+
+  /** The same days, to be read. */
+  copy(): Days {
+    const copy = new Days();
+    copy.#day = this.#day.slice();
+    copy.#hits = this.#hits.slice();
+    copy.#next = this.#next.slice();
+    return copy;
   }
 
   /** Adds to a day of the chain that begins at `first`, and gives where it begins then. */

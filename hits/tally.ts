@@ -9,8 +9,11 @@ import { isPreview } from "./previews.ts";
 
 const HAND_ON_MS = 1000; // after so long, what is counted is handed on
 const PLACES = 4096; // a power of 2
-const MAX_HITS = 4096; // that wait to be handed on
-const MAX_CHARS = 128 << 10; // of their keys
+// Fewer for keys, and for hits that wait to be handed on: what lives for a tenth of a second is not let go of
+// before memory has grown by it.
+const KEY_PLACES = 256;
+const MAX_HITS = 256;
+const MAX_CHARS = 16 << 10; // of their keys
 const MAX_ROWS = 16 << 10; // that wait to be handed on
 // Who sends a request is looked at for so many of a second: that costs more than all the rest.
 const LOOKS = 1000;
@@ -102,14 +105,14 @@ export class Tally {
 
 /** Counts by keys. What it is told of gives whether it has as much as it can hold. */
 class KeyTally {
-  readonly #keys = new Array<string>(PLACES).fill("");
-  readonly #counts = new Uint32Array(PLACES);
+  readonly #keys = new Array<string>(KEY_PLACES).fill("");
+  readonly #counts = new Uint32Array(KEY_PLACES);
   readonly #previews = new Map<string, number>();
   #hits: Hit[] = [];
   #chars = 0;
 
   count(key: string): boolean {
-    const place = hash(key, RANDOM_HASH) & (PLACES - 1);
+    const place = hash(key, RANDOM_HASH) & (KEY_PLACES - 1);
     if (this.#keys[place] !== key) this.#move(place, key);
     this.#counts[place]++;
     return this.#hits.length >= MAX_HITS || this.#chars >= MAX_CHARS;
@@ -122,7 +125,7 @@ class KeyTally {
 
   /** Gives what was counted. */
   take(): Hit[] {
-    for (let place = 0; place < PLACES; place++) {
+    for (let place = 0; place < KEY_PLACES; place++) {
       if (this.#counts[place] > 0) this.#move(place, "");
     }
     for (const [key, count] of this.#previews) this.#hits.push([key, 0, count]);

@@ -8,12 +8,16 @@ import { reasonOf } from "../journal/file.ts";
 import { HitsFile, type Part } from "./file.ts";
 
 const WRITE_MS = 1000;
-const MIN_GROWTH = 4 << 20; // bytes by which the file grows at least before it is written anew
+const MIN_WAITING = 64 << 10; // bytes
+const MIN_GROWTH = 16 << 20; // bytes beside twice what is needed: then the file is made anew
 
-/** What is to be written, in lines. */
-export interface Lines {
-  /** All that was added up so far. Until `done`, nothing is added up. */
-  all(): { lines: AsyncIterable<string>; done: () => void };
+const encoder = new TextEncoder();
+
+/** What was added up. */
+interface Added {
+  /** About how many bytes all of it takes in lines. */
+  readonly size: number;
+  lines(): AsyncIterable<string>;
 }
 
 /**
@@ -21,25 +25,29 @@ export interface Lines {
  * something, because it could not be written, it is made anew of all that was added up.
  */
 export class HitsWriter {
-  #waiting = ""; // lines of what was added up
+  #waiting = new Uint8Array(MIN_WAITING); // lines of what was added up: texts would live long enough
+  #filled = 0; // for memory to grow by them
   #writing: Promise<unknown> = Promise.resolve();
   #timer?: ReturnType<typeof setTimeout>;
-  #full: number; // at how many bytes the file is made anew
   #incomplete = false; // whether it lacks something
   #closed = false;
 
   constructor(
     private readonly file: HitsFile,
-    private readonly from: Lines,
+    private readonly from: Added,
     private readonly events: Events,
-  ) {
-    this.#full = file.size + MIN_GROWTH;
-  }
+  ) {}
 
   /** Writes lines of what was added up, soon. */
   note(lines: string): void {
     if (this.#closed) return;
-    this.#waiting += lines;
+    const most = this.#filled + 3 * lines.length;
+    if (most > this.#waiting.length) {
+      const longer = new Uint8Array(2 * most);
+      longer.set(this.#waiting.subarray(0, this.#filled));
+      this.#waiting = longer;
+    }
+    this.#filled += encoder.encodeInto(lines, this.#waiting.subarray(this.#filled)).written;
     this.#timer ??= setTimeout(() => this.#write(), WRITE_MS);
   }
 
@@ -71,14 +79,15 @@ export class HitsWriter {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const { path: file, size } = this.file;
-    let lines = this.#waiting;
-    this.#waiting = "";
+    const lines = this.#waiting.slice(0, this.#filled);
+    this.#filled = 0;
     try {
-      if (this.#incomplete || size + lines.length > this.#full) {
-        await this.#rewrite();
-        lines = "";
+      if (this.#incomplete || size > 2 * this.from.size + MIN_GROWTH) {
+        await this.file.replace(this.from.lines());
+      } else if (lines.length > 0) {
+        await this.file.append(lines);
       }
-      if (lines !== "" || more !== "") await this.file.append(lines + more);
+      if (more !== "") await this.file.append(encoder.encode(more));
       if (this.#incomplete) this.events("info", "hits are saved again", { file });
       this.#incomplete = false;
     } catch (error) {
@@ -90,16 +99,6 @@ export class HitsWriter {
       if (!this.#closed) this.#timer ??= setTimeout(() => this.#write(), WRITE_MS);
       throw error;
     }
-  }
-
-  async #rewrite(): Promise<void> {
-    const { lines, done } = this.from.all();
-    try {
-      await this.file.replace(lines);
-    } finally {
-      done();
-    }
-    this.#full = 2 * this.file.size + MIN_GROWTH;
   }
 
   /** One after the other. */

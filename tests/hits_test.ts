@@ -46,7 +46,6 @@ describe("Sums", () => {
       if (hits > 0) link.days.set(late, (link.days.get(late) ?? 0) + hits);
       link.previews += previews;
     }
-    let [allHits, allPreviews] = [0, 0];
     for (const [row, { days, previews }] of model) {
       const sorted = [...days].sort(([a], [b]) => a - b);
       const hits = sorted.reduce((sum, [, count]) => sum + count, 0);
@@ -57,9 +56,7 @@ describe("Sums", () => {
         ...(last === undefined ? {} : { last }),
         days: sorted.filter(([at]) => at > day - DAYS),
       }, `seed ${seed}, row ${row}`);
-      [allHits, allPreviews] = [allHits + hits, allPreviews + previews];
     }
-    assertEquals([sums.hits, sums.previews], [allHits, allPreviews], `seed ${seed}`);
   });
 
   it("counts beyond 32 bits, in all and on a day", () => {
@@ -234,7 +231,7 @@ describe("Hits", () => {
     await again.close();
     assertMatch(
       await Deno.readTextFile(path),
-      /\n\{"Day":20782,"First":4,"Keys":\["k2"\],"Hits":\[4,1\]\}\n$/,
+      /\n\{"Day":20782,"Rows":\[4\],"Keys":\["k2"\],"Hits":\[4,1\]\}\n$/,
     );
   });
 
