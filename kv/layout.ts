@@ -47,6 +47,9 @@ export function hitsKey(key: string): Key {
   return ["goto", "hits", key];
 }
 
+/** behind which are no more, */
+export const HITS_END: Key = ["goto", "hits\0"];
+
 /** and how often it was only looked at. */
 export function previewsKey(key: string): Key {
   return ["goto", "previews", key];

@@ -7,14 +7,13 @@ import { StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
 import { isOver } from "../links/time.ts";
 import { LIMIT, type Listing, MAX_LIMIT, type Query } from "../links/query.ts";
-import { after, type Database, type Entry, MAX_RANGE, MAX_READ } from "./database.ts";
+import { after, type Database, MAX_RANGE, MAX_READ } from "./database.ts";
 import { DEADLINE_MS } from "./head.ts";
 import { linkKey, LINKS_END, MADE, madeKey, toChange, toKeys } from "./layout.ts";
+import { countEach, countRange, isRanked, MAX_SEEN, rank, readAll, READS } from "./ranking.ts";
 
 const MAX_CHARS = 1 << 20; // of the URLs of a page
-const MAX_SEEN = 5000; // links that are looked at for one page: what holds no more is not the last one
 const MAX_QUERY = 200; // characters
-const READS = 8; // at once
 
 /** A link, and what to ask for those after it with. */
 interface Place {
@@ -23,9 +22,9 @@ interface Place {
 }
 
 /**
- * Gives a page of links: by key, which misses none however many are changed meanwhile, or the newest first.
- * Where few hold what is searched, a page may have fewer links than were asked for, or none, and still a
- * `next`.
+ * Gives a page of links, with how often each was followed: by key, which misses none however many are
+ * changed meanwhile, or the newest first, or the most followed. Where few hold what is searched, a page may
+ * have fewer links than were asked for, or none, and still a `next`.
  *
  * @throws {StoreError} invalid query
  */
@@ -37,14 +36,26 @@ export async function listLinks(
   if (q.length > MAX_QUERY) {
     throw new StoreError("invalid query", `"q" must have at most ${MAX_QUERY} characters`);
   }
-  if (order === "hits") {
-    throw new StoreError("invalid query", `"order" can't be hits: a database has no such order`);
-  }
+  const page = await findLinks(database, { q, after: from, limit, order });
+  // Those that stand side by side are counted side by side.
+  if (order === "written" && q === "") await countRange(database, page.links);
+  else await countEach(database, page.links);
+  return page;
+}
+
+async function findLinks(
+  database: Database,
+  { q, after: from, limit, order }: Required<Query>,
+): Promise<Omit<Listing, "count">> {
   const holds = searchFor(q);
   const most = Math.min(limit, MAX_LIMIT);
   const links: Link[] = [];
   let [seen, chars, next] = [0, 0, from];
-  const places = order === "written" ? byKey(database, from, most) : newest(database, from);
+  const places = order === "written"
+    ? byKey(database, from, most)
+    : order === "hits"
+    ? mostFollowed(database, from)
+    : newest(database, from);
   for await (const place of places) {
     if (links.length >= most || chars >= MAX_CHARS || seen >= MAX_SEEN) return { links, next };
     seen++;
@@ -93,26 +104,34 @@ async function* newest(database: Database, from: string): AsyncGenerator<Place> 
       toKeys(value).reverse().map((key, i) => ({ key, next: `${version}-${i + 1}` }))
     ).slice(skip);
     skip = 0;
-    for (let at = 0; at < keys.length; at += MAX_READ * READS) {
-      const some = keys.slice(at, at + MAX_READ * READS);
-      const links = await readAll(database, some.map(({ key }) => key));
-      for (const [i, { next }] of some.entries()) {
-        yield { link: links[i] && toLink(toChange(links[i].value)), next };
-      }
-    }
+    yield* placesOf(database, keys);
     const last = commits.at(-1);
     if (last === undefined) return;
     end = last.key;
   }
 }
 
-async function readAll(database: Database, keys: string[]): Promise<(Entry | undefined)[]> {
-  const reads = [];
-  for (let at = 0; at < keys.length; at += MAX_READ) {
-    const some = keys.slice(at, at + MAX_READ).map(linkKey);
-    reads.push(database.read(some, AbortSignal.timeout(DEADLINE_MS)));
+/** Those that were followed, and then the others, the newest first. */
+async function* mostFollowed(database: Database, from: string): AsyncGenerator<Place> {
+  const isFirst = isRanked(from);
+  const { followed, ranked } = await rank(database, isFirst ? from : "");
+  if (isFirst) yield* placesOf(database, ranked);
+  for await (const { link, next } of newest(database, isFirst ? "" : from)) {
+    yield { link: link && followed.has(link.key) ? undefined : link, next };
   }
-  return (await Promise.all(reads)).flat();
+}
+
+async function* placesOf(
+  database: Database,
+  keys: { key: string; next: string }[],
+): AsyncGenerator<Place> {
+  for (let at = 0; at < keys.length; at += MAX_READ * READS) {
+    const some = keys.slice(at, at + MAX_READ * READS);
+    const links = await readAll(database, some.map(({ key }) => linkKey(key)));
+    for (const [i, { next }] of some.entries()) {
+      yield { link: links[i] && toLink(toChange(links[i].value)), next };
+    }
+  }
 }
 
 function toLink({ id: _, ...link }: Change): Link | undefined {

@@ -9,6 +9,8 @@ import { EmbeddedDatabase } from "../kv/embedded.ts";
 import { KVHits } from "../kv/hits.ts";
 import { dayKey, DAYS_KEPT, hitsKey, lastKey, linkKey } from "../kv/layout.ts";
 import { KVStore } from "../kv/store.ts";
+import type { Link } from "../links/link.ts";
+import type { Query } from "../links/query.ts";
 import { DENOKV, Denokv, TOKEN } from "./denokv.ts";
 import { eventually, tempDir } from "./processes.ts";
 
@@ -248,4 +250,60 @@ it("a link that was made in the meantime keeps what was counted of it", async (o
   assertEquals((await store.traffic("docs")).hits, 3);
   assert((await database.read([linkKey("docs")], signal()))[0]);
   await store.finish();
+});
+
+it("lists tell how often links were followed, the most followed first if asked", async (open) => {
+  const store = new KVStore(await open());
+  await store.load();
+  const keys = Array.from({ length: 130 }, (_, i) => `k${i}`);
+  for (const key of keys) await store.put(`https://example.com/${key}`, key);
+  // Two in three were followed, several of them alike; one only looked at, and one is gone.
+  const hitsOf = (i: number) => i % 3 === 0 ? 0 : i % 7 + 1;
+  const hits = keys.map((key, i): Hit => [key, hitsOf(i), key === "k3" ? 1 : 0]);
+  await store.hits.take({ day: DAY, hits: [...hits, ["gone", 99, 0]], id: "a-0" });
+  const expected = new Map(keys.map((key, i) => [key, hitsOf(i)]));
+  const all = async (query: Query) => {
+    const links: Link[] = [];
+    let after: string | undefined;
+    do {
+      const page = await store.list({ limit: 7, ...query, after });
+      links.push(...page.links);
+      after = page.next;
+    } while (after !== undefined);
+    return links;
+  };
+  for (const order of ["newest", "written", "hits"] as const) {
+    for (const query of [{ order }, { order, limit: 1000 }, { order, q: "K1" }]) {
+      const links = await all(query);
+      const wanted = keys.filter((key) => key.includes(query.q?.toLowerCase() ?? ""));
+      assertEquals(links.map(({ key }) => key).sort(), wanted.sort());
+      for (const { key, hits } of links) assertEquals(hits, expected.get(key), key);
+      if (order !== "hits") continue;
+      const counts = links.map(({ hits = 0 }) => hits);
+      assertEquals(counts, counts.toSorted((a, b) => b - a));
+    }
+  }
+  // Those that nobody followed are there as well, the newest first.
+  const last = (await all({ order: "hits" })).slice(-3).map(({ key }) => key);
+  assertEquals(last, ["k6", "k3", "k0"]);
+  await assertRejects(
+    () => store.list({ order: "hits", after: "nonsense" }),
+    Error,
+    '"after" is no "next" of a page',
+  );
+  await store.finish();
+});
+
+test("more links than can be sorted are refused in a line", async () => {
+  using dir = tempDir();
+  const store = new KVStore(await EmbeddedDatabase.open(`${dir.path}/links.db`));
+  const hits = Array.from({ length: 100_001 }, (_, i): Hit => [`k${i}`, 1, 0]);
+  await store.hits.take({ day: DAY, hits, id: "a-0" });
+  await assertRejects(
+    () => store.list({ order: "hits" }),
+    Error,
+    `"order" can't be hits: more than 100,000 links were followed`,
+  );
+  assertEquals((await store.list()).links, []);
+  await store.close();
 });
