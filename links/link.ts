@@ -145,6 +145,7 @@ function keepPlaces(text: string, href: string): string {
 
 /** Whether `url` is at `host`, which may have a path; a name may end with a dot. */
 function isBelow(url: URL, host: string): boolean {
+  if (!host.startsWith(url.hostname.replace(/\.$/, ""))) return false; // most are elsewhere
   const place = url.host.replace(/\.(?=:|$)/, "") + url.pathname;
   return `${place}/`.startsWith(`${host}/`);
 }
