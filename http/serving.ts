@@ -113,8 +113,9 @@ export class Serving {
     const response = this.handler(req, peer);
     if (response instanceof Promise) {
       const done = () => this.#inFlight.delete(response);
-      // Only over HTTP/1.1 does a request name its host in a header of this name.
-      this.#inFlight.set(response, req.method !== "GET" && req.headers.has("host"));
+      // Only over HTTP/1.1 does a request name its host in a header of this name. (Headers.has() would
+      // make a list of all headers.)
+      this.#inFlight.set(response, req.method !== "GET" && req.headers.get("host") !== null);
       response.then(done, done);
     }
     if (this.#state === "serving") return response;
