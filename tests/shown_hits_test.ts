@@ -162,6 +162,22 @@ it("replicas ask the master for hits; without it a link is still shown, and a mi
   assertEquals((await json(mirror, "/api/links?order=hits")).links[0].key, "docs");
 });
 
+it("a database's links are shown with their hits, the most followed first if asked", async () => {
+  await using master = await start("-kv=links.db");
+  for (const key of ["docs", "b"]) await add(master.url, "https://example.com/", key);
+  await visit(master, "docs", 3);
+  await counted(master, "docs", 3);
+  const { links } = await json(master, "/api/links?order=hits");
+  assertEquals(links.map(({ key, hits }: { key: string; hits: number }) => `${key} ${hits}`), [
+    "docs 3",
+    "b 0",
+  ]);
+  const { text } = await get(master, "/.all?order=hits", HTML);
+  assertMatch(text, /aria-current="true">Most followed<[^]* 3 hits<[^]* 0 hits</);
+  assertMatch((await get(master, "/.detail/docs", HTML)).text, /aria-label="3 hits in 90 days/);
+  assertMatch((await get(master, "/.export")).text, /,"Hits":3\}\n/);
+});
+
 it("-hits=false: nothing of hits is shown", async () => {
   await using master = await start("-hits=false");
   await add(master.url, "https://example.com/", "docs");
