@@ -1,5 +1,5 @@
 /** Redirects of masters on a database, counted. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { it as test } from "@std/testing/bdd";
 import { today } from "../hits/counts.ts";
 import { DENOKV, Denokv } from "./denokv.ts";
@@ -57,6 +57,32 @@ test("with -hits=false a master on a database counts nothing, and what was count
   await visit(other.url, "docs", 5);
   await visit(replica.url, "docs", 3);
   await counted(other, 8);
+});
+
+test("pages, lists and exports of a master on a database show hits", async () => {
+  await using master = await start("-kv=links.db", "-rpc", "-threads=2");
+  for (const [n, key] of ["a", "b", "c"].entries()) {
+    await add(master.url, `https://example.com/${key}`, key);
+    await visit(master.url, key, 4 * n);
+  }
+  await counted(master, 8, "c");
+  await counted(master, 4, "b");
+  await using replica = await start(`-master=${master.url}`);
+  for (const { url } of [master, replica]) {
+    const get = async (path: string) =>
+      await (await fetch(`${url}${path}`, { headers: { accept: "text/html" } })).text();
+    const { hits, days } = JSON.parse(await get("/api/links/c/hits"));
+    assertEquals([hits, days.length > 0], [8, true]);
+    const { links } = JSON.parse(await get("/api/links?order=hits"));
+    assertEquals(links.map(({ key, hits }: { key: string; hits: number }) => [key, hits]), [
+      ["c", 8],
+      ["b", 4],
+      ["a", 0],
+    ]);
+    assertMatch(await get("/.detail/c"), /<dt>Followed<\/dt><dd>8 times/);
+    assertMatch(await get("/.all?order=hits"), /\/\.detail\/c[^]*\/\.detail\/b[^]*\/\.detail\/a/);
+    assertMatch(await get("/.export"), /"Key":"c".*"Hits":8/);
+  }
 });
 
 it("counts add up at three masters on one service: cut, stopped, killed", async () => {
