@@ -90,7 +90,8 @@ async function oneLink(
 /** `GET /api/links/KEY/hits` */
 async function hitsOf(req: Request, key: string, store: Store): Promise<Response> {
   allow(req, "GET", "HEAD");
-  const [traffic] = await Promise.all([store.traffic(key), store.link(key)]);
+  // The link first: a store may throw at once, before there is a promise that nobody waits for.
+  const [, traffic] = await Promise.all([store.link(key), store.traffic(key)]);
   if (traffic === undefined) throw new HTTPError(404, "hits are not counted");
   return json({ ...sumsOf(traffic), days: daysOf(traffic) });
 }

@@ -19,6 +19,7 @@ export async function findLink(
   store: Store,
   key: string,
 ): Promise<{ link: Link; traffic?: Traffic }> {
+  // The link first: a store may throw at once, before there is a promise that nobody waits for.
   const [link, traffic] = await Promise.all([
     store.link(key),
     store.traffic(key).catch((error) => {
