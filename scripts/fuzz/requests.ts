@@ -22,13 +22,14 @@ const TARGETS = [
   ...["/", "/k1", "/k1/", "/k1+", "/add", "/add?url=https://example.com/", "/api", "/api/links"],
   ...["/api/links/k1", "/api/links?limit=2&q=k", "/.all", "/.detail/k1", "/.export", "/healthz"],
   ...["/readyz", "/metrics", "/rpc", "/rpc", "/rpc/log?offset=0", "/rpc/log?offset=end"],
-  ...["/favicon.ico", "/robots.txt"],
+  ...["/favicon.ico", "/robots.txt", "/api/links/k1/hits", "/api/links?order=hits"],
 ];
 const ODD_TARGETS = [
   ...["", "*", "k1", "//", "//k1", "/..", "/../../etc/passwd", "/%", "/%zz", "/%00", "/%2e%2e/"],
   ...["/%e2%28%a1", "/\xff\xfe", "/a b", "/a#b", "http://h/k1", "http://x:y@h:99999/k1", "h:80"],
   ...["/api/links/%2f", "/api/links/", "/api/links/..", "/.detail/", "/rpc/log?offset=-1"],
   ...["/rpc/log?offset=1e3&check=x", "/api/links?limit=0", "/api/links?after=\xff", "/?url=%zz"],
+  ...["/api/links/none/hits", "/api/links//hits", "/api/links?order=hits&after=1-1-1-1"],
   `/${"x".repeat(9000)}`,
   `/${"x".repeat(80_000)}`,
   `/add?url=${"%41".repeat(3000)}`,
