@@ -11,8 +11,7 @@ const MAX_BODY = 64 << 10;
 // So much is read of a body that is too large: a connection that is closed while the other end still
 // sends may lose the answer.
 const MAX_DRAIN = 4 << 20;
-// A body that is read in one piece, which is faster: a form, or some hundred calls.
-const MAX_SMALL = 16 << 10;
+const MAX_SMALL = 4 << 10; // a body that is read in one piece, which is faster
 const TURNS = 4; // within so many, Deno gives a small body that has come together with its head
 /** So many bytes of bodies are held at once, by each thread. */
 export const MAX_BODIES = 32 << 20;
@@ -25,12 +24,16 @@ export const BODY_MS = 10_000;
 const bodies = new Budget(MAX_BODIES);
 
 /** The whole body, if it keeps to `limit` bytes, and comes in time. */
-async function readBody(req: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readBody(
+  req: Request,
+  limit: number,
+  small = MAX_SMALL,
+): Promise<Uint8Array<ArrayBuffer>> {
   const header = req.headers.get("content-length");
   const length = header === null ? Infinity : Number(header);
   if (header !== null && length > MAX_DRAIN) throw tooLarge(limit);
   try {
-    return length <= MAX_SMALL ? await readSmall(req, length) : await readLarge(req, limit);
+    return length <= small ? await readSmall(req, length) : await readLarge(req, limit);
   } catch (error) {
     // A client that hangs up is no error of ours, which would be logged.
     throw error instanceof HTTPError ? error : new HTTPError(400, "the body broke off");
@@ -139,10 +142,18 @@ export async function readForm(req: Request): Promise<{ get(name: string): strin
   };
 }
 
-/** A body of JSON as text. One of another type is refused: no page of another site can send JSON. */
-export async function readJSONText(req: Request, limit = MAX_BODY): Promise<string> {
+/**
+ * A body of JSON as text. One of another type is refused: no page of another site can send JSON.
+ *
+ * @param small so many bytes at most are read in one piece, and held from the start
+ */
+export async function readJSONText(
+  req: Request,
+  limit = MAX_BODY,
+  small = MAX_SMALL,
+): Promise<string> {
   if (mediaType(req) !== "application/json") {
     throw new HTTPError(415, "use content-type application/json");
   }
-  return decodeText(await readBody(req, limit));
+  return decodeText(await readBody(req, limit, small));
 }

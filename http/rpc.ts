@@ -15,6 +15,7 @@ import { allow, query } from "./request.ts";
 import { authorizeReplica } from "./token.ts";
 
 const MAX_RPC_BODY = 1 << 20;
+const SMALL_RPC_BODY = 16 << 10; // two hundred calls for a link
 const MAX_GROWTH = 160; // from the shortest call to the longest answer
 
 /** The calls and the feed that are served. */
@@ -31,7 +32,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "POST");
   if (rpc.token !== undefined) await authorizeReplica(req, rpc.token);
   const since = parsePosition(req.headers.get("goto-position")).to;
-  const body = await readJSONText(req, MAX_RPC_BODY);
+  const body = await readJSONText(req, MAX_RPC_BODY, SMALL_RPC_BODY);
   // Before anything is done: who is refused may be sure that nothing was.
   const room = new Room(Math.min(body.length * MAX_GROWTH, MAX_BATCH_ANSWER));
   try {
