@@ -2,10 +2,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Authority, nameOf } from "./authority.ts";
-import { eventually, type Goto, start, within } from "./processes.ts";
+import { eventually, type Goto, run, start, within } from "./processes.ts";
 import { tool, works } from "./tools.ts";
 
 const ignore = Deno.build.os !== "linux" || !await works("openssl", "version");
+// An older runtime leaves streams of HTTP/2 without an answer where it ends their connection.
+const isOlder = !(await run("-version")).stdout.includes(`(deno ${Deno.version.deno},`);
+if (isOlder) console.log("tests of HTTP/2 are ignored: the binary's runtime is another one");
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 
@@ -129,7 +132,7 @@ it(
 for (const [threads, renewals] of [[1, 20], [2, 3]]) {
   it(
     `${renewals} new certificates leave nothing behind, and no request over HTTP/2 unanswered, -threads=${threads}`,
-    { ignore },
+    { ignore: ignore || isOlder },
     async () => {
       using authority = await Authority.make();
       await using master = await start(...authority.flags, `-threads=${threads}`);
