@@ -161,7 +161,9 @@ describe("-compact of a file that a master uses", () => {
     assertEquals([after.position, after.bytes], [position, bytes]);
     await load.check();
     assertEquals((await follow(master.url, "7")).location?.slice(-4), "/7/7");
-    const names = [...Deno.readDirSync(cwd)].map(({ name }) => name).sort();
+    // A file of hits comes a second after a link was followed.
+    const names = Array.from(Deno.readDirSync(cwd), ({ name }) => name)
+      .filter((name) => name !== "store.jsonl.hits").sort();
     assertEquals(names, ["store.jsonl", "store.jsonl.pid"]);
   });
 
