@@ -30,7 +30,8 @@ export class BatchClient implements Client {
     this.#reads = new Lane(masters, false);
     this.#writes = new Lane(masters, true);
     this.#lists = new Lane(masters, false);
-    this.#counts = new Lane(masters, false);
+    // Whoever sends what was counted sends it again, and not as soon.
+    this.#counts = new Lane(masters, false, false);
   }
 
   get down(): boolean {

@@ -15,6 +15,7 @@ import { StoreError } from "../links/errors.ts";
 import { randomKey } from "../links/link.ts";
 
 const SEND_MS = 1000;
+const MAX_WAIT_MS = 8000; // after failures: longer and longer, up to that
 const MAX_SENT = 4000; // links in one call
 const MAX_SENT_CHARS = 100 << 10; // of their keys
 /** So many links a day are kept that could not be sent; of others nothing is. */
@@ -37,6 +38,7 @@ export class SentHits implements Counting {
   #sent?: Counts; // on their way, perhaps for the second time
   #sends = 0;
   #dropping = false;
+  #wait = SEND_MS;
   #sending: Promise<void> = Promise.resolve();
   #timer?: ReturnType<typeof setTimeout>;
   #closed = false;
@@ -100,7 +102,9 @@ export class SentHits implements Counting {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
-    await this.#send();
+    // A connection that was not used for long may be gone without anybody's fault.
+    for (let tries = 0; tries < 2 && this.#waiting().length > 0; tries++) await this.#send();
+    await this.#unsent.save(this.#waiting()).catch(() => {});
     const links = this.#waiting().reduce((sum, { hits }) => sum + hits.length, 0);
     if (links > 0 && !this.#unsent.keeps) {
       this.#events("warn", "hits are lost: the master is out of reach", { links });
@@ -108,7 +112,7 @@ export class SentHits implements Counting {
   }
 
   #later(): void {
-    if (!this.#closed) this.#timer ??= setTimeout(() => this.#send(), SEND_MS);
+    if (!this.#closed) this.#timer ??= setTimeout(() => this.#send(), this.#wait);
   }
 
   #send(): Promise<void> {
@@ -132,6 +136,7 @@ export class SentHits implements Counting {
       } catch (error) {
         this.#events("warn", "cannot keep hits", { reason: reasonOf(error) });
       }
+      this.#wait = failed ? Math.min(2 * this.#wait, MAX_WAIT_MS) : SEND_MS;
       if (failed) this.#later();
       else this.#dropping = false;
     });

@@ -46,8 +46,15 @@ export class Lane {
   #retry = 0; // when to try again after them
   #expiry?: ReturnType<typeof setTimeout>;
 
-  /** @param patient whether calls wait for a lost master until their deadline: it may have done the work */
-  constructor(private readonly masters: Masters, private readonly patient: boolean) {
+  /**
+   * @param patient whether calls wait for a lost master until their deadline: it may have done the work
+   * @param repeats whether calls whose request failed are sent again; else they are refused
+   */
+  constructor(
+    private readonly masters: Masters,
+    private readonly patient: boolean,
+    private readonly repeats = true,
+  ) {
     masters.watch(() => this.#changed());
   }
 
@@ -109,6 +116,10 @@ export class Lane {
     } catch (error) {
       if (error === errDeadline) {
         refuse(calls, errDeadline);
+        return true;
+      }
+      if (!this.repeats) {
+        refuse(calls, errNoAnswer);
         return true;
       }
       this.#queue.unshift(...calls);
