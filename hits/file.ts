@@ -46,6 +46,7 @@ export class HitsFile {
 
   /** Gives every line to `take`, but for the first, and cuts off one that is torn. */
   async load(take: (line: string) => void): Promise<void> {
+    await Deno.remove(`${this.path}.tmp`).catch(() => {}); // of who was killed
     try {
       this.#use(await Deno.open(this.path, { read: true, append: true }));
     } catch (error) {

@@ -9,7 +9,7 @@ import { canMount, canTrace, smallDisk } from "./tools.ts";
 /** What there is, but for a file of hits, which is made a second after a link was followed. */
 const names = (path: string) =>
   Array.from(Deno.readDirSync(path), ({ name }) => name)
-    .filter((name) => !name.endsWith(".hits")).sort();
+    .filter((name) => !name.includes(".hits")).sort();
 const line = (text: string) => `goto: ${text}\n`;
 
 describe("-backup", () => {
