@@ -147,7 +147,8 @@ describe("-compact of a file that a master uses", () => {
       const [lines, bytes, linesAfter, bytesAfter] = counts.map((n) => +n.replaceAll(",", ""));
       assertGreater(lines, linesAfter);
       assertGreater(bytes, bytesAfter);
-      assert(bytes >= before && bytesAfter < 700_000 + round * 100_000, stdout);
+      // Some 125 bytes for each link: what is kept, and what was added meanwhile.
+      assert(bytes >= before && bytesAfter < 150 * (5000 + load.acknowledged + 100), stdout);
     }
     await load.stop();
     assertGreater(load.acknowledged, 500);

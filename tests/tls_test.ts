@@ -117,17 +117,22 @@ async function keepFollowing(authority: Authority, { url }: Goto, stop: { now: b
     }
     connections++;
     const buffer = new Uint8Array(4096);
-    for (let last = false; !stop.now && !last;) {
+    let answered = performance.now();
+    follow: for (let last = false; !stop.now && !last;) {
+      const idle = performance.now() - answered;
       await connection.write(request);
       let head = "";
       while (!head.endsWith("\r\n\r\n")) {
         const n = await connection.read(buffer);
+        // Where this process had no turn for so long, the connection was idle, and may be closed.
+        if (n === null && head === "" && idle > 500) break follow;
         if (n === null) throw new Error(`cut off after ${followed} answers: ${head}`);
         head += new TextDecoder().decode(buffer.subarray(0, n));
       }
       assertMatch(head, /^HTTP\/1.1 302 /);
       last = /^connection: close/im.test(head);
       followed++;
+      answered = performance.now();
     }
     connection.close();
   }
