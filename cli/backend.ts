@@ -38,10 +38,10 @@ export async function openBackend(
     : await openMaster(flags, host, events, stats);
   try {
     await backend.load();
-    if (backend instanceof URLStore && backend.hits) {
-      await takeUnsent(backend.about.file, backend.hits);
+    if (backend instanceof URLStore) {
+      if (backend.hits) await takeUnsent(backend.about.file, backend.hits);
+      if (flags.promote) await promote(backend, events);
     }
-    if (flags.promote && backend instanceof URLStore) await promote(backend, events);
     return backend;
   } catch (error) {
     await backend.close();

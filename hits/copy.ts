@@ -13,8 +13,6 @@ import type { Traffic } from "./traffic.ts";
 
 /** A copy of the `FILE.hits` of the links' owner, byte for byte: with it a mirror can take the owner's place. */
 export class HitsCopy {
-  /** Resolves when what there was is known. */
-  loaded: Promise<void> = Promise.resolve();
   #file: HitsFile;
   #next?: HitsFile; // one that is made anew, to take the file's place
   readonly #state: HitsState;
@@ -28,11 +26,6 @@ export class HitsCopy {
   ) {
     this.#file = new HitsFile(path);
     this.#state = new HitsState(table);
-    table.hits = this;
-  }
-
-  hitsOf(row: number): number {
-    return this.#state.sums.hitsOf(row);
   }
 
   /**
@@ -41,13 +34,12 @@ export class HitsCopy {
    * @throws {JournalError} the file can't be used
    */
   load(): Promise<void> {
-    return this.loaded = this.#state.load(this.#file, this.events);
+    return this.#state.loaded = this.#state.read(this.#file, this.events);
   }
 
   /** How often the link of `key` was followed. */
-  async traffic(key: string): Promise<Traffic> {
-    await this.loaded;
-    return this.#state.trafficOf(key);
+  traffic(key: string): Promise<Traffic> {
+    return this.#state.traffic(key);
   }
 
   /**
@@ -60,7 +52,7 @@ export class HitsCopy {
   }
 
   async #copy(from: Pick<Counting, "read">): Promise<void> {
-    await this.loaded;
+    await this.#state.loaded;
     while (!this.#closed) {
       const { name, size } = this.#next ?? this.#file;
       const part = await from.read(name, size);
@@ -72,7 +64,7 @@ export class HitsCopy {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.loaded.catch(() => {});
+    await this.#state.loaded.catch(() => {});
     await this.#copying?.catch(() => {});
     await this.#next?.close();
     await this.#file.close();

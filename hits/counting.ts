@@ -5,7 +5,6 @@
  */
 import type { Counts } from "./counts.ts";
 import type { Part } from "./file.ts";
-import type { Traffic } from "./traffic.ts";
 
 /** Adds up what is counted, or passes it on to who does. */
 export interface Counting {
@@ -17,8 +16,6 @@ export interface Counting {
    * @throws {StoreError} full, unavailable: it can't be kept now
    */
   take(counts: Counts): Promise<void>;
-  /** How often the link of `key` was followed; nothing where nobody counts. */
-  traffic(key: string): Promise<Traffic | undefined>;
   /**
    * Gives lines of what is kept, to who copies it: from `offset` on in that `file`, or from the beginning of
    * another. Nothing where nobody counts.

@@ -10,8 +10,9 @@ import type { Table } from "../links/table.ts";
 import type { Counting } from "./counting.ts";
 import { type Counts, today } from "./counts.ts";
 import { HitsFile, type Part } from "./file.ts";
-import { formatLine, type Line } from "./lines.ts";
+import type { Line } from "./lines.ts";
 import { HitsState } from "./state.ts";
+import { Taking } from "./taking.ts";
 import type { Traffic } from "./traffic.ts";
 import { HitsWriter } from "./writer.ts";
 
@@ -33,28 +34,21 @@ import { HitsWriter } from "./writer.ts";
  * ```
  */
 export class Hits implements Counting {
-  /** Resolves when what there was is known. */
-  loaded: Promise<void> = Promise.resolve();
   readonly #file: HitsFile;
   readonly #state: HitsState;
   #writer?: HitsWriter; // there is none where the file can't be used
-  readonly #taking = new Map<string, Promise<void>>(); // by the marks of counts on their way
+  readonly #taking = new Taking();
   #held?: (() => void)[]; // while it is read, what is to be added up after that
 
   constructor(path: string, table: Table, private readonly events: Events = silent) {
     this.#file = new HitsFile(path);
     this.#state = new HitsState(table);
-    table.hits = this;
-  }
-
-  hitsOf(row: number): number {
-    return this.#state.sums.hitsOf(row);
   }
 
   /** Reads what there is, and goes on with it. What comes meanwhile is added up after that. */
   load(): Promise<void> {
     this.#held = [];
-    return this.loaded = this.#load().finally(() => {
+    return this.#state.loaded = this.#load().finally(() => {
       const held = this.#held ?? [];
       this.#held = undefined;
       for (const note of held) note();
@@ -63,7 +57,7 @@ export class Hits implements Counting {
 
   async #load(): Promise<void> {
     try {
-      await this.#state.load(this.#file, this.events);
+      await this.#state.read(this.#file, this.events);
       this.#writer = new HitsWriter(this.#file, this.#state, this.events);
     } catch (error) {
       // Nobody shall have to do without links for that; but what is there must not be lost either.
@@ -82,40 +76,35 @@ export class Hits implements Counting {
   }
 
   take(counts: Counts): Promise<void> {
-    const { id = "" } = counts;
-    const known = this.#taking.get(id);
-    if (known !== undefined) return known;
-    const taken = this.#take(counts).finally(() => this.#taking.delete(id));
-    if (id !== "") this.#taking.set(id, taken);
-    return taken;
+    return this.#taking.once(counts.id, () => this.#take(counts));
   }
 
   async #take(counts: Counts): Promise<void> {
-    await this.loaded;
+    await this.#state.loaded;
     if (counts.id !== undefined && this.#state.has(counts.id)) return;
     // A clock that is far ahead shall not end the days of all others.
     counts = { ...counts, day: Math.min(counts.day, today() + 1) };
-    let line = this.#state.lineOf({ day: counts.day, hits: [] });
+    let line: Line | undefined;
     try {
-      await this.#writer?.append(() => formatLine(line = this.#state.lineOf(counts)));
+      line = await this.#writer?.append(() => this.#state.lineOf(counts));
     } catch (error) {
       throw new StoreError("full", `cannot save: ${reasonOf(error)}`);
     }
-    this.#state.addUp(line);
+    if (line !== undefined) this.#state.addUp(line);
   }
 
-  async traffic(key: string): Promise<Traffic> {
-    await this.loaded;
-    return this.#state.trafficOf(key);
+  /** How often the link of `key` was followed. */
+  traffic(key: string): Promise<Traffic> {
+    return this.#state.traffic(key);
   }
 
   async read(file: string, offset: number): Promise<Part | undefined> {
-    await this.loaded;
+    await this.#state.loaded;
     return await this.#writer?.read(file, offset);
   }
 
   async close(): Promise<void> {
-    await this.loaded;
+    await this.#state.loaded;
     await this.#writer?.close();
     await this.#file.close();
   }
@@ -126,6 +115,6 @@ export class Hits implements Counting {
     const line = count();
     if (line === undefined) return;
     this.#state.addUp(line);
-    this.#writer?.note(formatLine(line));
+    this.#writer?.note(line);
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Events } from "../journal/events.ts";
+import type { CountedHits } from "../links/list.ts";
 import type { Table } from "../links/table.ts";
 import { type Counts, today } from "./counts.ts";
 import type { HitsFile } from "./file.ts";
@@ -19,14 +20,18 @@ const DAY_BYTES = 10;
  * The sums of a table's links, whose rows the table keeps, and whose counts were taken in: all that
  * {@linkcode HitsFile} tells by its lines, and is made of.
  */
-export class HitsState {
+export class HitsState implements CountedHits {
+  /** Resolves when what there was is known. */
+  loaded: Promise<void> = Promise.resolve();
   sums = new Sums();
   #senders = new Senders();
 
-  constructor(private readonly table: Table) {}
+  constructor(private readonly table: Table) {
+    table.hits = this;
+  }
 
   /** Takes over a file, but for lines that are damaged. */
-  async load(file: HitsFile, events: Events): Promise<void> {
+  async read(file: HitsFile, events: Events): Promise<void> {
     let bad = 0;
     await file.load((text) => {
       const line = parseLine(text);
@@ -41,8 +46,13 @@ export class HitsState {
     return this.#senders.has(id);
   }
 
+  hitsOf(row: number): number {
+    return this.sums.hitsOf(row);
+  }
+
   /** How often the link of `key` was followed. */
-  trafficOf(key: string): Traffic {
+  async traffic(key: string): Promise<Traffic> {
+    await this.loaded;
     const row = this.table.counterOf(key);
     return row === 0 ? NO_TRAFFIC : this.sums.trafficOf(row);
   }

@@ -3,11 +3,11 @@
  *
  * @module
  */
+import { Days } from "./days.ts";
 import { DAYS, type Traffic } from "./traffic.ts";
 
 /** So many days of links are kept, all links together: about 60 MB. Where there are more, the oldest go. */
 export const MAX_DAYS = 4 << 20;
-const MIN_LENGTH = 1024;
 
 // A row has four numbers of 32 bits, so that to add touches one place in memory. What doesn't fit into them,
 // which is seldom, is carried over to a map.
@@ -195,97 +195,4 @@ export class Sums {
 /** Where a row begins in its chunk. */
 function placeOf(row: number): number {
   return ROW * (row & (2 ** CHUNK_BITS - 1));
-}
-
-/** The days of all rows, in chains, the latest first. Places that are free are chained, too. */
-class Days {
-  /** How many there are. */
-  count = 0;
-  #day = new Uint16Array(MIN_LENGTH);
-  #hits = new Float64Array(MIN_LENGTH);
-  #next = new Uint32Array(MIN_LENGTH); // 0 at the end of a chain: the first place stays empty
-  #used = 1;
-  #free = 0;
-
-  get bytes(): number {
-    return this.#day.byteLength + this.#hits.byteLength + this.#next.byteLength;
-  }
-
-  /** The same days, to be read. */
-  copy(): Days {
-    const copy = new Days();
-    copy.#day = this.#day.slice();
-    copy.#hits = this.#hits.slice();
-    copy.#next = this.#next.slice();
-    return copy;
-  }
-
-  /** Adds to a day of the chain that begins at `first`, and gives where it begins then. */
-  add(first: number, day: number, hits: number): number {
-    let before = 0;
-    let at = first;
-    while (at !== 0 && this.#day[at] > day) [before, at] = [at, this.#next[at]];
-    if (at !== 0 && this.#day[at] === day) {
-      this.#hits[at] += hits;
-      return first;
-    }
-    const place = this.#take();
-    this.#day[place] = day;
-    this.#hits[place] = hits;
-    this.#next[place] = at;
-    if (before === 0) return place;
-    this.#next[before] = place;
-    return first;
-  }
-
-  /** Frees the days of a chain that are before `day`, and gives where it begins then. */
-  cut(first: number, day: number): number {
-    let before = 0;
-    let at = first;
-    while (at !== 0 && this.#day[at] >= day) [before, at] = [at, this.#next[at]];
-    if (at === 0) return first;
-    if (before !== 0) this.#next[before] = 0;
-    while (at !== 0) {
-      const next = this.#next[at];
-      this.#next[at] = this.#free;
-      this.#free = at;
-      this.count--;
-      at = next;
-    }
-    return before === 0 ? 0 : first;
-  }
-
-  /** The days of a chain from `day` on, the oldest first. */
-  from(first: number, day: number): [day: number, hits: number][] {
-    const days: [number, number][] = [];
-    for (let at = first; at !== 0 && this.#day[at] >= day; at = this.#next[at]) {
-      days.push([this.#day[at], this.#hits[at]]);
-    }
-    return days.reverse();
-  }
-
-  #take(): number {
-    this.count++;
-    if (this.#free !== 0) {
-      const place = this.#free;
-      this.#free = this.#next[place];
-      return place;
-    }
-    const place = this.#used++;
-    if (place === this.#day.length) {
-      this.#day = longer(this.#day, new Uint16Array(2 * place));
-      this.#hits = longer(this.#hits, new Float64Array(2 * place));
-      this.#next = longer(this.#next, new Uint32Array(2 * place));
-    }
-    return place;
-  }
-}
-
-/** Moves a column to a longer one. */
-function longer<Column extends Float64Array | Uint32Array | Uint16Array>(
-  column: Column,
-  to: Column,
-): Column {
-  to.set(column);
-  return to;
 }

@@ -5,7 +5,8 @@
  */
 import type { Events } from "../journal/events.ts";
 import { reasonOf } from "../journal/file.ts";
-import { HitsFile, type Part } from "./file.ts";
+import type { HitsFile, Part } from "./file.ts";
+import { formatLine, type Line } from "./lines.ts";
 
 const WRITE_MS = 1000;
 const MIN_WAITING = 64 << 10; // bytes
@@ -38,26 +39,31 @@ export class HitsWriter {
     private readonly events: Events,
   ) {}
 
-  /** Writes lines of what was added up, soon. */
-  note(lines: string): void {
+  /** Writes the line of what was added up, soon. */
+  note(line: Line): void {
     if (this.#closed) return;
-    const most = this.#filled + 3 * lines.length;
+    const text = formatLine(line);
+    const most = this.#filled + 3 * text.length;
     if (most > this.#waiting.length) {
       const longer = new Uint8Array(2 * most);
       longer.set(this.#waiting.subarray(0, this.#filled));
       this.#waiting = longer;
     }
-    this.#filled += encoder.encodeInto(lines, this.#waiting.subarray(this.#filled)).written;
+    this.#filled += encoder.encodeInto(text, this.#waiting.subarray(this.#filled)).written;
     this.#timer ??= setTimeout(() => this.#write(), WRITE_MS);
   }
 
   /**
-   * Writes, behind all that waits, the line that `make` gives of what is to be added up after that.
+   * Writes, behind all that waits, the line that `make` gives of what is to be added up after that, and gives it.
    *
    * @throws what the file system said; nothing is written then
    */
-  append(make: () => string): Promise<void> {
-    return this.#queue(() => this.#save(make()));
+  append(make: () => Line): Promise<Line> {
+    return this.#queue(async () => {
+      const line = make();
+      await this.#save(formatLine(line));
+      return line;
+    });
   }
 
   /** Gives lines of the file to who copies it. */

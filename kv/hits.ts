@@ -6,15 +6,15 @@
 import type { Counting } from "../hits/counting.ts";
 import { type Counts, type Hit, today } from "../hits/counts.ts";
 import { splitMark } from "../hits/senders.ts";
+import { Taking } from "../hits/taking.ts";
 import { DAYS, type Traffic } from "../hits/traffic.ts";
-import { type Link, randomKey } from "../links/link.ts";
+import type { Link } from "../links/link.ts";
 import { isOver } from "../links/time.ts";
 import {
   type Database,
   type Entry,
   type Key,
   MAX_MUTATIONS,
-  MAX_READ,
   type Mutation,
   type Value,
 } from "./database.ts";
@@ -30,6 +30,7 @@ import {
   toChange,
   toCount,
 } from "./layout.ts";
+import { readAll } from "./ranking.ts";
 
 const MAX_KEY = 600; // characters: a database holds 2 KiB
 const MAX_KEY_BYTES = 64 << 10; // of one commit: it holds 80 KiB
@@ -49,7 +50,7 @@ interface Progress {
  * twice, and to several masters: with each part of it, how far it was added is written.
  */
 export class KVHits implements Counting {
-  readonly #taking = new Map<string, Promise<void>>(); // by marks
+  readonly #taking = new Taking();
   #swept = 0; // the last day on which nothing was left that is too old
   #sweeping?: Promise<void>;
 
@@ -61,12 +62,7 @@ export class KVHits implements Counting {
   }
 
   take(counts: Counts): Promise<void> {
-    const mark = counts.id ?? randomKey();
-    const known = this.#taking.get(mark);
-    if (known !== undefined) return known;
-    const taken = this.#take(counts).finally(() => this.#taking.delete(mark));
-    this.#taking.set(mark, taken);
-    return taken;
+    return this.#taking.once(counts.id, () => this.#take(counts));
   }
 
   async #take({ day, hits, id }: Counts): Promise<void> {
@@ -136,10 +132,11 @@ export class KVHits implements Counting {
     });
   }
 
+  /** How often the link of `key` was followed. */
   async traffic(key: string): Promise<Traffic> {
     const day = today();
     const days = Array.from({ length: DAYS }, (_, i) => firstDay(day) + i);
-    const [hits, previews, before, ...each] = await this.#readAll([
+    const [hits, previews, before, ...each] = await readAll(this.database, [
       hitsKey(key),
       previewsKey(key),
       lastKey(key),
@@ -163,16 +160,8 @@ export class KVHits implements Counting {
 
   /** Finishes what is on its way. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#taking.values());
+    await this.#taking.settled();
     await this.#sweeping;
-  }
-
-  async #readAll(keys: Key[]): Promise<(Entry | undefined)[]> {
-    const reads = [];
-    for (let at = 0; at < keys.length; at += MAX_READ) {
-      reads.push(this.#read(keys.slice(at, at + MAX_READ)));
-    }
-    return (await Promise.all(reads)).flat();
   }
 
   #read(keys: Key[]): Promise<(Entry | undefined)[]> {

@@ -159,9 +159,14 @@ export class Table {
   *counters(): Generator<[key: string, counter: number][], void, void> {
     const entries = this.#entries;
     for (const refs of entries.blocks.walk()) {
-      yield refs.map((ref) => [entries.keyOf(ref), entries.counterOf(ref), ref] as const)
-        .filter(([key, counter, ref]) => counter !== 0 && this.#find(key) === ref)
-        .map(([key, counter]) => [key, counter]);
+      const counted: [key: string, counter: number][] = [];
+      for (const ref of refs) {
+        const counter = entries.counterOf(ref);
+        if (counter === 0) continue; // most, whose keys need not be made
+        const key = entries.keyOf(ref);
+        if (this.#find(key) === ref) counted.push([key, counter]);
+      }
+      yield counted;
     }
   }
 

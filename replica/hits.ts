@@ -6,7 +6,6 @@
 import type { Counting } from "../hits/counting.ts";
 import { type Counts, formatCounts, type Hit } from "../hits/counts.ts";
 import type { Part } from "../hits/file.ts";
-import { isTraffic, type Traffic } from "../hits/traffic.ts";
 import { Unsent } from "../hits/unsent.ts";
 import type { Client } from "../jsonrpc/client.ts";
 import { type Events, silent } from "../journal/events.ts";
@@ -83,12 +82,6 @@ export class SentHits implements Counting {
   async take(counts: Counts): Promise<void> {
     const { error } = await this.client.call("Store.Hits", [formatCounts(counts), counts.id]);
     if (error) throw error;
-  }
-
-  async traffic(key: string): Promise<Traffic | undefined> {
-    const { result, error } = await this.client.call("Store.Traffic", [key]);
-    if (error) throw error;
-    return isTraffic(result) ? result : undefined;
   }
 
   async read(file: string, offset: number): Promise<Part | undefined> {

@@ -9,7 +9,7 @@ import { SentHits } from "../replica/hits.ts";
 import { add, eventually, start, tempDir } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { agree, keep, ready } from "./replicas.ts";
-import { counted, hitsOf, visit } from "./traffic.ts";
+import { copied, counted, hitsOf, visit } from "./traffic.ts";
 
 const LONG = 20_000; // ms
 
@@ -140,13 +140,7 @@ it("a mirror that takes the master's place goes on counting", async () => {
   await visit(master.url, "more", 7);
   await counted(master, 42);
   // The copy has come as far.
-  await eventually(async () => {
-    const [ours, theirs] = await Promise.all([
-      Deno.readTextFile(`${file}.hits`),
-      Deno.readTextFile(`${home.path}/store.jsonl.hits`),
-    ]);
-    assertEquals(ours, theirs);
-  }, LONG);
+  await copied(file, `${home.path}/store.jsonl`);
   master.kill("SIGKILL");
   await master.status;
   await mirror.waitForLog(({ msg }) => msg === "lost the master", LONG);
@@ -174,13 +168,7 @@ it("a mirror copies the master's counts anew where they are in another file", as
   await master.begin();
   await visit(master.url, "docs", 5);
   await counted(master, 5);
-  await eventually(async () => {
-    const [ours, theirs] = await Promise.all([
-      Deno.readTextFile(`${file}.hits`),
-      Deno.readTextFile(`${home.path}/store.jsonl.hits`),
-    ]);
-    assertEquals(ours, theirs);
-  }, LONG);
+  await copied(file, `${home.path}/store.jsonl`);
   master.kill("SIGKILL");
   await master.status;
   await mirror.waitForLog(({ msg }) => msg === "lost the master", LONG);

@@ -15,6 +15,7 @@ import {
   withoutIds,
 } from "./processes.ts";
 import { agree, change, following, keep, ready } from "./replicas.ts";
+import { call } from "./traffic.ts";
 
 const URL1 = "https://example.com/1";
 const URL2 = "https://example.com/2";
@@ -32,13 +33,7 @@ async function api(base: string, method: string, path: string, body?: unknown) {
 }
 
 async function rpc(base: string, method: string, params: unknown) {
-  const response = await fetch(`${base}/rpc`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
-    signal: AbortSignal.timeout(10_000),
-  });
-  const { result, error } = await response.json();
+  const { result, error } = await call(base, method, params);
   return error ? error.code : result;
 }
 

@@ -14,16 +14,22 @@ export async function visit(base: string, key: string, times: number): Promise<v
   }));
 }
 
-/** Asks a server by RPC, and gives the result, or the error. */
+/** Asks a server by RPC, with parameters by name or in their order. */
 // deno-lint-ignore no-explicit-any
-export async function rpc(base: string, method: string, ...params: unknown[]): Promise<any> {
+export async function call(base: string, method: string, params: unknown): Promise<any> {
   const response = await fetch(`${base}/rpc`, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
     signal: AbortSignal.timeout(10_000),
   });
-  const { result, error } = await response.json();
+  return await response.json();
+}
+
+/** The same, for the result, or the error. */
+// deno-lint-ignore no-explicit-any
+export async function rpc(base: string, method: string, ...params: unknown[]): Promise<any> {
+  const { result, error } = await call(base, method, params);
   return error ?? result;
 }
 
@@ -37,4 +43,14 @@ export async function hitsOf({ url }: Goto, key = "docs"): Promise<number> {
 /** Waits until a server has counted so many. */
 export async function counted(server: Goto, hits: number, key = "docs"): Promise<void> {
   await eventually(async () => assert.equal(await hitsOf(server, key), hits), 30_000);
+}
+
+/** Waits until the mirror at `file` has the counts of the master at `from`, byte for byte. */
+export async function copied(file: string, from: string): Promise<void> {
+  await eventually(async () => {
+    const [ours, theirs] = await Promise.all(
+      [file, from].map((path) => Deno.readTextFile(`${path}.hits`)),
+    );
+    assert.equal(ours, theirs);
+  }, 30_000);
 }
