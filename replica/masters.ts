@@ -27,6 +27,8 @@ export const MIN_BACKOFF_MS = 50;
 export const MAX_BACKOFF_MS = 2000;
 /** At first, those who answer a little later than the first one are heard, too. */
 const GRACE_MS = 100;
+const STEADY_MS = 1000; // a master that answered for so long is asked at once when it is lost
+const BROKEN_MS = 400; // and one that is lost again and again, after so long at most
 const MAX_REPORTS = 100; // of one outage
 
 /**
@@ -47,6 +49,8 @@ export class Masters {
   #up = Promise.withResolvers<void>();
   #path: string[] = []; // the names of the master, and of those above it
   #again?: ReturnType<typeof setTimeout>;
+  #since = 0; // when the master was found
+  #backoff = 0; // before it is asked again
   readonly #prober: Prober;
   readonly #listeners: (() => void)[] = [];
 
@@ -154,6 +158,8 @@ export class Masters {
     this.#up = Promise.withResolvers();
     this.#session.abort(errDown);
     this.hangs = error === errDeadline;
+    const isSteady = performance.now() - this.#since > STEADY_MS;
+    this.#backoff = isSteady ? 0 : Math.min(this.#backoff, BROKEN_MS);
     this.#change("looking");
     this.#look(error);
   }
@@ -166,7 +172,6 @@ export class Masters {
   async #look(reason: unknown, tries?: number): Promise<void> {
     const count = this.transports.length;
     let failed = this.#at;
-    let backoff = 0;
     const reported = new Set<string>();
     const report = () => {
       if (reason instanceof OwnAddress) return; // of that is told once
@@ -183,8 +188,8 @@ export class Masters {
         report();
       }
       if (tries % count === 0) {
-        await pause(backoff * (1 + Math.random()) / 2, this.#closed.signal);
-        backoff = Math.min(Math.max(2 * backoff, MIN_BACKOFF_MS), MAX_BACKOFF_MS);
+        await pause(this.#backoff * (1 + Math.random()) / 2, this.#closed.signal);
+        this.#backoff = Math.min(Math.max(2 * this.#backoff, MIN_BACKOFF_MS), MAX_BACKOFF_MS);
       }
       if (this.closed) return;
       const at = (this.#at + tries) % count;
@@ -206,6 +211,7 @@ export class Masters {
   #found(at: number, { health }: Sign): void {
     if (at !== this.#at || this.state === "down") this.report(true, this.transports[at].address);
     this.#at = at;
+    this.#since = performance.now();
     this.#path = pathOf(health);
     const { signal } = this.#session = new AbortController();
     this.hangs = false;

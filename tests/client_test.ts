@@ -1,6 +1,7 @@
 import {
   assert,
   assertEquals,
+  assertGreaterOrEqual,
   assertLess,
   assertLessOrEqual,
   assertMatch,
@@ -217,6 +218,31 @@ it("Client repeats no more than a few times what can never succeed, then refuses
   await assertRejects(() => write, StoreError, "in time");
   assertLess(performance.now() - start, 2500);
   for (const [method, times] of sent) assertLess(times, 12, method);
+});
+
+it("Masters asks one that answers every other time after longer and longer pauses", async () => {
+  let asked = 0;
+  const reset = new Error("connection reset");
+  const master: Transport = {
+    address: "in memory",
+    call: () =>
+      asked++ % 2
+        ? Promise.reject(reset)
+        : Promise.resolve({ text: '{"result":{"ready":true}}', position: { from: 0, to: 0 } }),
+    feed: () => Promise.reject(reset),
+  };
+  const masters = new Masters([master]);
+  using _masters = { [Symbol.dispose]: () => masters.close() };
+  const start = performance.now();
+  await masters.probe(masters.session);
+  const LOST = 7;
+  for (let lost = 0; lost < LOST; lost++) {
+    assertEquals(await masters.probe(masters.session), false);
+    await within(5000, "a master that is found again", masters.up());
+  }
+  assertEquals(asked, 1 + 2 * LOST);
+  // At once, then after a half of 50 ms at least, of 100, 200, and of 400 three times.
+  assertGreaterOrEqual(performance.now() - start, (50 + 100 + 200 + 3 * 400) / 2 - 10);
 });
 
 it("Client.close() lets nobody wait", async () => {
