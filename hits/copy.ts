@@ -4,6 +4,7 @@
  * @module
  */
 import { type Events, silent } from "../journal/events.ts";
+import { reasonOf } from "../journal/file.ts";
 import type { Table } from "../links/table.ts";
 import type { Counting } from "./counting.ts";
 import { HitsFile, type Part } from "./file.ts";
@@ -28,13 +29,14 @@ export class HitsCopy {
     this.#state = new HitsState(table);
   }
 
-  /**
-   * Reads what there is.
-   *
-   * @throws {JournalError} the file can't be used
-   */
-  load(): Promise<void> {
-    return this.#state.loaded = this.#state.read(this.#file, this.events);
+  /** Reads what there is. What can't be read is tried again when it is to be copied. */
+  async load(): Promise<void> {
+    try {
+      await this.#read();
+    } catch (error) {
+      const { path: file } = this.#file;
+      this.events("warn", "cannot load hits", { file, reason: reasonOf(error) });
+    }
   }
 
   /** How often the link of `key` was followed. */
@@ -52,7 +54,7 @@ export class HitsCopy {
   }
 
   async #copy(from: Pick<Counting, "read">): Promise<void> {
-    await this.#state.loaded;
+    await this.#state.loaded.catch(() => this.#reopen());
     while (!this.#closed) {
       const { name, size } = this.#next ?? this.#file;
       const part = await from.read(name, size);
@@ -92,10 +94,21 @@ export class HitsCopy {
     const next = this.#next;
     if (next === undefined) return;
     this.#next = undefined;
-    await Promise.all([next.close(), this.#file.close()]);
+    await next.close();
     await Deno.rename(next.path, this.path);
+    await this.#reopen();
+  }
+
+  /** Begins anew with what the file has now. */
+  async #reopen(): Promise<void> {
+    await this.#file.close();
     this.#file = new HitsFile(this.path);
     this.#state.clear();
-    await this.load();
+    await this.#read();
+  }
+
+  /** @throws {JournalError} the file can't be used */
+  #read(): Promise<void> {
+    return this.#state.loaded = this.#state.read(this.#file, this.events);
   }
 }

@@ -125,8 +125,7 @@ export class Mirror implements Copy, Followed {
     this.#store = store;
     this.#links = store.urls;
     this.#hits = new HitsCopy(`${this.file}.hits`, store.urls, this.#events);
-    // Without them it is as good a mirror; they are copied again.
-    this.#hits.load().catch(() => {});
+    this.#hits.load(); // without them it is as good a mirror
     this.#whole = true;
     this.#foreign = false;
     this.#reach();

@@ -175,6 +175,20 @@ it("a mirror copies the master's counts anew where they are in another file", as
   await counted(mirror, 5);
 });
 
+it("a mirror that can't read its counts says so, and copies them as soon as it can", async () => {
+  using dir = tempDir();
+  const [theirs, ours] = [`${dir.path}/master.jsonl`, `${dir.path}/mirror.jsonl`];
+  await using master = await start("-rpc", `-file=${theirs}`);
+  await add(master.url, "https://example.com/", "docs");
+  await visit(master.url, "docs", 3);
+  await counted(master, 3);
+  await Deno.mkdir(`${ours}.hits`);
+  await using mirror = await start(`-master=${master.url}`, "-rpc", `-file=${ours}`);
+  await mirror.waitForLog(({ msg }) => msg === "cannot load hits", LONG);
+  await Deno.remove(`${ours}.hits`);
+  await copied(ours, theirs);
+});
+
 it("a replica that is killed loses what it counted in the last two seconds at most", async () => {
   await using master = await start("-rpc");
   await add(master.url, "https://example.com/", "docs");
