@@ -144,7 +144,9 @@ function redirect(
 /** `POST /add`: the short link, as Go's program gives it; a browser is sent on to a page with it. */
 async function add(req: Request, store: Store, base: string): Promise<Response> {
   const fields = await readForm(req);
-  const [url, wish, expires] = ["url", "key", "expires"].map((name) => fields.get(name) ?? "");
+  const url = fields.get("url") ?? "";
+  const wish = fields.get("key") ?? "";
+  const expires = fields.get("expires") ?? "";
   const html = prefersHTML(req);
   try {
     const ends = parseExpires(expires) || undefined;

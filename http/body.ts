@@ -33,21 +33,22 @@ async function readBody(
   const length = header === null ? Infinity : Number(header);
   if (header !== null && length > MAX_DRAIN) throw tooLarge(limit);
   try {
-    return length <= small ? await readSmall(req, length) : await readLarge(req, limit);
+    if (length > small) return await inTime((late) => readParts(req, limit, late));
+    const body = req.bytes();
+    let failed = false;
+    let bytes: Uint8Array<ArrayBuffer> | undefined;
+    body.then((all) => bytes = all, () => failed = true);
+    // One that is there needs no timer, which takes longer than all the rest.
+    for (let n = 0; n < TURNS && bytes === undefined && !failed; n++) await undefined;
+    return bytes ?? await readLate(body, length);
   } catch (error) {
     // A client that hangs up is no error of ours, which would be logged.
     throw error instanceof HTTPError ? error : new HTTPError(400, "the body broke off");
   }
 }
 
-async function readSmall(req: Request, length: number): Promise<Uint8Array<ArrayBuffer>> {
-  const body = req.bytes();
-  let failed = false;
-  let bytes: Uint8Array<ArrayBuffer> | undefined;
-  body.then((all) => bytes = all, () => failed = true);
-  // One that is there needs no timer, which takes longer than all the rest.
-  for (let n = 0; n < TURNS && bytes === undefined && !failed; n++) await undefined;
-  if (bytes !== undefined) return bytes;
+/** Waits for a body of so many bytes. */
+async function readLate<T>(body: Promise<T>, length: number): Promise<T> {
   if (!bodies.take(length)) throw tooMany();
   try {
     return await inTime((late) => Promise.race([body, late]));
@@ -65,10 +66,6 @@ async function inTime<T>(read: (late: Promise<never>) => Promise<T>): Promise<T>
   } finally {
     clearTimeout(timer);
   }
-}
-
-function readLarge(req: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
-  return inTime((late) => readParts(req, limit, late));
 }
 
 async function readParts(

@@ -64,8 +64,7 @@ export async function crash(
     report.compacted += master.logs.filter(({ msg }) => msg === "compacted").length;
     const touched = new Set((await Promise.all(writing)).flat());
     if (pick(2) === 0) await killWhileStarting(master);
-    await master.begin();
-    await compacting;
+    await beginAfter(compacting);
     report.torn += master.logs.filter(({ msg }) => msg.includes("torn")).length;
     await look(master, round === rounds ? links.keys() : touched);
     tell(`round ${round}: ${report.acknowledged - before} changes, ${links.size} links`);
@@ -120,6 +119,18 @@ export async function crash(
         links.set(key, [found]);
       }
     }));
+  }
+
+  /** Starts the master again; a `-compact` that found none to ask may have the file just now. */
+  async function beginAfter(compacting?: Promise<unknown>): Promise<void> {
+    try {
+      await master.begin();
+    } catch (error) {
+      if (!compacting || !master.stderr.includes("Already in use")) throw error;
+      await compacting;
+      await master.begin();
+    }
+    await compacting;
   }
 
   /** Kills the master once more, anywhere between its start and its first answers. */
