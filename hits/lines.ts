@@ -18,7 +18,7 @@ export interface Line {
   day: number;
   rows?: number[];
   keys?: string[];
-  hits?: ArrayLike<number>;
+  hits?: number[] | Uint32Array;
   previews?: number[];
   gone?: number[];
   id?: string;
@@ -37,7 +37,7 @@ export function formatLine(line: Line): string {
   const { day, rows = [], keys = [], hits = [], previews = [], gone = [], id } = line;
   const members = [
     keys.length > 0 ? `,"Rows":[${rows.join(",")}],"Keys":${JSON.stringify(keys)}` : "",
-    hits.length > 0 ? `,"Hits":[${Array.prototype.join.call(hits, ",")}]` : "",
+    hits.length > 0 ? `,"Hits":[${hits.join(",")}]` : "",
     previews.length > 0 ? `,"Previews":[${previews.join(",")}]` : "",
     gone.length > 0 ? `,"Gone":[${gone.join(",")}]` : "",
     id === undefined ? "" : `,"ID":${JSON.stringify(id)}`,

@@ -7,9 +7,9 @@ import type { Events } from "../journal/events.ts";
 import { reasonOf } from "../journal/file.ts";
 import type { HitsFile, Part } from "./file.ts";
 import { formatLine, type Line } from "./lines.ts";
+import { Waiting } from "./waiting.ts";
 
 const WRITE_MS = 1000;
-const MIN_WAITING = 64 << 10; // bytes
 const MIN_GROWTH = 16 << 20; // bytes beside twice what is needed: then the file is made anew
 
 const encoder = new TextEncoder();
@@ -26,8 +26,7 @@ interface Added {
  * something, because it could not be written, it is made anew of all that was added up.
  */
 export class HitsWriter {
-  #waiting = new Uint8Array(MIN_WAITING); // lines of what was added up: texts would live long enough
-  #filled = 0; // for memory to grow by them
+  readonly #waiting = new Waiting(); // lines of what was added up
   #writing: Promise<unknown> = Promise.resolve();
   #timer?: ReturnType<typeof setTimeout>;
   #incomplete = false; // whether it lacks something
@@ -42,14 +41,7 @@ export class HitsWriter {
   /** Writes the line of what was added up, soon. */
   note(line: Line): void {
     if (this.#closed) return;
-    const text = formatLine(line);
-    const most = this.#filled + 3 * text.length;
-    if (most > this.#waiting.length) {
-      const longer = new Uint8Array(2 * most);
-      longer.set(this.#waiting.subarray(0, this.#filled));
-      this.#waiting = longer;
-    }
-    this.#filled += encoder.encodeInto(text, this.#waiting.subarray(this.#filled)).written;
+    this.#waiting.add(line);
     this.#timer ??= setTimeout(() => this.#write(), WRITE_MS);
   }
 
@@ -85,8 +77,7 @@ export class HitsWriter {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     const { path: file, size } = this.file;
-    const lines = this.#waiting.slice(0, this.#filled);
-    this.#filled = 0;
+    const lines = this.#waiting.take();
     try {
       if (this.#incomplete || size > 2 * this.from.size + MIN_GROWTH) {
         await this.file.replace(this.from.lines());

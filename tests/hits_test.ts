@@ -2,11 +2,13 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type Counts, today } from "../hits/counts.ts";
 import { Hits } from "../hits/hits.ts";
+import { formatLine, type Line, parseLine } from "../hits/lines.ts";
 import { isPreview } from "../hits/previews.ts";
 import { Senders } from "../hits/senders.ts";
 import { Sums } from "../hits/sums.ts";
 import { Tally } from "../hits/tally.ts";
 import { DAYS } from "../hits/traffic.ts";
+import { Waiting } from "../hits/waiting.ts";
 import { Table } from "../links/table.ts";
 import { add, start, tempDir, within } from "./processes.ts";
 import { random } from "./random.ts";
@@ -154,6 +156,31 @@ describe("Tally", () => {
     ];
     for (const agent of others) assert(!isPreview(agent), String(agent));
   });
+});
+
+it("Waiting gathers lines as they are otherwise made", () => {
+  const { seed, pick } = random();
+  const waiting = new Waiting();
+  const edges = [0, 1, 9, 10, 99, 100, 2 ** 31, 2 ** 32 - 1];
+  for (let round = 0; round < 20; round++) {
+    const lines = Array.from({ length: pick(50) }, (): Line => {
+      const numbers = Array.from(
+        { length: 2 * pick(200) },
+        () => edges[pick(edges.length)] + (pick(2) ? pick(1000) : 0),
+      );
+      if (pick(2)) return { day: DAY, hits: Uint32Array.from(numbers) };
+      const keys = ["docs", "\u00e9\n", "\u{1f517}".repeat(pick(3000))];
+      return { day: DAY, rows: [1, 2, 3], keys, hits: [...numbers, 2 ** 53 - 1], id: `a-${round}` };
+    });
+    for (const line of lines) waiting.add(line);
+    const texts = new TextDecoder().decode(waiting.take()).split("\n");
+    assertEquals(texts.pop(), "");
+    assertEquals(
+      texts.map(parseLine),
+      lines.map((line) => parseLine(formatLine(line).trimEnd())),
+      `seed ${seed}`,
+    );
+  }
 });
 
 describe("Hits", () => {
