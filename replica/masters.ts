@@ -181,9 +181,9 @@ export class Masters {
       reported.add(text); // each says once why it is of no use
       this.report(false, address, reason);
     };
-    // One that was cut off may answer the next time; one that hangs won't.
+    // One that was cut off may answer the next time, or the one after; one that hangs won't.
     for (tries ??= this.hangs ? 1 : 0;; tries++) {
-      if (tries >= count && this.state === "looking") {
+      if (tries >= (this.hangs ? count : 2 * count) && this.state === "looking") {
         this.#change("down");
         report();
       }

@@ -131,9 +131,12 @@ it("a server skips itself in the list of masters, by whatever name", async () =>
       await master.status;
       await eventually(async () => (await ready(replica.url)).reason !== undefined);
       await eventually(() => replica.logs.some(({ msg }) => msg === "skipping an own address"));
-      const began = performance.now();
-      assertEquals(await change(replica.url, "k", B), 503);
-      assertLess(performance.now() - began, 1000, "it is known that there is no master");
+      // One that comes while a master is looked for may wait.
+      await eventually(async () => {
+        const began = performance.now();
+        assertEquals(await change(replica.url, "k", B), 503);
+        assertLess(performance.now() - began, 1000, "it is known that there is no master");
+      });
       assertEquals(await where(replica.url, "k"), A);
       assertEquals((await ready(replica.url)).reason, "master out of reach");
       await master.restart();
