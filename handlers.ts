@@ -85,12 +85,9 @@ export function handler(options: HandlerOptions): Handler {
   const guarded = guard(options);
   const share = origins.length > 0 ? cors(origins) : undefined;
   const redirects = new Redirects(suffix, options.tally);
-  const otherwise = missing(options, (req, key) => {
-    return redirect(req, store, redirects, key, otherwise);
-  });
-  const redirectRest = placing(store, redirects, (req, key) => {
-    return redirect(req, store, redirects, key, otherwise);
-  });
+  const follow = (req: Request, key: string) => redirect(req, store, redirects, key, otherwise);
+  const otherwise: Otherwise = missing(options, follow);
+  const followRest = placing(store, redirects, follow);
   const answer = (req: Request, key: string, peer: Peer | undefined, route: Route) => {
     try {
       const response = guarded(req, key, peer, () => route(req, key));
@@ -105,11 +102,7 @@ export function handler(options: HandlerOptions): Handler {
       (key.startsWith("api/") ? apiRoute : key.startsWith(".detail/") ? detailRoute : undefined);
     if (route === undefined) {
       const rest = suffix && mayHaveRest(req.url, key) ? restOf(req.url) : undefined;
-      return counters.redirected(
-        rest === undefined
-          ? redirect(req, store, redirects, key, otherwise)
-          : redirectRest(req, rest),
-      );
+      return counters.redirected(rest === undefined ? follow(req, key) : followRest(req, rest));
     }
     const response = share === undefined
       ? answer(req, key, peer, route)
@@ -146,16 +139,16 @@ async function add(req: Request, store: Store, base: string): Promise<Response> 
   const fields = await readForm(req);
   const url = fields.get("url") ?? "";
   const wish = fields.get("key") ?? "";
-  const expires = fields.get("expires") ?? "";
+  const end = fields.get("expires") ?? "";
   const html = prefersHTML(req);
   try {
-    const ends = parseExpires(expires) || undefined;
-    const { key } = await store.put(url, wish || undefined, undefined, ends);
+    const expires = parseExpires(end) || undefined;
+    const { key } = await store.put(url, wish || undefined, { expires });
     const answer = html ? seeOther(`${detailOf(key)}?new`) : text(`${base}/${key}`);
     return tellMade(answer, key);
   } catch (error) {
     if (!html || !(error instanceof StoreError)) throw error;
-    return await refuseForm(error, { url, key: wish, expires }, store, base);
+    return await refuseForm(error, { url, key: wish, expires: end }, store, base);
   }
 }
 

@@ -16,7 +16,7 @@ import { type Health, isHealth } from "./links/health.ts";
 import { checkKey, checkURL, type Link, parseName, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/query.ts";
 import { formatExpires, parseExpires } from "./links/time.ts";
-import type { Served, Store } from "./store.ts";
+import type { ChangeOptions, Served, Store } from "./store.ts";
 
 /** What is sent back: a text, unless there were only notifications, and how new it is. */
 export interface Reply {
@@ -39,7 +39,8 @@ export type Call = (text: string, since?: number) => Reply | Promise<Reply>;
  *
  * const call = serveRPC(new URLStore(await Journal.open("served.jsonl")));
  * call('{"jsonrpc":"2.0","method":"Store.Get","params":["0"],"id":1}');
- * // { text: '{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"key not found"}}', position: … }
+ * // { text: '{"jsonrpc":"2.0","id":1,"error":{"code":-32001,"message":"key not found","data":"not found"}}',
+ * //   position: … }
  * ```
  */
 export function serveRPC(
@@ -50,13 +51,14 @@ export function serveRPC(
   const get = ([key = ""]: Args, asked: Asked) => store.get(key, asked);
   const link = ([key = ""]: Args, asked: Asked) => store.link(key, asked);
   const put = async ([url = "", key, id, expires = "", by]: Args) =>
-    (await store.put(url, key, id, parseExpires(expires), parseName(by))).key;
+    (await store.put(url, key, { id, expires: parseExpires(expires), by: parseName(by) })).key;
   const update = async (
     [key = "", url = "", id, expires = "", by]: Args,
-  ) => (await store.update(key, url, id, parseExpires(expires), parseName(by)), true);
+  ) => (await store.update(key, url, { id, expires: parseExpires(expires), by: parseName(by) }),
+    true);
   const remove = async (
     [key = "", id, by]: Args,
-  ) => (await store.delete(key, id, parseName(by)), true);
+  ) => (await store.delete(key, { id, by: parseName(by) }), true);
   const list = ([q, after, limit, order]: Args) =>
     store.list(readQuery({ q, after, limit, order }));
   const hits = async (
@@ -103,8 +105,8 @@ export function serveRPC(
  */
 export class ProxyStore implements Store {
   readonly #lookup: Lookup;
-  /** What the marks of its writes begin with. */
-  protected readonly mark = randomKey();
+  /** What the ids of its writes begin with. */
+  protected readonly idPrefix = randomKey();
   #writes = 0;
 
   /** @param host where short links live, as {@linkcode checkURL} takes it */
@@ -131,9 +133,7 @@ export class ProxyStore implements Store {
   async put(
     url: string,
     key?: string,
-    id = this.#id(),
-    expires?: number,
-    by?: string,
+    { id = this.#id(), expires, by }: ChangeOptions = {},
   ): Promise<Link> {
     url = checkURL(url, this.host);
     if (key !== undefined) checkKey(key);
@@ -145,16 +145,14 @@ export class ProxyStore implements Store {
   async update(
     key: string,
     url: string,
-    id = this.#id(),
-    expires?: number,
-    by?: string,
+    { id = this.#id(), expires, by }: ChangeOptions = {},
   ): Promise<Link> {
     url = checkURL(url, this.host);
     await this.#write("Store.Update", [key, url, id, formatExpires(expires), by], key);
     return { key, url };
   }
 
-  async delete(key: string, id = this.#id(), by?: string): Promise<void> {
+  async delete(key: string, { id = this.#id(), by }: ChangeOptions = {}): Promise<void> {
     await this.#write("Store.Delete", [key, id, by], key);
   }
 
@@ -191,8 +189,8 @@ export class ProxyStore implements Store {
     return result;
   }
 
-  /** A mark for one write, by which the master knows it when it comes twice. */
+  /** An id for one write, by which the master knows it when it comes twice. */
   #id(): string {
-    return `${this.mark}-${(this.#writes++).toString(36)}`;
+    return `${this.idPrefix}-${(this.#writes++).toString(36)}`;
   }
 }

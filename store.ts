@@ -28,12 +28,19 @@ const MAX_COMMIT = 1024; // changes: more would keep redirects waiting for tens 
 
 const errBusy = new StoreError("unavailable", "too many new links are waiting for the disk");
 
+/** What goes with a change. */
+export interface ChangeOptions {
+  /** Repeating a change with the same id gives the first answer again: whoever lost that asks once more. */
+  id?: string;
+  /** The second from which on the link is over; of an update, 0 is never. */
+  expires?: number;
+  /** Who asks for it. */
+  by?: string;
+}
+
 /**
  * Where links are kept. `get` answers at once where it can, so that a redirect need not wait for
  * a promise; all else is answered once it is durable. What is refused is a {@linkcode StoreError}.
- *
- * An `id` marks one write: repeating it with the same `id` gives the first answer again, so that
- * whoever lost an answer may ask once more.
  */
 export interface Store {
   /** The URL of `key`, as new as it is asked for, if that can be had. */
@@ -42,12 +49,12 @@ export interface Store {
   readonly counter?: number;
   /** All of a link, as {@linkcode Store.get}. */
   link(key: string, asked?: Asked): Link | Promise<Link>;
-  /** Adds a link with the key asked for, or a new one; `expires` is the second from which on it is over. */
-  put(url: string, key?: string, id?: string, expires?: number, by?: string): Promise<Link>;
-  /** Changes a link. It ends when it did before, or, if given, at `expires`; 0 is never. */
-  update(key: string, url: string, id?: string, expires?: number, by?: string): Promise<Link>;
+  /** Adds a link with the key asked for, or a new one. */
+  put(url: string, key?: string, options?: ChangeOptions): Promise<Link>;
+  /** Changes a link. Unless it is asked to, it ends when it did before. */
+  update(key: string, url: string, options?: ChangeOptions): Promise<Link>;
   /** Deletes a link. */
-  delete(key: string, id?: string, by?: string): Promise<void>;
+  delete(key: string, options?: ChangeOptions): Promise<void>;
   /** Gives a page of links. */
   list(query?: Query): Promise<Listing>;
   /** How often a link was followed; nothing where nobody counts. */
@@ -163,7 +170,7 @@ export class URLStore implements Backend {
     this.#answers.remember(id, link);
   }
 
-  put(url: string, key?: string, id?: string, expires?: number, by?: string): Promise<Link> {
+  put(url: string, key?: string, { id, expires, by }: ChangeOptions = {}): Promise<Link> {
     return this.#answers.once(id, async () => {
       url = rules.checkURL(url, this.options.host);
       if (key !== undefined) rules.checkKey(key);
@@ -172,7 +179,7 @@ export class URLStore implements Backend {
     });
   }
 
-  update(key: string, url: string, id?: string, expires?: number, by?: string): Promise<Link> {
+  update(key: string, url: string, { id, expires, by }: ChangeOptions = {}): Promise<Link> {
     return this.#answers.once(id, async () => {
       url = rules.checkURL(url, this.options.host);
       if (expires !== undefined) checkExpires(expires);
@@ -180,7 +187,7 @@ export class URLStore implements Backend {
     });
   }
 
-  async delete(key: string, id?: string, by?: string): Promise<void> {
+  async delete(key: string, { id, by }: ChangeOptions = {}): Promise<void> {
     await this.#answers.once(id, async () => {
       return await this.#save({ key, url: "", id, by, isNew: false });
     });

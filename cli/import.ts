@@ -83,7 +83,7 @@ export async function runImport(path: string, store: Backend, events: Events): P
       if (expires !== undefined && isOver(expires)) throw errExpired;
       await (row.own
         ? store.restore({ key, url, made, expires, by, changedBy })
-        : store.put(url, key, undefined, undefined, by));
+        : store.put(url, key, { by }));
       report.new++;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;

@@ -61,7 +61,7 @@ export function queryOf(req: Request): Query {
 async function addLink(req: Request, store: Store, base: string): Promise<Response> {
   allow(req, "GET", "HEAD", "POST");
   const { url, key, expires } = await readLink(req);
-  const link = await whole(await store.put(url, key, undefined, expires || undefined), store);
+  const link = await whole(await store.put(url, key, { expires: expires || undefined }), store);
   const headers = { location: `/api/links/${link.key}` };
   return tellMade(json(show(link, base), { status: 201, headers }), link.key);
 }
@@ -77,7 +77,7 @@ async function oneLink(
   if (req.method === "PUT") {
     const { url, key: given = key, expires } = await readLink(req);
     if (given !== key) throw new HTTPError(400, `"key" can't be changed: make another link`);
-    return json(show(await whole(await store.update(key, url, undefined, expires), store), base));
+    return json(show(await whole(await store.update(key, url, { expires }), store), base));
   }
   if (req.method === "DELETE") {
     await store.delete(key);

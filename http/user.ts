@@ -37,9 +37,9 @@ function signedBy(store: Store, by: string): Store {
     list: (...args) => store.list(...args),
     traffic: (key) => store.traffic(key),
     health: () => store.health(),
-    put: (url, key, id, expires) => store.put(url, key, id, expires, by),
-    update: (key, url, id, expires) => store.update(key, url, id, expires, by),
-    delete: (key, id) => store.delete(key, id, by),
+    put: (url, key, options) => store.put(url, key, { ...options, by }),
+    update: (key, url, options) => store.update(key, url, { ...options, by }),
+    delete: (key, options) => store.delete(key, { ...options, by }),
   };
 }
 

@@ -26,7 +26,7 @@ export class KVMaster extends Replica {
     const { cache = 1_000_000, events = silent } = options;
     const store = new KVStore(database, {
       ...options,
-      isOwn: (id) => id.startsWith(`${this.mark}-`),
+      isOwn: (id) => id.startsWith(`${this.idPrefix}-`),
     });
     const { address } = database;
     const masters = new Masters([new KVTransport(address, store)], (up, database, error) => {

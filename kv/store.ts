@@ -11,7 +11,7 @@ import { checkKey, checkURL, type Link, randomKey } from "../links/link.ts";
 import type { Health } from "../links/health.ts";
 import { checkExpires, MAX_TIME } from "../links/time.ts";
 import { leading, type Wanted } from "../links/wanted.ts";
-import type { Store, URLStoreOptions } from "../store.ts";
+import type { ChangeOptions, Store, URLStoreOptions } from "../store.ts";
 import type { Listing, Query } from "../links/query.ts";
 import type { Database } from "./database.ts";
 import { Head } from "./head.ts";
@@ -93,28 +93,22 @@ export class KVStore implements Store {
     return link;
   }
 
-  async put(url: string, key?: string, id?: string, expires?: number, by?: string): Promise<Link> {
+  async put(url: string, key?: string, { id, expires, by }: ChangeOptions = {}): Promise<Link> {
     url = checkURL(url, this.options.host);
     if (key !== undefined) checkKey(key);
     if (expires !== undefined) checkExpires(expires);
     return await this.#save({ key, url, id, expires, by, isNew: true });
   }
 
-  async update(
-    key: string,
-    url: string,
-    id?: string,
-    expires?: number,
-    by?: string,
-  ): Promise<Link> {
+  async update(key: string, url: string, { id, expires, by }: ChangeOptions = {}): Promise<Link> {
     url = checkURL(url, this.options.host);
     if (expires !== undefined) checkExpires(expires);
     return await this.#save({ key, url, id, expires, by, isNew: false });
   }
 
-  async delete(key: string, id?: string, by?: string): Promise<void> {
+  async delete(key: string, { id, by }: ChangeOptions = {}): Promise<void> {
     await this.#save({ key, url: "", id, by, isNew: false });
-    // What can't be deleted now, is when the key is taken again.
+    // What can't be deleted now is deleted when the key is taken again.
     await this.hits.clear(key).catch(() => {});
   }
 

@@ -197,9 +197,9 @@ export class Replica extends ProxyStore implements Backend {
     if (this.#options.file !== undefined) this.#copier = new HitsCopier(this.#copy, this.hits);
   }
 
-  /** The master decides what it takes. */
-  restore({ key, url, expires }: Link): Promise<Link> {
-    return this.put(url, key, undefined, expires);
+  /** The master makes the link anew, if it takes it. */
+  restore({ key, url, expires, by }: Link): Promise<Link> {
+    return this.put(url, key, { expires, by });
   }
 
   /** Opens its feed for those below, unless they would hear of nothing by it. */

@@ -219,7 +219,7 @@ it("the counts of a link go with it, and a new one with its key begins at 0", as
   await keep(2);
   assertEquals((await store.traffic("docs"))?.hits, 10);
   // One whose time is over.
-  await store.update("docs", URL1, undefined, Math.floor(Date.now() / 1000) + 1);
+  await store.update("docs", URL1, { expires: Math.floor(Date.now() / 1000) + 1 });
   await eventually(() => assertRejects(() => store.link("docs"), Error, "link expired"));
   await assertRejects(() => store.traffic("docs"), Error, "link expired");
   await store.put(URL1, "docs");

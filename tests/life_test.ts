@@ -321,7 +321,7 @@ describe("a link that expires", () => {
     const store = new URLStore(await Journal.open(`${dir.path}/store.jsonl`));
     await store.load();
     try {
-      const { made } = await store.put(URL1, "k", undefined, 4_000_000_000);
+      const { made } = await store.put(URL1, "k", { expires: 4_000_000_000 });
       for (let n = 0; n < 50_000; n++) store.urls.set({ key: "other", url: `${URL2}/${n}` });
       assertEquals(store.link("k"), { key: "k", url: URL1, made, expires: 4_000_000_000 });
       store.urls.set({ key: "over", url: URL1, expires: 1_500_000_000 });

@@ -384,7 +384,7 @@ it("a repeated id gets its first answer at once: through a mirror and down a tre
   await caughtUp(leaf, master);
   top.feeds.close();
   for (const store of [mirror, leaf, mirror, leaf]) {
-    const link = await within(1500, "an answer", store.put(OLD, undefined, "one id"));
+    const link = await within(1500, "an answer", store.put(OLD, undefined, { id: "one id" }));
     assertEquals(link, { key: "0", url: OLD });
     assertEquals(await store.get("0"), OLD);
   }

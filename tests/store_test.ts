@@ -188,14 +188,17 @@ it("URLStore.put() repeated with its id gives the first answer and adds nothing"
   using dir = tempDir();
   {
     await using store = await open(dir);
-    const first = [store.put(URL1, undefined, "x"), store.put(URL1, undefined, "x")];
+    const first = [
+      store.put(URL1, undefined, { id: "x" }),
+      store.put(URL1, undefined, { id: "x" }),
+    ];
     for (const link of await Promise.all(first)) assertLink(link, "0", URL1);
-    assertEquals((await store.put(URL2, "other", "x")).key, "0");
-    assertLink(await store.put(URL1, undefined, "y"), "1", URL1);
+    assertEquals((await store.put(URL2, "other", { id: "x" })).key, "0");
+    assertLink(await store.put(URL1, undefined, { id: "y" }), "1", URL1);
   }
   await using store = await open(dir); // after a restart
-  assertLink(await store.put(URL1, undefined, "x"), "0", URL1);
-  assertLink(await store.put(URL1, "chosen", "y"), "1", URL1);
+  assertLink(await store.put(URL1, undefined, { id: "x" }), "0", URL1);
+  assertLink(await store.put(URL1, "chosen", { id: "y" }), "1", URL1);
   assertEquals(store.count, 2);
 });
 
@@ -203,9 +206,9 @@ it("URLStore.put() that was refused may be tried again with its id", async () =>
   using dir = tempDir();
   await using store = await open(dir);
   await store.put(URL1, "a");
-  await assertRefuses("exists", () => store.put(URL2, "a", "x"));
+  await assertRefuses("exists", () => store.put(URL2, "a", { id: "x" }));
   await store.delete("a");
-  assertLink(await store.put(URL2, "a", "x"), "a", URL2);
+  assertLink(await store.put(URL2, "a", { id: "x" }), "a", URL2);
   assertEquals(await store.get("a"), URL2);
 });
 
@@ -258,9 +261,9 @@ it("URLStore.update() repeated with its id does not undo what came after", async
   using dir = tempDir();
   await using store = await open(dir);
   await store.put(URL1, "a");
-  await store.update("a", URL2, "x");
-  await store.update("a", URL1, "y");
-  await store.update("a", URL2, "x");
+  await store.update("a", URL2, { id: "x" });
+  await store.update("a", URL1, { id: "y" });
+  await store.update("a", URL2, { id: "x" });
   assertEquals(await store.get("a"), URL1);
 });
 
@@ -303,9 +306,9 @@ it("URLStore.delete() repeated with its id does not delete what came after", asy
   using dir = tempDir();
   await using store = await open(dir);
   await store.put(URL1, "a");
-  await store.delete("a", "x");
+  await store.delete("a", { id: "x" });
   await store.put(URL2, "a");
-  await store.delete("a", "x");
+  await store.delete("a", { id: "x" });
   assertEquals(await store.get("a"), URL2);
 });
 

@@ -9,7 +9,7 @@ import type { Link } from "../links/link.ts";
 import type { Listing, Query } from "../links/query.ts";
 import { type TableMemory, TableReader } from "../links/table.ts";
 import type { Health } from "../links/health.ts";
-import type { Store } from "../store.ts";
+import type { ChangeOptions, Store } from "../store.ts";
 import type { Limit } from "../http/rate.ts";
 import type { RPC } from "../http/rpc.ts";
 import { Asker } from "./port.ts";
@@ -69,16 +69,16 @@ export class ThreadStore implements Store {
     return this.main.ask("link", key);
   }
 
-  put(url: string, key?: string, id?: string, expires?: number, by?: string): Promise<Link> {
-    return this.main.ask("put", url, key, id, expires, by);
+  put(url: string, key?: string, options?: ChangeOptions): Promise<Link> {
+    return this.main.ask("put", url, key, options);
   }
 
-  update(key: string, url: string, id?: string, expires?: number, by?: string): Promise<Link> {
-    return this.main.ask("update", key, url, id, expires, by);
+  update(key: string, url: string, options?: ChangeOptions): Promise<Link> {
+    return this.main.ask("update", key, url, options);
   }
 
-  delete(key: string, id?: string, by?: string): Promise<void> {
-    return this.main.ask("delete", key, id, by);
+  delete(key: string, options?: ChangeOptions): Promise<void> {
+    return this.main.ask("delete", key, options);
   }
 
   list(query?: Query): Promise<Listing> {

@@ -38,7 +38,7 @@ export async function detail(
       typed = { url: fields.get("url") ?? "", expires: expires ?? "" };
       // An end that is taken out of its field shall be no more.
       const ends = expires === null ? undefined : parseExpires(expires || "never");
-      await store.update(key, typed.url, undefined, ends);
+      await store.update(key, typed.url, { expires: ends });
       return seeOther(`${detailOf(key)}?changed`);
     }
     const params = query(req);
