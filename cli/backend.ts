@@ -39,7 +39,7 @@ export async function openBackend(
   try {
     await backend.load();
     if (backend instanceof URLStore) {
-      if (backend.hits) await takeUnsent(backend.about.file, backend.hits);
+      if (backend.hits) await takeUnsent(flags.file || FILE, backend.hits, events);
       if (flags.promote) await promote(backend, events);
     }
     return backend;

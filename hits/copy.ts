@@ -17,6 +17,7 @@ export class HitsCopy {
   #file: HitsFile;
   #next?: HitsFile; // one that is made anew, to take the file's place
   readonly #state: HitsState;
+  #unread = false; // whether what there is could not be read
   #copying?: Promise<void>;
   #closed = false;
 
@@ -30,13 +31,12 @@ export class HitsCopy {
   }
 
   /** Reads what there is. What can't be read is tried again when it is to be copied. */
-  async load(): Promise<void> {
-    try {
-      await this.#read();
-    } catch (error) {
+  load(): Promise<void> {
+    return this.#state.loaded = this.#read().catch((error) => {
+      this.#unread = true;
       const { path: file } = this.#file;
       this.events("warn", "cannot load hits", { file, reason: reasonOf(error) });
-    }
+    });
   }
 
   /** How often the link of `key` was followed. */
@@ -54,34 +54,44 @@ export class HitsCopy {
   }
 
   async #copy(from: Pick<Counting, "read">): Promise<void> {
-    await this.#state.loaded.catch(() => this.#reopen());
+    await this.#state.loaded;
+    if (this.#unread) await this.#reopen();
+    let begun = 0;
     while (!this.#closed) {
       const { name, size } = this.#next ?? this.#file;
       const part = await from.read(name, size);
-      if (part === undefined || this.#closed) return;
-      if (part.lines === "" && part.file === name) return await this.#place();
-      await this.#takeIn(part);
+      // Where nothing was counted yet there is no file, and nothing to give up one's own for.
+      if (part === undefined || part.file === "" || this.#closed) return;
+      if (size > 0 && part.offset === size) {
+        if (part.lines === "") return await this.#place();
+        await this.#append(part);
+      } else {
+        if (begun++ > 0) throw new Error("it is another file each time");
+        await this.#begin(part);
+      }
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#state.loaded.catch(() => {});
+    await this.#state.loaded;
     await this.#copying?.catch(() => {});
     await this.#next?.close();
     await this.#file.close();
   }
 
-  async #takeIn({ file, offset, lines }: Part): Promise<void> {
-    const { name, size } = this.#next ?? this.#file;
-    if (file !== name || offset !== size) {
-      await this.#next?.close();
-      const next = new HitsFile(`${this.path}.part`);
-      await next.replace([lines.slice(lines.indexOf("\n") + 1)], file);
-      this.#next = next;
-      return;
-    }
-    await (this.#next ?? this.#file).append(lines);
+  /** Begins another copy. */
+  async #begin(part: Part): Promise<void> {
+    await this.#next?.close();
+    const next = new HitsFile(`${this.path}.part`);
+    await next.copy(part);
+    this.#next = next;
+  }
+
+  async #append({ file, lines }: Part): Promise<void> {
+    const to = this.#next ?? this.#file;
+    await to.append(lines);
+    to.name = file;
     if (this.#next !== undefined) return;
     for (const text of lines.split("\n")) {
       const line = parseLine(text);
@@ -104,11 +114,14 @@ export class HitsCopy {
     await this.#file.close();
     this.#file = new HitsFile(this.path);
     this.#state.clear();
-    await this.#read();
+    const read = this.#read();
+    this.#state.loaded = read.catch(() => {}); // lists wait for it, whatever comes of it
+    this.#unread = true;
+    await read;
+    this.#unread = false;
   }
 
-  /** @throws {JournalError} the file can't be used */
-  #read(): Promise<void> {
-    return this.#state.loaded = this.#state.read(this.#file, this.events);
+  async #read(): Promise<void> {
+    await this.#state.read(this.#file, this.events);
   }
 }

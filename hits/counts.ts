@@ -6,6 +6,7 @@
 import { StoreError } from "../links/errors.ts";
 
 const MS_A_DAY = 86_400_000;
+const MAX_HITS = 2 ** 40;
 
 /** How often a link was followed, and how often it was only looked at, by HEAD or for a preview. */
 export type Hit = [key: string, hits: number, previews: number];
@@ -17,7 +18,7 @@ export interface Counts {
   hits: Hit[];
   /** Of links that have a row: that, and how often it was followed, in turn. */
   rows?: Uint32Array;
-  /** A mark by which counts that come twice are known: `NAME-N`, where one name's `N` only grows. */
+  /** An id by which counts that come twice are known: `NAME-N`, where one name's `N` only grows. */
   id?: string;
 }
 
@@ -84,8 +85,13 @@ export function isDay(value: unknown): value is number {
   return isCount(value) && value <= 0xffff;
 }
 
+/** Whether a link can be followed so often in a day. Sums of such counts stay exact. */
+function isHits(value: unknown): boolean {
+  return isCount(value) && value <= MAX_HITS;
+}
+
 function isHit(value: unknown): value is Hit {
   if (!Array.isArray(value) || value.length !== 3) return false;
   const [key, hits, previews] = value;
-  return typeof key === "string" && isCount(hits) && isCount(previews);
+  return typeof key === "string" && isHits(hits) && isHits(previews);
 }

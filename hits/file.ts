@@ -13,10 +13,13 @@ import { randomKey } from "../links/link.ts";
 export const PART_BYTES = 1 << 20;
 
 const encoder = new TextEncoder();
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+const lossy = new TextDecoder();
+const DAMAGED = "\ufffd"; // what bytes become that are no UTF-8
 
 /** Some of a file's lines. */
 export interface Part {
-  /** The name of the file, which another one in its place doesn't have. */
+  /** The name of what the file is now. */
   file: string;
   /** Where in it they begin, in bytes. */
   offset: number;
@@ -25,43 +28,58 @@ export interface Part {
 }
 
 /**
- * A file of lines to which only one process appends: whoever has locked the journal beside it. Its first line
- * is its name. It is made when there is something to write.
+ * A file of lines to which only one process appends: whoever has locked the journal beside it. It begins with a
+ * line that names it, and each process that goes on with it gives it another name, by such a line: a copy that
+ * has more under the name before than stands in front of it is a copy of something else. It is made when there
+ * is something to write.
  *
  * @example
  * ```ts
  * const file = new HitsFile("links.jsonl.hits");
- * await file.load((line) => console.log(line)); // {"Day":20782,"Hits":[["docs",3]]}
- * await file.append('{"Day":20782,"Hits":[["docs",1]]}\n');
+ * // Such as {"Day":20782,"Rows":[1],"Keys":["docs"],"Hits":[1,3]}
+ * await file.load((line) => line.startsWith("{"));
+ * await file.append('{"Day":20782,"Hits":[1,1]}\n');
  * ```
  */
 export class HitsFile {
-  /** The name of what is there. */
+  /** The name of what is there; "" where nothing is. */
   name = "";
   /** How many bytes are whole lines. */
   size = 0;
   #file?: Deno.FsFile;
+  #ends = new Map<string, number>(); // where the names before it end
 
   constructor(readonly path: string) {}
 
-  /** Gives every line to `take`, but for the first, and cuts off one that is torn. */
-  async load(take: (line: string) => void): Promise<void> {
+  /**
+   * Gives every line but names to `take`, which gives whether it is a good one, and cuts off one that is torn.
+   *
+   * @returns how many are damaged
+   */
+  async load(take: (line: string) => boolean): Promise<number> {
     await Deno.remove(`${this.path}.tmp`).catch(() => {}); // of who was killed
     try {
       this.#use(await Deno.open(this.path, { read: true, append: true }));
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return;
+      if (error instanceof Deno.errors.NotFound) return 0;
       throw explain(this.path, error);
     }
-    const decoder = new TextDecoder();
+    let damaged = 0;
     for await (const block of wholeLines((await Deno.open(this.path)).readable)) {
-      this.size += Math.max(block.length, 1); // a blank line has its end
-      for (const line of decoder.decode(block).split("\n")) {
-        if (this.name === "") this.name = nameIn(line);
-        else if (line !== "") take(line);
+      const lines = linesOf(block);
+      for (const [i, line] of lines.entries()) {
+        const name = nameIn(line);
+        if (name !== undefined) this.#rename(name, this.size + bytesOf(lines.slice(0, i)));
+        else if (line === DAMAGED || line !== "" && !take(line)) damaged++;
       }
+      this.size += Math.max(block.length, 1); // a blank line has its end
+    }
+    if (this.size > 0 && this.name === "") {
+      this.name = randomKey();
+      damaged++;
     }
     await this.#cutOff();
+    return damaged;
   }
 
   /**
@@ -83,14 +101,40 @@ export class HitsFile {
   }
 
   /**
+   * Gives what is appended from now on a name of its own.
+   *
+   * @throws what the file system said
+   */
+  async rename(): Promise<void> {
+    if (this.name === "") return;
+    const [name, end] = [randomKey(), this.size];
+    await this.append(nameLine(name));
+    this.#rename(name, end);
+  }
+
+  /**
    * Puts another file in its place, so that a crash leaves either.
    *
-   * @param name that of a file of which it is a copy
    * @throws what the file system said; the file is then as it was before
    */
-  async replace(
+  async replace(lines: Iterable<string | Uint8Array> | AsyncIterable<string>): Promise<void> {
+    const name = randomKey();
+    await this.#replace(name, lines, nameLine(name));
+  }
+
+  /**
+   * Puts the beginning of a copy in its place, likewise.
+   *
+   * @throws what the file system said
+   */
+  async copy({ file, lines }: Part): Promise<void> {
+    await this.#replace(file, [lines]);
+  }
+
+  async #replace(
+    name: string,
     lines: Iterable<string | Uint8Array> | AsyncIterable<string>,
-    name = randomKey(),
+    first = "",
   ): Promise<void> {
     const temp = `${this.path}.tmp`;
     await Deno.remove(temp).catch(() => {}); // that of who was killed
@@ -102,7 +146,7 @@ export class HitsFile {
         await writeAll(file, bytes);
         size += bytes.length;
       };
-      await write(`${JSON.stringify({ File: name })}\n`);
+      await write(first);
       for await (const text of lines) await write(text);
       await file.syncData();
       await Deno.rename(temp, this.path);
@@ -113,16 +157,18 @@ export class HitsFile {
     }
     this.#use(file);
     [this.name, this.size] = [name, size];
+    this.#ends.clear();
     await syncFolder(this.path);
   }
 
   /**
-   * Reads lines from `offset`, or from the beginning where `file` is the name of another one. Nothing may be
+   * Reads lines from `offset`, if a copy of that name can go on there; else from the beginning. Nothing may be
    * written meanwhile.
    */
   async read(file: string, offset: number): Promise<Part> {
     const [name, size] = [this.name, this.size];
-    if (file !== name || !isCount(offset) || offset > size) offset = 0;
+    const most = file === name ? size : this.#ends.get(file) ?? 0;
+    if (!isCount(offset) || offset > most) offset = 0;
     let bytes = new Uint8Array();
     let end = 0;
     for (let most = PART_BYTES; end === 0 && bytes.length < size - offset; most *= 2) {
@@ -148,19 +194,43 @@ export class HitsFile {
     if ((await this.#file!.stat()).size > this.size) await this.#file!.truncate(this.size);
   }
 
+  #rename(name: string, end: number): void {
+    if (this.name !== "") this.#ends.set(this.name, end);
+    this.name = name;
+  }
+
   #use(file: Deno.FsFile): void {
     this.#file?.close();
     this.#file = file;
   }
 }
 
-/** The name that the first line of a file tells; a line that tells none gives it one. */
-function nameIn(line: string): string {
+function nameLine(name: string): string {
+  return `${JSON.stringify({ File: name })}\n`;
+}
+
+/** The name that a line gives, if it gives one. */
+function nameIn(line: string): string | undefined {
+  if (!line.startsWith('{"File":')) return;
   try {
-    const { File: name }: { File?: unknown } = Object(JSON.parse(line));
+    const { File: name }: { File?: unknown } = JSON.parse(line);
     if (typeof name === "string" && name !== "") return name;
   } catch {
     // It is damaged.
   }
-  return randomKey();
+}
+
+/** The lines of a block; {@linkcode DAMAGED} for those that are no UTF-8. */
+function linesOf(block: Uint8Array): string[] {
+  try {
+    return utf8.decode(block).split("\n");
+  } catch {
+    const lines = lossy.decode(block).split("\n");
+    return lines.map((line) => line.includes(DAMAGED) ? DAMAGED : line);
+  }
+}
+
+/** How many bytes lines take, with their ends. */
+function bytesOf(lines: string[]): number {
+  return lines.reduce((sum, line) => sum + encoder.encode(line).length + 1, 0);
 }

@@ -16,6 +16,8 @@ import { Taking } from "./taking.ts";
 import type { Traffic } from "./traffic.ts";
 import { HitsWriter } from "./writer.ts";
 
+const errUnreadable = new StoreError("unavailable", "hits can't be read");
+
 /**
  * Adds up what is counted, and keeps it in `FILE.hits`, which is a second late at most. What another server
  * counted is written before it is told so, and counts once, however often it comes.
@@ -57,8 +59,9 @@ export class Hits implements Counting {
 
   async #load(): Promise<void> {
     try {
-      await this.#state.read(this.#file, this.events);
+      const damaged = await this.#state.read(this.#file, this.events);
       this.#writer = new HitsWriter(this.#file, this.#state, this.events);
+      await this.#writer.begin(damaged > 0);
     } catch (error) {
       // Nobody shall have to do without links for that; but what is there must not be lost either.
       const { path: file } = this.#file;
@@ -81,16 +84,17 @@ export class Hits implements Counting {
 
   async #take(counts: Counts): Promise<void> {
     await this.#state.loaded;
+    if (this.#writer === undefined) throw errUnreadable;
     if (counts.id !== undefined && this.#state.has(counts.id)) return;
     // A clock that is far ahead shall not end the days of all others.
     counts = { ...counts, day: Math.min(counts.day, today() + 1) };
-    let line: Line | undefined;
+    let line: Line;
     try {
-      line = await this.#writer?.append(() => this.#state.lineOf(counts));
+      line = await this.#writer.append(() => this.#state.lineOf(counts));
     } catch (error) {
       throw new StoreError("full", `cannot save: ${reasonOf(error)}`);
     }
-    if (line !== undefined) this.#state.addUp(line);
+    this.#state.addUp(line);
   }
 
   /** How often the link of `key` was followed. */
@@ -106,7 +110,10 @@ export class Hits implements Counting {
   async close(): Promise<void> {
     await this.#state.loaded;
     await this.#writer?.close();
-    await this.#file.close();
+    const { path: file } = this.#file;
+    await this.#file.close().catch((error) => {
+      this.events("error", "cannot save hits", { file, reason: reasonOf(error) });
+    });
   }
 
   /** Adds up what was counted here, and has it written soon. */

@@ -4,8 +4,8 @@
  *     {"Day":20782,"Rows":[1,2],"Keys":["docs","1c"],"Hits":[1,3,2,1],"Previews":[2,1],"ID":"pZ8vD0bQ3e-7"}
  *
  * `Rows` are those that are given to `Keys`, one to each. `Hits` and `Previews` are rows and what was counted of
- * each on that day, in turn; `Gone` are the rows of links that have ended, of
- * which nothing counts that came before. `ID` is the mark of who counted it elsewhere.
+ * each on that day, in turn; `Gone` are the rows of links that have ended, of which nothing counts that came
+ * before. `ID` is that of counts from elsewhere.
  *
  * @module
  */

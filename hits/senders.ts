@@ -5,7 +5,7 @@
  */
 
 /**
- * Knows marks that came before, of the form `NAME-N`: of each name it remembers the greatest `N`, in base 36,
+ * Knows ids that came before, of the form `NAME-N`: of each name it remembers the greatest `N`, in base 36,
  * since who sends counts sends one after the other. So many names at most; those heard of longest ago go.
  *
  * @example
@@ -22,12 +22,12 @@ export class Senders {
   constructor(private readonly limit = 65_536) {}
 
   has(id: string): boolean {
-    const [name, n] = splitMark(id);
+    const [name, n] = splitId(id);
     return n <= (this.#last.get(name) ?? -1);
   }
 
   note(id: string): void {
-    const [name, n] = splitMark(id);
+    const [name, n] = splitId(id);
     const last = Math.max(n, this.#last.get(name) ?? 0);
     this.#last.delete(name);
     this.#last.set(name, last);
@@ -36,21 +36,21 @@ export class Senders {
     this.#last.delete(oldest);
   }
 
-  /** The last mark of each. */
+  /** The last number of each. */
   *[Symbol.iterator](): Generator<string, void, void> {
     for (const [name, n] of this.#last) yield `${name}-${n.toString(36)}`;
   }
 }
 
 /**
- * The name and the number of a mark.
+ * The name and the number of an id.
  *
  * @example
  * ```ts
- * splitMark("pZ8vD0bQ3e-10"); // ["pZ8vD0bQ3e", 36]
+ * splitId("pZ8vD0bQ3e-10"); // ["pZ8vD0bQ3e", 36]
  * ```
  */
-export function splitMark(id: string): [name: string, n: number] {
+export function splitId(id: string): [name: string, n: number] {
   const [, name = id, n = "0"] = /^(.*)-([\da-z]{1,10})$/s.exec(id) ?? [];
   return [name, parseInt(n, 36)];
 }

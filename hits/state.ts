@@ -30,18 +30,18 @@ export class HitsState implements CountedHits {
     table.hits = this;
   }
 
-  /** Takes over a file, but for lines that are damaged. */
-  async read(file: HitsFile, events: Events): Promise<void> {
-    let bad = 0;
-    await file.load((text) => {
+  /** Takes over a file, but for lines that are damaged. Gives how many are. */
+  async read(file: HitsFile, events: Events): Promise<number> {
+    const lines = await file.load((text) => {
       const line = parseLine(text);
       if (line) this.apply(line);
-      else bad++;
+      return line !== undefined;
     });
-    if (bad > 0) events("warn", "left out damaged hits", { file: file.path, lines: bad });
+    if (lines > 0) events("warn", "left out damaged hits", { file: file.path, lines });
+    return lines;
   }
 
-  /** Whether counts with that mark were taken in. */
+  /** Whether counts with that id were taken in. */
   has(id: string): boolean {
     return this.#senders.has(id);
   }

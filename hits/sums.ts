@@ -112,8 +112,9 @@ export class Sums {
     for (let field = 0; field < CARRIES; field++) this.#carried.delete(CARRIES * row + field);
   }
 
+  /** How often a link was followed; 0 for a row that was never given away. */
   hitsOf(row: number): number {
-    return this.#valueOf(row, HITS);
+    return row > this.rows ? 0 : this.#valueOf(row, HITS);
   }
 
   trafficOf(row: number): Traffic {
@@ -131,7 +132,8 @@ export class Sums {
   }
 
   #valueOf(row: number, field: typeof HITS | typeof NOW): number {
-    return this.#chunkOf(row)[placeOf(row) + field] + WORD * this.#carriedOf(row, field);
+    const value = this.#chunkOf(row)[placeOf(row) + field] + WORD * this.#carriedOf(row, field);
+    return Math.min(value, Number.MAX_SAFE_INTEGER); // what is beyond can't be written, or read
   }
 
   #carriedOf(row: number, field: number): number {

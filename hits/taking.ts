@@ -5,21 +5,22 @@
  */
 import { randomKey } from "../links/link.ts";
 
-/** Counts that are being taken in, by their marks: those that come again meanwhile have the same outcome. */
+/** Counts that are being taken in, by their ids: those that come again meanwhile have the same outcome. */
 export class Taking {
-  readonly #marks = new Map<string, Promise<void>>();
+  readonly #byId = new Map<string, Promise<void>>();
 
-  /** Takes counts in; those without a mark are always others. */
-  once(mark = randomKey(), take: () => Promise<void>): Promise<void> {
-    const known = this.#marks.get(mark);
+  /** Takes counts in; those without an id are always others. */
+  once(id: string | undefined, take: () => Promise<void>): Promise<void> {
+    id ??= randomKey();
+    const known = this.#byId.get(id);
     if (known !== undefined) return known;
-    const taken = take().finally(() => this.#marks.delete(mark));
-    this.#marks.set(mark, taken);
+    const taken = take().finally(() => this.#byId.delete(id));
+    this.#byId.set(id, taken);
     return taken;
   }
 
   /** Resolves when none is on its way any more, whatever came of it. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#marks.values());
+    await Promise.allSettled(this.#byId.values());
   }
 }

@@ -27,7 +27,7 @@ export type TakeCounts = (counts: Counts) => unknown;
  *
  * @example
  * ```ts
- * const tally = new Tally((counts) => console.log(counts)); // { day: 20782, hits: [["docs", 1, 0]] }
+ * const tally = new Tally((counts) => console.log(counts.hits)); // [["docs", 1, 0]]
  * tally.count(new Request("http://localhost/docs"), "docs");
  * tally.close();
  * ```
@@ -44,7 +44,10 @@ export class Tally {
 
   /** @param byRow whether those who take it know the rows of links */
   constructor(private readonly take: TakeCounts, private readonly byRow = false) {
-    this.#timer = setInterval(() => this.handOn(), HAND_ON_MS);
+    this.#timer = setInterval(() => {
+      this.#looks = LOOKS;
+      this.handOn();
+    }, HAND_ON_MS);
   }
 
   /**
@@ -66,7 +69,6 @@ export class Tally {
 
   /** Hands on what was counted. */
   handOn(): void {
-    this.#looks = LOOKS;
     for (let place = 0; place < PLACES; place++) {
       if (this.#counts[place] > 0) this.#move(place, 0);
     }

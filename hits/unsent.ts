@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { exists, writeAll } from "../journal/file.ts";
+import type { Events } from "../journal/events.ts";
+import { exists, reasonOf, writeAll } from "../journal/file.ts";
 import type { Counting } from "./counting.ts";
 import { type Counts, parseCounts } from "./counts.ts";
 
@@ -32,8 +33,8 @@ export class Unsent {
   /** What was left there. What is damaged is left out. */
   async load(): Promise<Counts[]> {
     if (this.path === undefined || !await exists(this.path)) return [];
-    this.#there = true;
     const lines = (await Deno.readTextFile(this.path)).split("\n");
+    this.#there = true;
     return lines.filter((line) => line !== "").flatMap((line) => parse(line) ?? []);
   }
 
@@ -51,23 +52,33 @@ export class Unsent {
     }
     const temp = `${this.path}.tmp`;
     const text = all.map((counts) => `${JSON.stringify(counts)}\n`).join("");
-    using file = await Deno.open(temp, { write: true, create: true, truncate: true });
-    await writeAll(file, new TextEncoder().encode(text));
-    await Deno.rename(temp, this.path);
+    try {
+      using file = await Deno.open(temp, { write: true, create: true, truncate: true });
+      await writeAll(file, new TextEncoder().encode(text));
+      await file.syncData();
+      await Deno.rename(temp, this.path);
+    } catch (error) {
+      await Deno.remove(temp).catch(() => {});
+      throw error;
+    }
     this.#there = true;
   }
 }
 
 /**
- * Adds what a mirror could not send to what the master has, as which it goes on now: once, also where the one
- * before had it already.
- *
- * @throws {StoreError} full: it can't be kept
+ * Adds what the mirror at `file` could not send to what the master has, as which it goes on now: once, also
+ * where the one before had it already. What can't be added now stays for the next start.
  */
-export async function takeUnsent(file: string, hits: Counting): Promise<void> {
+export async function takeUnsent(file: string, hits: Counting, events: Events): Promise<void> {
   const unsent = new Unsent(unsentOf(file));
-  for (const counts of await unsent.load()) await hits.take(counts);
-  await unsent.save([]);
+  try {
+    for (let left = await unsent.load(); left.length > 0; left = left.slice(1)) {
+      await hits.take(left[0]);
+      await unsent.save(left.slice(1));
+    }
+  } catch (error) {
+    events("warn", "cannot take over hits", { file: unsentOf(file), reason: reasonOf(error) });
+  }
 }
 
 function parse(line: string): Counts | undefined {

@@ -5,6 +5,9 @@
  */
 import type { HitsCopy } from "../hits/copy.ts";
 import type { Counting } from "../hits/counting.ts";
+import { type Events, silent } from "../journal/events.ts";
+import { reasonOf } from "../journal/file.ts";
+import { StoreError } from "../links/errors.ts";
 import { pause } from "./wait.ts";
 
 const COPY_MS = 2000;
@@ -20,7 +23,11 @@ export class HitsCopier {
   readonly #closed = new AbortController();
   readonly #ended: Promise<void>;
 
-  constructor(private readonly copy: Copied, private readonly from: Counting) {
+  constructor(
+    private readonly copy: Copied,
+    private readonly from: Counting,
+    private readonly events: Events = silent,
+  ) {
     this.#ended = this.#run();
   }
 
@@ -31,10 +38,19 @@ export class HitsCopier {
 
   async #run(): Promise<void> {
     const { signal } = this.#closed;
+    let told = false;
     while (!signal.aborted) {
       await pause(COPY_MS, signal);
-      // What can't be had now may be had later. Links come first: counts are of those that are there.
-      if (this.copy.live) await this.copy.hits?.copy(this.from).catch(() => {});
+      if (!this.copy.live) continue; // links come first: counts are of those that are there
+      try {
+        await this.copy.hits?.copy(this.from);
+        told = false;
+      } catch (error) {
+        // What can't be had now may be had later.
+        if (error instanceof StoreError || told) continue;
+        this.events("warn", "cannot copy hits", { reason: reasonOf(error) });
+        told = true;
+      }
     }
   }
 }

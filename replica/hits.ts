@@ -29,7 +29,7 @@ export interface SentHitsOptions {
 
 /**
  * Sends what is counted to the master, and what those below counted. What can't be sent is kept, and sent later:
- * with the mark that it had, so that it counts once.
+ * with the id that it had, so that it counts once.
  */
 export class SentHits implements Counting {
   readonly #gathered = new Map<number, Map<string, Hit>>(); // by day and key
@@ -37,6 +37,7 @@ export class SentHits implements Counting {
   #sent?: Counts; // on their way, perhaps for the second time
   #sends = 0;
   #dropping = false;
+  #failing = false; // whether the file can't be written
   #wait = SEND_MS;
   #sending: Promise<void> = Promise.resolve();
   #timer?: ReturnType<typeof setTimeout>;
@@ -53,11 +54,20 @@ export class SentHits implements Counting {
 
   /** Takes over what was left when the server ended. */
   async load(): Promise<void> {
-    for (const counts of await this.#unsent.load().catch(() => [])) {
+    for (const counts of await this.#loadUnsent()) {
       if (counts.id === undefined) this.add(counts);
       else this.#left.push(counts);
     }
     if (this.#left.length > 0) this.#later();
+  }
+
+  async #loadUnsent(): Promise<Counts[]> {
+    try {
+      return await this.#unsent.load();
+    } catch (error) {
+      this.#events("warn", "cannot load hits", { reason: reasonOf(error) });
+      return [];
+    }
   }
 
   add({ day, hits }: Counts): void {
@@ -97,9 +107,9 @@ export class SentHits implements Counting {
     clearTimeout(this.#timer);
     // A connection that was not used for long may be gone without anybody's fault.
     for (let tries = 0; tries < 2 && this.#waiting().length > 0; tries++) await this.#send();
-    await this.#unsent.save(this.#waiting()).catch(() => {});
     const links = this.#waiting().reduce((sum, { hits }) => sum + hits.length, 0);
-    if (links > 0 && !this.#unsent.keeps) {
+    const isKept = await this.#keep();
+    if (links > 0 && !isKept) {
       this.#events("warn", "hits are lost: the master is out of reach", { links });
     }
   }
@@ -114,28 +124,42 @@ export class SentHits implements Counting {
       let failed = false;
       while (!failed && (this.#sent ??= this.#next()) !== undefined) {
         try {
-          // With its mark, before anybody may have heard of it.
+          // With its id, before anybody may have heard of it.
           if (this.#unsent.there) await this.#unsent.save(this.#waiting());
           await this.take(this.#sent);
           this.#sent = undefined;
         } catch (error) {
           // What is refused for good would be refused each time.
-          if (error instanceof StoreError && error.kind === "invalid query") this.#sent = undefined;
+          if (error instanceof StoreError && error.kind === "invalid query") this.#refuse(error);
           else failed = true;
         }
       }
-      try {
-        await this.#unsent.save(this.#waiting());
-      } catch (error) {
-        this.#events("warn", "cannot keep hits", { reason: reasonOf(error) });
-      }
+      await this.#keep();
       this.#wait = failed ? Math.min(2 * this.#wait, MAX_WAIT_MS) : SEND_MS;
       if (failed) this.#later();
       else this.#dropping = false;
     });
   }
 
-  /** What is to be sent next, with a mark. */
+  #refuse({ message: reason }: StoreError): void {
+    this.#events("warn", "hits are lost: the master refuses them", { reason });
+    this.#sent = undefined;
+  }
+
+  /** Keeps what is still to be sent beside memory, and gives whether it is. */
+  async #keep(): Promise<boolean> {
+    try {
+      await this.#unsent.save(this.#waiting());
+      this.#failing = false;
+      return this.#unsent.keeps;
+    } catch (error) {
+      if (!this.#failing) this.#events("warn", "cannot keep hits", { reason: reasonOf(error) });
+      this.#failing = true;
+      return false;
+    }
+  }
+
+  /** What is to be sent next, with an id. */
   #next(): Counts | undefined {
     const left = this.#left.shift();
     if (left !== undefined) return left;
@@ -154,7 +178,7 @@ export class SentHits implements Counting {
     }
   }
 
-  /** All that is still to be sent. What has no mark yet gets one when it is. */
+  /** All that is still to be sent. What has no id yet gets one when it is. */
   #waiting(): Counts[] {
     const gathered = Array.from(
       this.#gathered,

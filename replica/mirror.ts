@@ -124,7 +124,7 @@ export class Mirror implements Copy, Followed {
     this.#links.readable = store.urls.readable = false;
     this.#store = store;
     this.#links = store.urls;
-    this.#hits = new HitsCopy(`${this.file}.hits`, store.urls, this.#events);
+    this.#hits = new HitsCopy(`${journal.path}.hits`, store.urls, this.#events);
     this.#hits.load(); // without them it is as good a mirror
     this.#whole = true;
     this.#foreign = false;
@@ -255,7 +255,10 @@ export class Mirror implements Copy, Followed {
 
   async close(): Promise<void> {
     await this.#part.close();
-    await this.#hits?.close();
-    await this.#store?.close();
+    try {
+      await this.#hits?.close();
+    } finally {
+      await this.#store?.close();
+    }
   }
 }

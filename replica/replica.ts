@@ -194,7 +194,9 @@ export class Replica extends ProxyStore implements Backend {
       this.#events,
     );
     await this.hits.load();
-    if (this.#options.file !== undefined) this.#copier = new HitsCopier(this.#copy, this.hits);
+    if (this.#options.file !== undefined) {
+      this.#copier = new HitsCopier(this.#copy, this.hits, this.#events);
+    }
   }
 
   /** The master makes the link anew, if it takes it. */
