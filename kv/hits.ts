@@ -5,7 +5,7 @@
  */
 import type { Counting } from "../hits/counting.ts";
 import { type Counts, type Hit, today } from "../hits/counts.ts";
-import { splitMark } from "../hits/senders.ts";
+import { splitId } from "../hits/senders.ts";
 import { Taking } from "../hits/taking.ts";
 import { DAYS, type Traffic } from "../hits/traffic.ts";
 import type { Link } from "../links/link.ts";
@@ -66,7 +66,7 @@ export class KVHits implements Counting {
   }
 
   async #take({ day, hits, id }: Counts): Promise<void> {
-    const [name, n] = splitMark(id ?? "");
+    const [name, n] = splitId(id ?? "");
     const key = id === undefined ? undefined : senderKey(name);
     let from: Progress = { done: 0, version: null };
     if (key !== undefined) from = await this.#progress(key, n);
