@@ -9,6 +9,7 @@ import {
   explain,
   JournalError,
   lock,
+  type Locked,
   reasonOf,
   unlock,
   writeAll,
@@ -98,8 +99,11 @@ export async function backUp(
 ): Promise<{ links: number; bytes: number }> {
   await refuseExisting(path);
   const part = `${path}.part`;
+  const locked = await lock(part).catch(({ message }) => {
+    throw new JournalError(message.replaceAll(part, path));
+  });
   try {
-    await copy(source, part, progress);
+    await copy(source, locked, progress);
     const { links, bytes } = await compactPart(part);
     await finish(part, links, path);
     return { links, bytes };
@@ -118,16 +122,15 @@ async function refuseExisting(path: string): Promise<void> {
   throw new JournalError(`${path}: It exists already, and a backup overwrites nothing`);
 }
 
-/** Copies what there is to `part`, over what an earlier try left there. */
-async function copy(source: Source, part: string, progress: Progress): Promise<void> {
-  const locked = await lock(part);
+/** Copies what there is to a file, over what an earlier try left there, and unlocks it. */
+async function copy(source: Source, locked: Locked, progress: Progress): Promise<void> {
   try {
     for (let tries = 1;; tries++) {
       await locked.file.truncate(0);
       try {
         for await (const bytes of source.read(progress)) {
           await writeAll(locked.file, bytes).catch((error) => {
-            throw explain(part.replace(/\.part$/, ""), error);
+            throw explain(locked.path.replace(/\.part$/, ""), error);
           });
         }
         return;

@@ -27,17 +27,29 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
     return print(`goto ${config.version} (deno ${Deno.version.deno}, ${Deno.build.target})\n`);
   }
   if (flags.healthcheck) return await healthcheck(flags.admin ?? flags.http);
-  if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
+  if (flags.compact) {
+    await refuseMissing(flags);
+    return await runCompact(flags.file || FILE, flags.repair, events);
+  }
   if (flags.backup) return await runBackup(flags, events);
   const { export: form, import: path } = flags;
   if (form) {
+    await refuseMissing(flags);
     const { runExport } = await import("./export.ts");
     return await withBackend(flags, events, (store) => runExport(form, store, events));
   }
   if (path) {
-    const { runImport } = await import("./import.ts");
-    return await withBackend(flags, events, (store) => runImport(path, store, events));
+    const { openInput, runImport } = await import("./import.ts");
+    const input = await openInput(path);
+    return await withBackend(flags, events, (store) => runImport(input, store, events));
   }
+}
+
+/** Refuses to read links of a file that isn't there, which a master would make. */
+async function refuseMissing({ file, kv, master }: Flags): Promise<void> {
+  const path = /^https?:/.test(kv) ? "" : kv || file || FILE;
+  if (path === "" || master.length > 0 || await exists(path)) return;
+  throw new JournalError(`${path}: No such file`);
 }
 
 /** Runs what works on the store that the flags name, and closes it. */
@@ -56,7 +68,6 @@ async function withBackend(
 
 /** Compacts the journal at `path`, or has the process that uses it do so, and gives the exit code. */
 async function runCompact(path: string, repairs: boolean, events: Events): Promise<number> {
-  if (!await exists(path)) throw new JournalError(`${path}: No such file`);
   if (repairs) await repair(path, { events });
   const { lines, bytes } = await compact(path, { events }).catch((error) => {
     if (!(error instanceof InUseError)) throw error;

@@ -9,7 +9,9 @@ import { formatLine } from "../journal/lines.ts";
 import type { Link } from "../links/link.ts";
 import { MAX_LIMIT } from "../links/query.ts";
 import type { Store } from "../store.ts";
+import { formatTime } from "../links/time.ts";
 import { formatCSV } from "./csv.ts";
+import { COLUMNS } from "./formats.ts";
 import { showProgress } from "./progress.ts";
 
 /**
@@ -28,7 +30,7 @@ export async function runExport(
   const progress = showProgress("exporting", events);
   let done = 0;
   try {
-    if (form === "csv") await write(formatCSV(["key", "url"]));
+    if (form === "csv") await write(formatCSV(COLUMNS));
     let after: string | undefined;
     do {
       const page = await store.list({ order: "written", limit: MAX_LIMIT, after });
@@ -45,6 +47,6 @@ export async function runExport(
   return 0;
 }
 
-function toCSV({ key, url }: Link): string {
-  return formatCSV([key, url]);
+function toCSV({ key, url, made, expires }: Link): string {
+  return formatCSV([key, url, ...[made, expires].map((time) => time ? formatTime(time) : "")]);
 }

@@ -9,9 +9,9 @@ import {
   oneOf,
   parseAddress,
   parseBoolean,
+  parseCertificates,
   parseCount,
   parseDatabase,
-  parseFile,
   parseForm,
   parseHeader,
   parseHost,
@@ -69,7 +69,7 @@ const FLAGS = {
   promote: flag(
     "false",
     undefined,
-    "take over as the master, with a mirror's -file: others before are refused",
+    "take over as the master, with a mirror's or backup's -file: others are refused",
     parseBoolean,
   ),
   threads: flag("1", "N", "answer HTTP on so many threads (0: one per core)", parseCount(256)),
@@ -77,7 +77,12 @@ const FLAGS = {
   keys: flag("counter", "KIND", "counter, or random (not guessable)", oneOf("counter", "random")),
   sync: flag("always", "WHEN", "always, or none: leave it to the OS", oneOf("always", "none")),
   token: {
-    ...flag("", "TOKEN", "required of who adds or changes links; @FILE holds it", parseSecret),
+    ...flag(
+      "",
+      "TOKEN",
+      "required of who adds, changes or lists links; @FILE holds it",
+      parseSecret,
+    ),
     secret: true,
     telling: true,
   },
@@ -86,7 +91,12 @@ const FLAGS = {
     secret: true,
     telling: true,
   },
-  hits: flag("true", undefined, "count how often links are followed", parseBoolean),
+  hits: flag(
+    "true",
+    undefined,
+    "count how often links are followed; -hits=false doesn't",
+    parseBoolean,
+  ),
   rate: flag("0", "N", "new links a minute for each client (0: any number)", parseCount(60_000)),
   suffix: flag(
     "false",
@@ -110,7 +120,12 @@ const FLAGS = {
   ),
   "tls-cert": flag("", "FILE", "serve HTTPS with this certificate; read again on change", String),
   "tls-key": flag("", "FILE", "the key of -tls-cert", String),
-  "tls-ca": flag("", "FILE", "trust these certificates of https:// masters, too", parseFile),
+  "tls-ca": flag(
+    "",
+    "FILE",
+    "trust these certificates of https:// masters, too",
+    parseCertificates,
+  ),
   log: flag(
     "text",
     "FORM",
@@ -131,7 +146,7 @@ const FLAGS = {
   healthcheck: flag(
     "false",
     undefined,
-    "ask the server at -http whether it is alive",
+    "ask the server at -admin, or else at -http, whether it is alive",
     parseBoolean,
   ),
   version: flag("false", undefined, "print the version", parseBoolean),
@@ -226,6 +241,10 @@ function refuseTogether(flags: Flags): void {
   if (flags.healthcheck && cert !== "" && !flags.admin) {
     throw new UsageError("-healthcheck speaks HTTP: with -tls-cert it needs -admin");
   }
+  const commands = ["-compact", "-import", "-backup", "-export", "-healthcheck"];
+  const given = [compact, flags.import !== "", backup !== "", flags.export, flags.healthcheck];
+  const [first, second] = commands.filter((_, i) => given[i]);
+  if (second !== undefined) refusePair(first, second);
   if (kv === "") return;
   const others = {
     "-file": file !== "",
@@ -237,11 +256,15 @@ function refuseTogether(flags: Flags): void {
     "-sync=none": sync === "none",
   };
   for (const [other, given] of Object.entries(others)) {
-    if (given) throw new UsageError(`-kv and ${other} don't go together: give one of them`);
+    if (given) refusePair("-kv", other);
   }
   if (/^https?:/.test(kv) && !flags["kv-token"]) {
     throw new UsageError(`-kv: ${kv} asks for a token: give it as GOTO_KV_TOKEN`);
   }
+}
+
+function refusePair(one: string, other: string): never {
+  throw new UsageError(`${one} and ${other} don't go together: give one of them`);
 }
 
 /** The text of `-help`. */

@@ -5,6 +5,7 @@
  */
 import { readLines } from "../journal/lines.ts";
 import { isName, type Link } from "../links/link.ts";
+import { isTime } from "../links/time.ts";
 import { readCSV } from "./csv.ts";
 
 /** A link as it stands in a file, or why it can't be taken over. */
@@ -13,9 +14,12 @@ export interface Row extends Link {
   line?: number;
   /** Why it can't be taken over. */
   reason?: string;
-  /** Whether it is one of ours: then it stays as it is, however odd. */
+  /** Whether it is one of ours: then it stays as it is, however odd, unless a master makes it anew. */
   own?: boolean;
 }
+
+/** The columns of our own CSV. */
+export const COLUMNS = ["key", "url", "made", "expires"];
 
 // What others call the two columns that are needed, in lower case and without anything but letters.
 const KEY_COLUMNS = [
@@ -92,13 +96,16 @@ function readGolink(line: number, text: string): Row | undefined {
 }
 
 async function* readTable(chunks: AsyncIterable<string>): AsyncGenerator<Row> {
-  let columns: { key: number; url: number } | undefined;
+  let columns: { key: number; url: number; made: number; expires: number } | undefined;
+  let own = false;
   for await (const { line, fields } of readCSV(chunks)) {
     if (!columns) {
       const names = fields.map((name) => name.toLowerCase().replace(/[^a-z]/g, ""));
       const find = (wanted: string[]) =>
         wanted.map((name) => names.indexOf(name)).find((at) => at !== -1) ?? -1;
-      columns = { key: find(KEY_COLUMNS), url: find(URL_COLUMNS) };
+      const [made, expires] = [find(["made"]), find(["expires"])];
+      columns = { key: find(KEY_COLUMNS), url: find(URL_COLUMNS), made, expires };
+      own = names.join() === COLUMNS.join();
       if (columns.key !== -1 && columns.url !== -1) continue;
       throw new Error(
         `no links in it: use lines like {"Key":"docs","URL":"https://example.com/"}, or CSV whose ` +
@@ -106,9 +113,26 @@ async function* readTable(chunks: AsyncIterable<string>): AsyncGenerator<Row> {
       );
     }
     const { [columns.key]: key = "", [columns.url]: url = "" } = fields;
+    const [made, expires] = [columns.made, columns.expires].map((at) => readTime(fields[at] ?? ""));
+    const reason = made === null || expires === null ? "a time is none of RFC 3339's" : undefined;
+    const times = { made: made ?? undefined, expires: expires ?? undefined };
     // Some give the whole short link; its key is the last part.
-    yield { line, key: key.slice(key.lastIndexOf("/") + 1), url };
+    yield {
+      line,
+      key: own ? key : key.slice(key.lastIndexOf("/") + 1),
+      url,
+      ...times,
+      reason,
+      own,
+    };
   }
+}
+
+/** A time in seconds since 1970; nothing, where nothing is said, and null, where it can't be kept. */
+function readTime(text: string): number | undefined | null {
+  if (text === "") return;
+  const time = Math.floor(Date.parse(text) / 1000);
+  return isTime(time) ? time : null;
 }
 
 async function* lines(chunks: AsyncIterable<string>) {

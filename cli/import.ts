@@ -33,18 +33,40 @@ interface Report {
   refused: number;
 }
 
+/** What links are read from. */
+interface Input {
+  path: string;
+  readable: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** In bytes, as far as that is known. */
+  size: number;
+}
+
 /**
- * Takes over the links in the file at `path` ("-": the standard input), and gives the exit code. A key
- * that is taken keeps its link. What was not taken over is listed in `FILE.rejected`. To do it again
- * changes nothing.
+ * Opens the file at `path`; "-" is the standard input.
+ *
+ * @throws {JournalError} it can't be read
+ */
+export async function openInput(path: string): Promise<Input> {
+  if (path === "-") return { path, readable: Deno.stdin.readable, size: Infinity };
+  try {
+    const file = await Deno.open(path);
+    return { path, readable: file.readable, size: (await file.stat()).size };
+  } catch (error) {
+    throw explain(path, error);
+  }
+}
+
+/**
+ * Takes over the links in a file, and gives the exit code. A key that is taken keeps its link. What was not
+ * taken over is listed in `FILE.rejected`. To do it again changes nothing.
  *
  * @throws {JournalError} the file can't be read, or the store can't take more: one line
  */
-export async function runImport(path: string, store: Backend, events: Events): Promise<number> {
-  const input = path === "-" ? undefined : await Deno.open(path).catch((e) => {
-    throw explain(path, e);
-  });
-  const total = (await input?.stat())?.size ?? Infinity;
+export async function runImport(
+  { path, readable, size: total }: Input,
+  store: Backend,
+  events: Events,
+): Promise<number> {
   const progress = showProgress(`importing ${path}`, events);
   let done = 0;
   const counted = new TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>({
@@ -53,7 +75,7 @@ export async function runImport(path: string, store: Backend, events: Events): P
       controller.enqueue(chunk);
     },
   });
-  const text = (input?.readable ?? Deno.stdin.readable).pipeThrough(counted)
+  const text = readable.pipeThrough(counted)
     .pipeThrough(new TextDecoderStream("utf-8", { fatal: true }));
   const report: Report = { new: 0, equal: 0, conflict: 0, refused: 0 };
   await using rejected = new Rejected(`${path === "-" ? "import" : path}.rejected`);
@@ -83,7 +105,7 @@ export async function runImport(path: string, store: Backend, events: Events): P
       if (expires !== undefined && isOver(expires)) throw errExpired;
       await (row.own
         ? store.restore({ key, url, made, expires, by, changedBy })
-        : store.put(url, key, { by }));
+        : store.put(url, key, { expires, by }));
       report.new++;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;

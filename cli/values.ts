@@ -60,9 +60,14 @@ export function parseSecret(text: string): string {
   throw path === undefined ? new Error(allowed) : new FileProblem(`${path}: ${allowed}`);
 }
 
-/** The text of the file that a flag names. */
-export function parseFile(path: string): string {
-  return path === "" ? "" : readText(path);
+/** The certificates in the file that a flag names, as PEM. */
+export function parseCertificates(path: string): string {
+  if (path === "") return "";
+  const text = readText(path);
+  if (!text.includes("-----BEGIN CERTIFICATE-----")) {
+    throw new FileProblem(`${path} holds no certificate`);
+  }
+  return text;
 }
 
 /**

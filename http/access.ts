@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { clientOf, type Peer } from "./client.ts";
-import type { Handler } from "./listen.ts";
+import { clientOf, type Handler, type Peer } from "./client.ts";
 
 let made: WeakMap<Response, string> | undefined; // none while nobody tells of requests
 

@@ -1,5 +1,5 @@
 /**
- * Who asks.
+ * Who asks, and what answers.
  *
  * @module
  */
@@ -8,6 +8,9 @@
 export interface Peer {
   remoteAddr: { hostname: string };
 }
+
+/** Answers one request; at once where it can. Who asks is told where it is asked for. */
+export type Handler = (req: Request, peer?: Peer) => Response | Promise<Response>;
 
 /**
  * The address of the client. Behind so many `proxies`, each of which names in `X-Forwarded-For` whom it

@@ -6,7 +6,7 @@
 import { type Events, silent } from "../journal/events.ts";
 import { type Address, canShare, isOutOfDescriptors, open } from "./address.ts";
 import type { Certificate } from "./certificate.ts";
-import type { Peer } from "./client.ts";
+import type { Handler } from "./client.ts";
 import { lingering, MAX_LINGERING } from "./patience.ts";
 import { Serving } from "./serving.ts";
 
@@ -14,9 +14,6 @@ const WATCH_MS = 1000; // between two looks whether all is well
 const QUIET_MS = 60_000; // after so long without trouble it is told of again
 const LAST_ANSWERS_MS = 1000; // for what is in flight when all connections must be closed
 const SENT_MS = 20; // until what was answered, or closed, is
-
-/** Answers one request; at once where it can. Who asks is told where it is asked for. */
-export type Handler = (req: Request, peer?: Peer) => Response | Promise<Response>;
 
 /** How to listen. */
 export interface ListenOptions {

@@ -7,7 +7,7 @@ import type { Store } from "../store.ts";
 import { text } from "./answer.ts";
 import { EXPOSITION_TYPE } from "./exposition.ts";
 import { alive, ready } from "./health.ts";
-import type { Handler } from "./listen.ts";
+import type { Handler } from "./client.ts";
 import { fail, type OnError } from "./problem.ts";
 import { allow, keyOf } from "./request.ts";
 

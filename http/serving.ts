@@ -4,8 +4,8 @@
  * @module
  */
 import { type Address, open } from "./address.ts";
-import type { Peer } from "./client.ts";
-import type { Handler } from "./listen.ts";
+import type { Pair } from "./certificate.ts";
+import type { Handler, Peer } from "./client.ts";
 
 const LEAVE_MS = 1000; // for clients to go on elsewhere
 const READ_MS = 20; // for what came while the machine was busy
@@ -19,7 +19,7 @@ export interface ServingOptions {
   /** Whether the handler is told who asks. */
   peers?: boolean;
   /** The certificate and its key, as PEM. */
-  pair?: { cert: string; key: string };
+  pair?: Pair;
 }
 
 /** Serves at an address, until it is stopped, left, or the runtime gives up. */
@@ -44,15 +44,17 @@ export class Serving {
     const answer: Handler = peers
       ? (req, peer) => this.#answer(req, peer)
       : (req) => this.#answer(req);
-    this.#server = open(address, (address) =>
-      Deno.serve({
+    this.#server = open(address, (address) => {
+      if (pair) checkPair(pair);
+      return Deno.serve({
         ...address,
         ...pair,
         reusePort: shared,
         signal: this.#connections.signal,
         onListen: () => {},
         onError: () => new Response("internal error\n", { status: 500 }),
-      }, answer));
+      }, answer);
+    });
     this.#server.finished.catch(failed);
   }
 
@@ -120,6 +122,14 @@ export class Serving {
     }
     if (this.#state === "serving") return response;
     return response instanceof Promise ? response.then(asLast) : asLast(response);
+  }
+}
+
+/** Refuses a pair that can't be used: the runtime says which of the two is at fault in its own words. */
+function checkPair({ cert, key }: Pair): void {
+  if (!cert.includes("-----BEGIN CERTIFICATE-----")) throw new Error("no certificate in its file");
+  if (!/-----BEGIN (?:\w+ )?PRIVATE KEY-----/.test(key) || key.includes("ENCRYPTED")) {
+    throw new Error("no key in its file that can be read (one with a passphrase can't)");
   }
 }
 

@@ -75,5 +75,6 @@ async function compare(
   );
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= a[i] ^ b[i];
-  if (difference) throw new HTTPError(401, "a token is needed", headers);
+  if (difference === 0) return;
+  throw new HTTPError(401, given === "" ? "a token is needed" : "that is another token", headers);
 }

@@ -119,7 +119,7 @@ export class HTTPTransport implements Transport {
 /** What a response says that is not the one hoped for. */
 async function failure(response: Response): Promise<Error> {
   const text = await readText(response, MAX_REASON).catch((error) => error.message);
-  return new Error(`${response.status} ${text.slice(0, 200)}`);
+  return new Error(`${response.status} ${text.trim().slice(0, 200)}`);
 }
 
 /**

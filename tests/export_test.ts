@@ -63,11 +63,11 @@ for (const store of ["-file=store.jsonl", "-kv=links.db"]) {
       list: "https://example.com/?a,b",
     });
     const csv = await run("-export=csv", `-master=${master.url}`);
-    assertEquals(csv.stdout.split("\r\n").sort(), [
+    assertEquals(csv.stdout.replace(/\d{4}-\d\d-\d\dT[\d:]{8}Z/g, "TIME").split("\r\n").sort(), [
       "",
-      `docs,https://example.com/`,
-      `key,url`,
-      `list,"https://example.com/?a,b"`,
+      `docs,https://example.com/,TIME,`,
+      `key,url,made,expires`,
+      `list,"https://example.com/?a,b",TIME,`,
     ]);
   });
 }
@@ -75,13 +75,50 @@ for (const store of ["-file=store.jsonl", "-kv=links.db"]) {
 it("what -export=csv writes, -import reads", async () => {
   using dir = tempDir();
   const { path } = dir;
-  await Deno.writeTextFile(`${path}/one.jsonl`, [...LINKS.slice(0, 4), ""].join("\n"));
+  const ends = '{"Key":"ends","URL":"https://example.com/","Made":1795625461,"Expires":4101840000}';
+  await Deno.writeTextFile(`${path}/one.jsonl`, [...LINKS.slice(0, 4), ends, ""].join("\n"));
   const csv = await run("-export=csv", `-file=${path}/one.jsonl`);
   await Deno.writeTextFile(`${path}/links.csv`, csv.stdout);
   const { stdout } = await run(`-import=${path}/links.csv`, `-file=${path}/two.jsonl`);
-  assertEquals(stdout, `${path}/links.csv: 2 new\n`);
-  const two = await run("-export", `-file=${path}/two.jsonl`);
-  assertEquals(links(two.stdout), links((await run("-export", `-file=${path}/one.jsonl`)).stdout));
+  assertEquals(stdout, `${path}/links.csv: 3 new\n`);
+  const [one, two] = await Promise.all(
+    ["one", "two"].map(async (name) =>
+      (await run("-export", `-file=${path}/${name}.jsonl`)).stdout
+    ),
+  );
+  assertEquals(two.split("\n").sort(), one.split("\n").sort());
+  await Deno.writeTextFile(
+    `${path}/some.csv`,
+    "url,slug,expires\nhttps://example.com/,a,2099-12-24T00:00:00Z\nhttps://example.com/,b,soon\n",
+  );
+  const some = await run(`-import=${path}/some.csv`, `-file=${path}/three.jsonl`);
+  assertMatch(some.stdout, /: 1 new, 1 refused; see /);
+  assertMatch(await Deno.readTextFile(`${path}/three.jsonl`), /"Key":"a".*"Expires":4101753600/);
+});
+
+it("commands that need a file make none, and none is passed over for another", async () => {
+  using dir = tempDir();
+  const cwd = dir.path;
+  for (
+    const [flags, code, line] of [
+      [["-export", "-file=no.jsonl"], 1, "no.jsonl: No such file"],
+      [["-export"], 1, "store.jsonl: No such file"],
+      [["-export", "-kv=no.db"], 1, "no.db: No such file"],
+      [["-import=no.csv"], 1, "no.csv: No such file or directory"],
+      [["-backup=no/b.jsonl", "-file=here.jsonl"], 1, "no/b.jsonl: No such file or directory"],
+      [
+        ["-import=here.jsonl", "-export"],
+        2,
+        "-import and -export don't go together: give one of them",
+      ],
+      [["-compact", "-backup=b"], 2, "-compact and -backup don't go together: give one of them"],
+    ] as const
+  ) {
+    await Deno.writeTextFile(`${cwd}/here.jsonl`, "");
+    const ended = await run({ cwd }, ...flags);
+    assertEquals([ended.code, ended.stderr], [code, `goto: ${line}\n`], flags.join(" "));
+    assertEquals(Array.from(Deno.readDirSync(cwd), ({ name }) => name), ["here.jsonl"]);
+  }
 });
 
 it("-export says in a line why it can't", async () => {

@@ -200,7 +200,7 @@ it(
     await using master = await start(...authority.flags);
     await Deno.writeTextFile(authority.cert, "no certificate\n");
     const { reason } = await master.waitForLog(({ level }) => level === "error");
-    assertStringIncludes(reason, "No certificates found");
+    assertStringIncludes(reason, "no certificate in its file");
     assertEquals(await nameOf(master), "first");
     await authority.certify("second");
     await eventually(async () => await nameOf(master) === "second");
@@ -221,8 +221,14 @@ it("a certificate that can't be used ends the program with one line", { ignore }
       /-healthcheck speaks HTTP: with -tls-cert it needs -admin/,
     ],
     [[`-tls-cert=${path}/none`, `-tls-key=${key}`], 1, /can't read .*none: No such file/],
-    [[`-tls-cert=${ca}`, `-tls-key=${key}`], 1, /can't listen on .*KeyMismatch/],
-    [[`-tls-cert=${key}`, `-tls-key=${key}`], 1, /No certificates found/],
+    [
+      [`-tls-cert=${ca}`, `-tls-key=${key}`],
+      1,
+      /can't listen on .*: the key is not the certificate's/,
+    ],
+    [[`-tls-cert=${key}`, `-tls-key=${key}`], 1, /no certificate in its file/],
+    [[`-tls-ca=${key}`], 2, /-tls-ca: .* holds no certificate/],
+    [[`-tls-cert=${cert}`, `-tls-key=${cert}`], 1, /no key in its file that can be read/],
     [[`-tls-ca=${path}/none`], 2, /-tls-ca: can't read .*none: No such file/],
   ];
   for (const [flags, expected, line] of lines) {
