@@ -15,8 +15,8 @@ export const PROXY_VARIABLES: readonly string[] = [
 ];
 
 /**
- * Lets `fetch` reach what it is told to, not a proxy, which would see the token of replicas. Only
- * GOTO_... configures goto. `fetch` reads the variables once, so this must come before the first.
+ * Lets `fetch` reach what it is told to, not a proxy, which would see the token of replicas.
+ * `fetch` reads the variables once, so this must come before the first.
  *
  * @example
  * ```ts ignore
