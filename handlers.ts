@@ -42,9 +42,9 @@ export interface HandlerOptions extends GuardOptions {
   userHeader?: string;
   /** What is answered to those who watch over the server; without it, what its store says. */
   probes?: [path: string, probe: Probe][];
-  /** What counts the answers, */
+  /** What counts the answers. */
   counters?: Counters;
-  /** and how often each link is followed. */
+  /** What counts how often each link is followed. */
   tally?: Tally;
   onError?: OnError;
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Counting } from "./hits/counting.ts";
+import type { Counting, ServedHits } from "./hits/counting.ts";
 import { Hits } from "./hits/hits.ts";
 import type { Traffic } from "./hits/traffic.ts";
 import { Batch, type Save } from "./journal/batch.ts";
@@ -23,10 +23,10 @@ import { checkExpires } from "./links/time.ts";
 import { leading } from "./links/wanted.ts";
 
 const MAX_QUEUE = 65_536; // changes
-const MAX_QUEUE_CHARS = 64 << 20;
+const MAX_QUEUE_CHARS = 64 << 20; // of their URLs
 const MAX_COMMIT = 1024; // changes: more would keep redirects waiting for tens of milliseconds
 
-const errBusy = new StoreError("unavailable", "too many new links are waiting for the disk");
+const errBusy = new StoreError("unavailable", "too many changes are waiting for the disk");
 
 /** What goes with a change. */
 export interface ChangeOptions {
@@ -64,10 +64,11 @@ export interface Store {
 }
 
 /** A store that knows how new its answers are, and counts how often links are followed, unless it shall not. */
-export type Served = Store & { readonly position: Position; readonly hits?: Counting };
+export type Served = Store & { readonly position: Position; readonly hits?: ServedHits };
 
 /** What a process serves: the store that owns the links, or one that follows it. */
 export interface Backend extends Served {
+  readonly hits?: Counting;
   /** What the operator is told of it. */
   readonly about: { role: "master" | "replica"; [detail: string]: string };
   /** How many links are at hand. */

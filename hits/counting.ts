@@ -6,10 +6,8 @@
 import type { Counts } from "./counts.ts";
 import type { Part } from "./file.ts";
 
-/** Adds up what is counted, or passes it on to who does. */
-export interface Counting {
-  /** Adds what was counted here. */
-  add(counts: Counts): void;
+/** Adds up what is counted, or passes it on to who does: as far as other servers are concerned. */
+export interface ServedHits {
   /**
    * Adds what another server counted, once for each id.
    *
@@ -21,6 +19,12 @@ export interface Counting {
    * another. Nothing where nobody counts.
    */
   read(file: string, offset: number): Promise<Part | undefined>;
+}
+
+/** The same, for the server that counts. */
+export interface Counting extends ServedHits {
+  /** Adds what was counted here. */
+  add(counts: Counts): void;
   /** Keeps what was counted, or sends it, and lets go of everything. */
   close(): Promise<void>;
 }

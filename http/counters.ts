@@ -61,14 +61,15 @@ export const COUNTERS_BYTES = WIDTH * Float64Array.BYTES_PER_ELEMENT;
 /** The counters of all threads, together. */
 export interface Totals {
   requests: { handler: HandlerName; code: number; count: number }[];
-  /** Redirects that were answered from memory, at once, */
-  hits: number;
-  /** and those that somebody had to be asked for. */
-  misses: number;
+  /** Redirects that were answered from memory, at once. */
+  cacheHits: number;
+  /** Redirects that somebody had to be asked for. */
+  cacheMisses: number;
   eventsDropped: number;
-  /** How often links were followed, and how often they were only looked at, as far as that is counted. */
-  followed: number;
-  previewed: number;
+  /** How often links were followed, as far as that is counted. */
+  hits: number;
+  /** How often links were only looked at, likewise. */
+  previews: number;
 }
 
 /**
@@ -147,10 +148,10 @@ export function total(memory: SharedArrayBuffer): Totals {
   ).filter(({ count }) => count > 0);
   return {
     requests,
-    hits: sums[302 - FIRST_CODE] - sums[LATE_FOUND],
-    misses: sums[LATE],
+    cacheHits: sums[302 - FIRST_CODE] - sums[LATE_FOUND],
+    cacheMisses: sums[LATE],
     eventsDropped: sums[EVENTS_DROPPED],
-    followed: sums[FOLLOWED],
-    previewed: sums[PREVIEWED],
+    hits: sums[FOLLOWED],
+    previews: sums[PREVIEWED],
   };
 }

@@ -12,8 +12,8 @@ const FOUND = { status: 302 };
 
 /**
  * Makes the answers that redirect. One without a body can be given any number of times. For a link
- * that is asked for again, before another one takes its place, the answer is kept: that saves the
- * twentieth part of what a redirect costs, and more would be lost than saved by keeping all.
+ * that is asked for again, before another one takes its place, the answer is kept: that saves
+ * 5% of what a redirect costs, and more would be lost than saved by keeping all.
  *
  * @example
  * ```ts

@@ -45,17 +45,17 @@ function tellBuild(text: Exposition, { about: { role } }: Backend): void {
 }
 
 function tellRequests(text: Exposition, { counters, flags }: Sources): void {
-  const { requests, hits, misses, eventsDropped, followed, previewed } = total(counters);
+  const { requests, cacheHits, cacheMisses, eventsDropped, hits, previews } = total(counters);
   const ifCounted = (count: number) => flags.hits ? count : undefined;
   const samples: Samples = requests.map(({ handler, code, count }) => {
     return [{ handler, code: String(code) }, count];
   });
   text
     .counter("goto_http_requests_total", "Requests that were answered.", samples)
-    .counter("goto_cache_hits_total", "Redirects answered from memory, at once.", hits)
-    .counter("goto_cache_misses_total", "Redirects that had to be asked for.", misses)
-    .counter("goto_hits_total", "Links that were followed here.", ifCounted(followed))
-    .counter("goto_previews_total", "HEAD, and previews of links.", ifCounted(previewed))
+    .counter("goto_cache_hits_total", "Redirects answered from memory, at once.", cacheHits)
+    .counter("goto_cache_misses_total", "Redirects that had to be asked for.", cacheMisses)
+    .counter("goto_hits_total", "Links that were followed here.", ifCounted(hits))
+    .counter("goto_previews_total", "HEAD, and previews of links.", ifCounted(previews))
     .counter("goto_events_dropped_total", "Events that nobody read in time.", eventsDropped);
 }
 

@@ -93,7 +93,7 @@ export class Journal {
     return this.#lines;
   }
 
-  /** How often another master took over, this one included; the first one's is 1. */
+  /** The term: 1 for the first master, and one more with each that took over. */
   get term(): number {
     return this.#term;
   }

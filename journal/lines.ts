@@ -21,7 +21,7 @@ export type Bad = (line: number, reason: string) => void;
 
 /** What a line says of the journal itself. What it is silent about stays as it was. */
 export interface About {
-  /** How often another master took over, this one included; the first one's is 1. */
+  /** The term: 1 for the first master, and one more with each that took over. */
   term?: number;
   /** In the first line of a file: the position at which the file begins. */
   base?: number;

@@ -107,22 +107,19 @@ async function openAside(path: string): Promise<Deno.FsFile> {
 
 /**
  * Replaces a file by those of its lines that stay; the others go to `aside`. Those that are `marked` lose
- * the mark before them. Gives its new size.
+ * the mark before them.
  */
 async function rewrite(
   locked: Locked,
   stays: (line: number) => boolean,
   marked: ReadonlySet<number> = new Set(),
   aside: { write: Write; sync(): Promise<void> } = { write: async () => {}, sync: async () => {} },
-): Promise<number> {
+): Promise<void> {
   using old = await Deno.open(locked.path);
-  let size = 0;
   await replace(locked, async (write) => {
-    const keep: Write = (bytes) => (size += bytes.length, write(bytes));
-    await partition(old, stays, marked, keep, aside.write);
+    await partition(old, stays, marked, write, aside.write);
     await aside.sync();
   });
-  return size;
 }
 
 /** Hands on every line to one or the other, by its number. */

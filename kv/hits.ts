@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Counting } from "../hits/counting.ts";
+import type { ServedHits } from "../hits/counting.ts";
 import { type Counts, type Hit, today } from "../hits/counts.ts";
 import { splitId } from "../hits/senders.ts";
 import { Taking } from "../hits/taking.ts";
@@ -49,17 +49,12 @@ interface Progress {
  * Adds up what is counted, in a database: nothing of it is kept here. Each batch counts once, though it comes
  * twice, and to several masters: with each part of it, how far it was added is written.
  */
-export class KVHits implements Counting {
+export class KVHits implements ServedHits {
   readonly #taking = new Taking();
   #swept = 0; // the last day on which nothing was left that is too old
   #sweeping?: Promise<void>;
 
   constructor(private readonly database: Database) {}
-
-  /** Nobody waits for it, so it is not done again: who counts at a master on a database sends it, by `take`. */
-  add(counts: Counts): void {
-    this.take(counts).catch(() => {});
-  }
 
   take(counts: Counts): Promise<void> {
     return this.#taking.once(counts.id, () => this.#take(counts));

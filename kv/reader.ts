@@ -4,7 +4,7 @@
  * @module
  */
 import type { Change } from "../links/link.ts";
-import { type Database, type Entry, MAX_READ } from "./database.ts";
+import { type Database, MAX_READ } from "./database.ts";
 import { DEADLINE_MS, type Head } from "./head.ts";
 import { HEAD, linkKey, toChange } from "./layout.ts";
 
@@ -54,7 +54,9 @@ export class Reader {
       const keys = [HEAD, ...questions.map(({ key }) => linkKey(key))];
       const [head, ...links] = await this.database.read(keys, AbortSignal.timeout(DEADLINE_MS));
       this.head.take(head);
-      for (const [i, { resolve }] of questions.entries()) resolve(toLink(links[i]));
+      for (const [i, { resolve }] of questions.entries()) {
+        resolve(links[i] && toChange(links[i].value));
+      }
     } catch (error) {
       for (const { reject } of questions) reject(error);
     } finally {
@@ -62,8 +64,4 @@ export class Reader {
       this.#start();
     }
   }
-}
-
-function toLink(entry?: Entry): Change | undefined {
-  return entry && toChange(entry.value);
 }

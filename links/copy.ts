@@ -23,7 +23,7 @@ export interface Copy {
   get(key: string): string | undefined;
   /** What there is, in want of anything better; also what is over, or deleted. */
   peek(key: string): Link | undefined;
-  /** Whether the time of what there is is over. */
+  /** Whether the link that is here has expired. */
   isOver(key: string): boolean;
   /** The position up to which somebody was told of `key`, if that is ahead of the feed; else 0. */
   toldOf(key: string): number;

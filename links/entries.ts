@@ -3,10 +3,10 @@
  * a multiple of 8 bytes. A reference to one is its offset in units of 8 bytes, so that 32 bits reach
  * 32 GiB.
  *
- * An entry is a head of 16 bytes, the key, and the URL. In the head there are four bytes each of which
- * counter counts how often the link is followed, of when the link ends, and of when it was made, in seconds since 1970, or 0. It ends with
- * the length of the URL in two bytes, that of the key in one, and flags; a length that is too large for
- * that makes both follow the head, in four bytes each. A character takes a byte, or two where one of
+ * An entry is a head of 16 bytes, the key, and the URL. In the head there stand, in four bytes each, the
+ * number of the counter of the link's hits, when the link ends, and when it was made, in seconds since
+ * 1970, or 0. Then come the length of the URL in two bytes, that of the key in one, and flags. Lengths
+ * that are too large for that follow the head, in four bytes each. A character takes a byte, or two where one of
  * them doesn't hold it. Behind the URL may stand a signature: its length in one byte, who made the link,
  * in UTF-8, and, after a newline, who changed it last.
  *

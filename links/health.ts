@@ -13,5 +13,6 @@ export interface Health {
 
 /** Whether what came from elsewhere tells that. */
 export function isHealth(value: unknown): value is Health {
-  return typeof value === "object" && value !== null && "ready" in value;
+  return typeof value === "object" && value !== null && "ready" in value &&
+    typeof value.ready === "boolean";
 }

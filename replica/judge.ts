@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Health } from "../links/health.ts";
+import { type Health, isHealth } from "../links/health.ts";
 
 const MAX_PATH = 32; // servers, one above the other
 
@@ -42,11 +42,6 @@ export function readHealth(text: string): Health {
   const { result }: { result?: unknown } = Object(answer);
   if (isHealth(result)) return result;
   throw new Error(`what answers is no master: ${text.slice(0, 200)}`);
-}
-
-function isHealth(value: unknown): value is Health {
-  return typeof value === "object" && value !== null && "ready" in value &&
-    typeof value.ready === "boolean";
 }
 
 /** The master's term; one that knows of none is the first. */

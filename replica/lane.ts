@@ -8,13 +8,8 @@ import { NO_ROOM, type RPCError } from "../jsonrpc/server.ts";
 import type { Position } from "../journal/position.ts";
 import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
 import { type Answer, CODES, errDown } from "../jsonrpc/client.ts";
-import {
-  DEADLINE_MS,
-  errDeadline,
-  type Masters,
-  MAX_BACKOFF_MS,
-  MIN_BACKOFF_MS,
-} from "./masters.ts";
+import { DEADLINE_MS, type Masters, MAX_BACKOFF_MS, MIN_BACKOFF_MS } from "./masters.ts";
+import { errDeadline } from "./prober.ts";
 import { limit, pause } from "./wait.ts";
 
 const MAX_SENT = 2_000; // calls that are sent at once

@@ -17,13 +17,11 @@ import {
 import type { Transport } from "./transport.ts";
 import { pause } from "./wait.ts";
 
-export { errDeadline } from "./prober.ts";
-
 /** How long a master may take for an answer. */
 export const DEADLINE_MS = 2000;
-/** Tries that fail are repeated after so long at first, */
+/** The pause before the first try that repeats a failed one. */
 export const MIN_BACKOFF_MS = 50;
-/** and so long at last. */
+/** The longest pause before a try is repeated. */
 export const MAX_BACKOFF_MS = 2000;
 /** At first, those who answer a little later than the first one are heard, too. */
 const GRACE_MS = 100;

@@ -45,7 +45,7 @@ export async function limit<T>(
 
 /**
  * Says when it is time again for what shall not be done often: at once, then after ever longer times,
- * and at once again after the longest of them.
+ * and at once again where nothing was asked for twice the longest of them.
  *
  * @example
  * ```ts

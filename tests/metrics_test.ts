@@ -74,11 +74,11 @@ it("Counters of all threads add up, and those of a thread that died stay", () =>
       { handler: "redirect", code: 302, count: 4 },
       { handler: "api", code: 404, count: 4 },
     ],
-    hits: 4,
-    misses: 0,
+    cacheHits: 4,
+    cacheMisses: 0,
     eventsDropped: 4,
-    followed: 24,
-    previewed: 8,
+    hits: 24,
+    previews: 8,
   });
 });
 
@@ -90,8 +90,8 @@ it("Counters tell what was in memory from what had to be asked for", async () =>
   for (const status of [302, 302, 404, 503]) {
     await counters.redirected(Promise.resolve(new Response(null, { status })));
   }
-  const { hits, misses, requests } = total(memory);
-  assertEquals([hits, misses], [1, 4]);
+  const { cacheHits, cacheMisses, requests } = total(memory);
+  assertEquals([cacheHits, cacheMisses], [1, 4]);
   assertEquals(requests.map(({ code, count }) => [code, count]), [[302, 3], [404, 2], [503, 1]]);
 });
 
