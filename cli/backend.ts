@@ -7,9 +7,10 @@
 import { takeUnsent } from "../hits/unsent.ts";
 import type { Stats } from "../http/stats.ts";
 import type { Events } from "../journal/events.ts";
-import { exists, explain, JournalError } from "../journal/file.ts";
+import { exists, explain, JournalError, reasonOf } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { repair } from "../journal/maintenance.ts";
+import { causeOf } from "../links/errors.ts";
 import type { HTTPTransport } from "../replica/transport.ts";
 import { type Backend, URLStore } from "../store.ts";
 import type { Flags } from "./flags.ts";
@@ -95,16 +96,39 @@ async function openReplica(
   stats?: Stats,
 ): Promise<Backend> {
   const { Replica } = await import("../replica/replica.ts");
-  const { HTTPTransport } = await import("../replica/transport.ts");
-  const { file, cache, master } = flags;
-  const token = flags["rpc-token"] || undefined;
+  const { file, cache } = flags;
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair && file && await exists(file)) await repair(file, options);
-  const transports = master.map((url) =>
-    new HTTPTransport(url, { token, ca: flags["tls-ca"], observer: stats })
-  );
+  const transports = await transportsOf(flags, stats);
   if (file) await refuseDatabase(transports);
   return Replica.of(transports, { ...options, cache, file: file || undefined, host });
+}
+
+async function transportsOf(flags: Flags, observer?: Stats): Promise<HTTPTransport[]> {
+  const { HTTPTransport } = await import("../replica/transport.ts");
+  const token = flags["rpc-token"] || undefined;
+  return flags.master.map((url) =>
+    new HTTPTransport(url, { token, ca: flags["tls-ca"], observer })
+  );
+}
+
+/**
+ * Finds out whether a master answers: what serves may wait for one, what doesn't had better say why not.
+ *
+ * @throws {JournalError} none does: why the last one doesn't
+ */
+export async function requireMaster(flags: Flags): Promise<void> {
+  const { Prober } = await import("../replica/prober.ts");
+  const prober = new Prober(new AbortController().signal, () => {});
+  let reason = "";
+  for (const transport of await transportsOf(flags)) {
+    try {
+      return void await prober.ask(transport);
+    } catch (error) {
+      reason = `${transport.address}: ${reasonOf(new Error(causeOf(error)))}`;
+    }
+  }
+  throw new JournalError(reason);
 }
 
 /** Refuses to mirror a master that says that it has no journal. One that is away may say so later. */

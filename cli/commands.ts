@@ -12,7 +12,7 @@ import { exists, InUseError, JournalError } from "../journal/file.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { causeOf } from "../links/errors.ts";
 import type { Backend } from "../store.ts";
-import { baseOf, FILE, openBackend } from "./backend.ts";
+import { baseOf, FILE, openBackend, requireMaster } from "./backend.ts";
 import { type Flags, help } from "./flags.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
@@ -58,6 +58,7 @@ async function withBackend(
   events: Events,
   run: (backend: Backend) => Promise<number>,
 ): Promise<number> {
+  if (flags.master.length > 0) await requireMaster(flags);
   const backend = await openBackend(flags, baseOf(flags), events);
   try {
     return await run(backend);

@@ -69,8 +69,8 @@ export class Copy {
 
   /**
    * Copies the lines that no later one replaces, behind one that says where they begin. Of links that
-   * are over only the keys stay, as of deleted ones, so that none is handed out twice. Where nothing would be gained, nothing is
-   * written, and nothing given.
+   * are over only the keys stay, as of deleted ones, so that none is handed out twice. Where nothing
+   * would be gained, nothing is written, and nothing given.
    *
    * @throws what the file system said, or a {@linkcode RangeError}, where the keys are not as many as
    * they should be

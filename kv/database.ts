@@ -73,7 +73,8 @@ export interface Database {
   /** Reads a range, as it is at one time. */
   range(range: Range, signal: AbortSignal): Promise<Entry[]>;
   /**
-   * Commits, and gives the version that this made; nothing, where a check failed. After an error nobody knows whether it was done, or will be.
+   * Commits, and gives the version that this made; nothing, where a check failed. After an error nobody
+   * knows whether it was done, or will be.
    *
    * @throws {StoreError} full: the database can't write
    */

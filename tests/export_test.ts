@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { add, run, start, tempDir } from "./processes.ts";
-import { change } from "./replicas.ts";
+import { change, freePort } from "./replicas.ts";
 
 const LINKS = [
   `{"Key":"0","URL":"https://example.com/0"}`,
@@ -122,9 +122,15 @@ it("commands that need a file make none, and none is passed over for another", a
 });
 
 it("-export says in a line why it can't", async () => {
-  const { code, stderr } = await run("-export", "-master=127.0.0.1:1");
+  const { code, stderr } = await run("-export", `-master=127.0.0.1:${freePort()}`);
   assertEquals(code, 1);
-  assertMatch(stderr, /goto: master out of reach, after 0 links\n$/);
+  assertMatch(stderr, /^goto: http:\/\/127\.0\.0\.1:\d+: .*refused.*\n$/i);
+  await using master = await start();
+  for (const command of ["-export", "-import=-"]) {
+    const refused = await run(command, `-master=${master.url}`);
+    assertEquals(refused.stderr, `goto: ${master.url}: 404 not found: RPC is served with -rpc\n`);
+    assertEquals(refused.code, 1);
+  }
   const bad = await run("-export=xml");
   assertEquals(bad.code, 2);
   assertEquals(bad.stderr, `goto: -export: "xml" is not allowed: use jsonl or csv\n`);
