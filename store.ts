@@ -150,7 +150,7 @@ export class URLStore implements Backend {
 
   get(key: string): string {
     const url = this.urls.get(key);
-    if (!url) throw this.urls.isOver(key) ? errExpired : errNotFound;
+    if (!url) throw this.urls.isExpired(key) ? errExpired : errNotFound;
     return url;
   }
 
@@ -164,7 +164,7 @@ export class URLStore implements Backend {
 
   /** Takes over a change that is durable. */
   set(change: Change, entry = this.urls.add(change)): void {
-    if (change.url === "" || this.urls.isOver(change.key)) this.hits?.forget(change.key);
+    if (change.url === "" || this.urls.isExpired(change.key)) this.hits?.forget(change.key);
     this.urls.show(entry);
     if (change.id === undefined) return;
     const { id, ...link } = change;

@@ -7,7 +7,7 @@ import type { Events } from "../journal/events.ts";
 import { explain, JournalError, reasonOf } from "../journal/file.ts";
 import { errExpired, StoreError } from "../links/errors.ts";
 import { checkURL } from "../links/link.ts";
-import { isOver } from "../links/time.ts";
+import { isExpired } from "../links/time.ts";
 import type { Backend } from "../store.ts";
 import { readLinks, type Row } from "./formats.ts";
 import { print } from "./print.ts";
@@ -102,7 +102,7 @@ export async function runImport(
     try {
       if (row.reason !== undefined) throw new StoreError("invalid url", row.reason);
       if (key === "") throw new StoreError("invalid key", "it has no key");
-      if (expires !== undefined && isOver(expires)) throw errExpired;
+      if (expires !== undefined && isExpired(expires)) throw errExpired;
       await (row.own
         ? store.restore({ key, url, made, expires, by, changedBy })
         : store.put(url, key, { expires, by }));

@@ -179,7 +179,7 @@ function squeeze(bytes: Uint8Array, at: number, last: LastLines): number {
   for (let from = 0, next; from < bytes.length; from = next) {
     next = bytes.indexOf(NEWLINE, from) + 1;
     if (!last.stays(at + from)) continue;
-    if (last.isOver(at + from)) {
+    if (last.isExpired(at + from)) {
       const { key } = changeOf(bytes.subarray(from, next))!;
       const line = encoder.encode(formatLine({ key, url: "" })); // it is shorter
       bytes.set(line, size);

@@ -93,7 +93,7 @@ export class LastLines {
   }
 
   /** Whether the link in the line that begins at `at` is over. */
-  isOver(at: number): boolean {
+  isExpired(at: number): boolean {
     const unit = Math.floor(at / UNIT);
     return (this.#over[unit >>> 3] & 1 << (unit & 7)) !== 0;
   }

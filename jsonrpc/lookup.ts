@@ -39,7 +39,7 @@ export class Lookup {
       if (this.client.down) return this.#makeDo(key, errDown);
       if (since <= this.urls.position) {
         if (this.#missing.has(key)) throw errNotFound;
-        if (this.urls.live && this.urls.isOver(key)) throw errExpired;
+        if (this.urls.live && this.urls.isExpired(key)) throw errExpired;
       }
       flight = this.#flights.start(key, since, (asking) => this.#fetch(key, asking));
     }
@@ -55,12 +55,12 @@ export class Lookup {
     } catch (error) {
       return this.#makeDo(key, error);
     } finally {
-      this.#flights.land(key, flight);
+      this.#flights.finish(key, flight);
     }
     const { result, error, position: { from, to } } = answer;
     flight.from = from; // less than `start`, where who was asked is behind, and can't ask above
     // What comes too late, or is older than what was told, helps whoever asked, and nobody else.
-    const good = !flight.overtaken && from >= Math.max(start, this.urls.toldOf(key));
+    const good = !flight.stale && from >= Math.max(start, this.urls.toldOf(key));
     if (isLink(result)) {
       const link = { ...result, key };
       this.urls.tell(key, to);
@@ -83,7 +83,7 @@ export class Lookup {
   /** With nobody above in reach there is what there is. */
   #makeDo(key: string, error: unknown): Link {
     const link = this.urls.peek(key);
-    if (this.urls.isOver(key)) throw errExpired;
+    if (this.urls.isExpired(key)) throw errExpired;
     if (link?.url) return link;
     throw this.urls.whole ? errNotFound : error;
   }
@@ -96,7 +96,7 @@ export class Lookup {
 
   /** What was asked for before a change may be older than it. */
   #forget(key?: string): void {
-    this.#flights.overtake(key);
+    this.#flights.invalidate(key);
     if (key === undefined) this.#missing.clear();
     else this.#missing.delete(key);
   }

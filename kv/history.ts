@@ -34,7 +34,7 @@ export class History {
   readonly #points = new Map<number, string>(); // versions by position, where somebody may come back to
   #recent: Recent[] = [];
   #recentBytes = 0;
-  #rings = 0;
+  #notified = 0;
   #watching = false;
 
   /** @param closed aborted when nothing is to be followed any more */
@@ -45,8 +45,8 @@ export class History {
   ) {}
 
   /** There may be something new. */
-  ring(): void {
-    this.#rings++;
+  notify(): void {
+    this.#notified++;
     this.#changed.notifyAll();
   }
 
@@ -159,7 +159,7 @@ export class History {
     let at = from;
     let told = performance.now();
     for (;;) {
-      const rings = this.#rings;
+      const notified = this.#notified;
       const isDue = performance.now() - told >= HEARTBEAT_MS;
       const end = !isDue && this.head.latest || await this.head.read();
       signal.throwIfAborted();
@@ -168,7 +168,7 @@ export class History {
           told = performance.now();
           yield BLANK;
         }
-        if (rings === this.#rings) await this.#changed.wait(HEARTBEAT_MS);
+        if (notified === this.#notified) await this.#changed.wait(HEARTBEAT_MS);
       } else {
         const lines = await this.#between(at, end);
         if (lines === undefined) throw new Error("the feed lacks changes");
@@ -207,8 +207,8 @@ export class History {
     this.#watching = true;
     while (!this.closed.aborted) {
       // What comes while it is lost, the next look finds, after two seconds at most.
-      await this.database.watch(HEAD, () => this.ring(), this.closed).catch(() => {});
-      this.ring();
+      await this.database.watch(HEAD, () => this.notify(), this.closed).catch(() => {});
+      this.notify();
       if (!this.closed.aborted) await this.#changed.wait(RETRY_MS);
     }
   }

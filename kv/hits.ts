@@ -9,7 +9,7 @@ import { splitId } from "../hits/senders.ts";
 import { Taking } from "../hits/taking.ts";
 import { DAYS, type Traffic } from "../hits/traffic.ts";
 import type { Link } from "../links/link.ts";
-import { isOver } from "../links/time.ts";
+import { isExpired } from "../links/time.ts";
 import {
   type Database,
   type Entry,
@@ -207,7 +207,7 @@ function lengthOf(key: string): number {
 
 function leads(entry?: Entry): boolean {
   const { url = "", expires }: Partial<Link> = entry ? toChange(entry.value) : {};
-  return url !== "" && (expires === undefined || !isOver(expires));
+  return url !== "" && (expires === undefined || !isExpired(expires));
 }
 
 function formatProgress(n: number, done: number): Uint8Array<ArrayBuffer> {

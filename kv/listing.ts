@@ -5,7 +5,7 @@
  */
 import { StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
-import { isOver } from "../links/time.ts";
+import { isExpired } from "../links/time.ts";
 import { LIMIT, type Listing, MAX_LIMIT, type Query } from "../links/query.ts";
 import { after, type Database, MAX_RANGE, MAX_READ } from "./database.ts";
 import { DEADLINE_MS } from "./head.ts";
@@ -135,7 +135,7 @@ async function* placesOf(
 }
 
 function toLink({ id: _, ...link }: Change): Link | undefined {
-  const over = link.expires !== undefined && isOver(link.expires);
+  const over = link.expires !== undefined && isExpired(link.expires);
   return link.url === "" || over ? undefined : link;
 }
 

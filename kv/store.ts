@@ -138,7 +138,7 @@ export class KVStore implements Store {
     else if (this.#head.advance(lines.length, count, version) && before !== undefined) {
       this.history.tell({ before: before.version, version, value: lines });
     }
-    this.history.ring();
+    this.history.notify();
   }
 
   async list(query?: Query): Promise<Listing> {
@@ -168,7 +168,7 @@ export class KVStore implements Store {
     await this.hits.close();
     await this.#lease?.end().catch(() => {}); // then a few numbers are left out
     this.#closed.abort(new Error("the store is closed"));
-    this.history.ring();
+    this.history.notify();
     await this.database.close();
   }
 }

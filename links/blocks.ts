@@ -17,12 +17,12 @@ export interface Block {
   readonly start: number;
   end: number;
   /** How many bytes were written before, in all segments. */
-  readonly born: number;
+  readonly offset: number;
   /** No link in it was made later, and none sooner. */
   newest: number;
   oldest: number;
   /** Whether its segment was let go. */
-  gone: boolean;
+  freed: boolean;
 }
 
 /**
@@ -48,7 +48,7 @@ export class Blocks {
 
   /** Notes that links made between `oldest` and `newest` are written to a segment, from `start` to `end`. */
   note(segment: number, start: number, end: number, oldest: number, newest: number): void {
-    const born = this.written;
+    const offset = this.written;
     this.written += end - start;
     const last = this.#blocks.at(-1);
     if (last !== undefined && last.segment === segment && last.end - last.start < BLOCK) {
@@ -56,13 +56,13 @@ export class Blocks {
       last.newest = Math.max(last.newest, newest);
       last.oldest = Math.min(last.oldest, oldest);
     } else {
-      this.#blocks.push({ segment, start, end, born, newest, oldest, gone: false });
+      this.#blocks.push({ segment, start, end, offset, newest, oldest, freed: false });
     }
   }
 
   /** Notes that a segment is let go. */
   drop(segment: number): void {
-    this.#blocks = this.#blocks.filter((block) => !(block.gone = block.segment === segment));
+    this.#blocks = this.#blocks.filter((block) => !(block.freed = block.segment === segment));
   }
 
   /** All of them, in the order in which they were written. */
@@ -77,7 +77,7 @@ export class Blocks {
   *walk(): Generator<number[], void, void> {
     for (let from = 0, seen; (seen = this.written) > from; from = seen) {
       for (const block of this.all()) {
-        if (!block.gone && endOf(block) > from) yield this.refsOf(block);
+        if (!block.freed && endOf(block) > from) yield this.refsOf(block);
       }
     }
   }
@@ -100,7 +100,7 @@ export class Blocks {
 
   /** How many bytes were written before an entry of a block. */
   placeOf(ref: number, block: Block): number {
-    return block.born + this.entries.offsetOf(ref) - block.start;
+    return block.offset + this.entries.offsetOf(ref) - block.start;
   }
 
   /** Where in a block the key and the URL of an entry begin, and where that ends. */
@@ -115,6 +115,6 @@ export class Blocks {
 }
 
 /** How many bytes were written up to the end of a block. */
-export function endOf({ born, start, end }: Block): number {
-  return born + end - start;
+export function endOf({ offset, start, end }: Block): number {
+  return offset + end - start;
 }

@@ -24,7 +24,7 @@ export interface Copy {
   /** What there is, in want of anything better; also what is over, or deleted. */
   peek(key: string): Link | undefined;
   /** Whether the link that is here has expired. */
-  isOver(key: string): boolean;
+  isExpired(key: string): boolean;
   /** The position up to which somebody was told of `key`, if that is ahead of the feed; else 0. */
   toldOf(key: string): number;
   /** Notes that somebody is told of `key` up to `position`: nothing older must be shown from now on. */

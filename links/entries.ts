@@ -15,7 +15,7 @@
 import { Buffer } from "node:buffer";
 import { hash, hashBytes, type HashConstants } from "./hash.ts";
 import type { Link } from "./link.ts";
-import { isOver } from "./time.ts";
+import { isExpired } from "./time.ts";
 
 /** How long the head is, and that of an entry whose lengths follow it. */
 export const HEAD = 16;
@@ -133,8 +133,8 @@ export class EntryReader {
   }
 
   /** Whether the link has come to its end. */
-  isOver(ref: number): boolean {
-    return (this.flagsOf(ref) & ENDS) !== 0 && isOver(this.expiresOf(ref));
+  isExpired(ref: number): boolean {
+    return (this.flagsOf(ref) & ENDS) !== 0 && isExpired(this.expiresOf(ref));
   }
 
   /** The URL as it is shown: "" where the link is over, nothing where it is hidden. */
@@ -143,7 +143,7 @@ export class EntryReader {
     // Those that have no end pay nothing for those that have one.
     if ((flags & (HIDDEN | ENDS)) !== 0) {
       if ((flags & HIDDEN) !== 0) return;
-      if (isOver(this.expiresOf(ref))) return "";
+      if (isExpired(this.expiresOf(ref))) return "";
     }
     return this.urlOf(ref);
   }

@@ -7,14 +7,14 @@
 /** One question: how new its answer shall be, and whether that may be too old to be kept. */
 export interface Asking {
   readonly since: number;
-  overtaken: boolean;
+  stale: boolean;
   /** How new the answer is, once it is there. */
   from: number;
 }
 
 /** One question, and the answer to it. */
 export class Flight<T> implements Asking {
-  overtaken = false;
+  stale = false;
   from = Infinity;
   answer!: Promise<T>;
 
@@ -30,7 +30,7 @@ export class Flight<T> implements Asking {
  * const ask = () => Promise.resolve("https://example.com/");
  * const flight = flights.join("docs", 0) ?? flights.start("docs", 0, ask);
  * flights.join("docs", 0) === flight; // true
- * flights.land("docs", flight); // the answer is there: who asks now asks anew
+ * flights.finish("docs", flight); // the answer is there: who asks now asks anew
  * ```
  */
 export class Flights<T> {
@@ -42,9 +42,9 @@ export class Flights<T> {
     return flight !== undefined && flight.since >= since ? flight : undefined;
   }
 
-  /** Asks; `ask` looks at its flight once it has the answer, and lets it land. */
+  /** Asks; `ask` looks at its flight once it has the answer, and has it finish. */
   start(key: string, since: number, ask: (flight: Asking) => Promise<T>): Flight<T> {
-    this.overtake(key); // a change that comes from now on marks the new flight alone
+    this.invalidate(key); // a change that comes from now on marks the new flight alone
     const flight = new Flight<T>(since);
     this.#flights.set(key, flight);
     flight.answer = ask(flight);
@@ -52,15 +52,15 @@ export class Flights<T> {
   }
 
   /** Lets nobody join any more. (What a `finally` would do as well costs three promises.) */
-  land(key: string, flight: Asking): void {
+  finish(key: string, flight: Asking): void {
     if (this.#flights.get(key) === flight) this.#flights.delete(key);
   }
 
   /** Lets nobody join any more in what was asked for before a change of `key`, or of any. */
-  overtake(key?: string): void {
+  invalidate(key?: string): void {
     for (const each of key === undefined ? [...this.#flights.keys()] : [key]) {
       const flight = this.#flights.get(each);
-      if (flight !== undefined) flight.overtaken = true;
+      if (flight !== undefined) flight.stale = true;
       this.#flights.delete(each);
     }
   }

@@ -118,7 +118,7 @@ class Search {
     let began = performance.now();
     for (const block of blocks) {
       // What it held may have been moved meanwhile.
-      if (block.gone || this.#isBeyond(block)) continue;
+      if (block.freed || this.#isBeyond(block)) continue;
       const refs = this.#needles.length > 0 ? this.#search(block) : entries.blocks.refsOf(block);
       if (this.#order.name !== "written") refs.reverse();
       for (const ref of refs) {
@@ -136,7 +136,7 @@ class Search {
 
   /** Whether a block can't hold any that would be taken. */
   #isBeyond(block: Block): boolean {
-    const [first, last] = [block.born, endOf(block)];
+    const [first, last] = [block.offset, endOf(block)];
     const after = this.#after;
     if (this.#order.name === "written") {
       if (after && last <= after.at) return true;
@@ -183,7 +183,7 @@ class Search {
 
   #leads(ref: number): boolean {
     const { entries } = this.table;
-    return entries.leads(ref) && !entries.isOver(ref) && this.table.isCurrent(ref);
+    return entries.leads(ref) && !entries.isExpired(ref) && this.table.isCurrent(ref);
   }
 
   /** The entries of a block that hold what is searched. */
@@ -213,7 +213,7 @@ class Search {
     for (const found of this.#found) {
       const { ref, block } = found;
       // It may have been changed since it was found.
-      if (block.gone || !this.table.isCurrent(ref)) continue;
+      if (block.freed || !this.table.isCurrent(ref)) continue;
       const link = entries.blocks.linkOf(ref);
       if (this.hits) link.hits = found.hits;
       chars += link.url.length;

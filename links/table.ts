@@ -133,9 +133,9 @@ export class Table {
   }
 
   /** Whether the time of the link of `key` is over. */
-  isOver(key: string): boolean {
+  isExpired(key: string): boolean {
     const ref = this.#find(key);
-    return ref !== 0 && this.#entries.isOver(ref);
+    return ref !== 0 && this.#entries.isExpired(ref);
   }
 
   /** That of the key that {@linkcode get} found last. */

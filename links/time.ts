@@ -22,7 +22,7 @@ export function now(): number {
 }
 
 /** Whether that time has come. */
-export function isOver(time: number): boolean {
+export function isExpired(time: number): boolean {
   return time * 1000 <= Date.now();
 }
 
@@ -86,7 +86,7 @@ export function formatTime(time: number): string {
 export function checkExpires(time: number): void {
   if (time === 0) return;
   if (time > MAX_TIME) throw invalid("it is after the year 2105");
-  if (!isTime(time) || isOver(time)) throw invalid("it is in the past");
+  if (!isTime(time) || isExpired(time)) throw invalid("it is in the past");
 }
 
 function toTime(text: string): number | undefined {

@@ -5,7 +5,7 @@
  */
 import { errExists, errExpired, errNotFound } from "./errors.ts";
 import type { Facts, Link } from "./link.ts";
-import { isOver, now } from "./time.ts";
+import { isExpired, now } from "./time.ts";
 
 /** A change that is asked for. */
 export interface Wanted {
@@ -39,7 +39,7 @@ export function factsOf(
   { url, made, expires, by, changedBy, isNew }: Wanted,
 ): Facts {
   const leads = before !== undefined && before.url !== "";
-  const over = leads && before.expires !== undefined && isOver(before.expires);
+  const over = leads && before.expires !== undefined && isExpired(before.expires);
   if (isNew && leads && !over) throw errExists;
   if (!isNew && !leads) throw errNotFound;
   if (!isNew && over) throw errExpired;
@@ -63,7 +63,7 @@ export function factsOf(
  */
 export function leading<L extends Link>(link: L | undefined): L {
   if (!link?.url) throw errNotFound;
-  if (link.expires !== undefined && isOver(link.expires)) throw errExpired;
+  if (link.expires !== undefined && isExpired(link.expires)) throw errExpired;
   return link;
 }
 

@@ -13,7 +13,7 @@ import { Cache } from "../links/cache.ts";
 import type { Copy } from "../links/copy.ts";
 import type { Link } from "../links/link.ts";
 import type { TableMemory } from "../links/table.ts";
-import { errNoFeed, type Followed, type Line, refuseLine } from "./follower.ts";
+import { errNoFeed, type FeedConnection, type Followed, refuseLine } from "./follower.ts";
 import type { Claim } from "./judge.ts";
 import type { Masters } from "./masters.ts";
 
@@ -72,7 +72,7 @@ export class CachedCopy implements Copy, Followed {
     return this.#cache.peek(key);
   }
 
-  isOver(key: string): boolean {
+  isExpired(key: string): boolean {
     return this.#cache.get(key) === "";
   }
 
@@ -89,11 +89,11 @@ export class CachedCopy implements Copy, Followed {
     if (position <= this.position || this.#ahead.has(link.key)) this.#cache.set(link);
   }
 
-  async follow(line: Line): Promise<void> {
+  async follow(connection: FeedConnection): Promise<void> {
     const { noted } = this.#ahead;
     const anchor = this.#window?.anchor;
     const check = anchor === undefined ? undefined : await this.#window?.check(anchor);
-    let stream = await line.open(check === undefined ? undefined : anchor, check);
+    let stream = await connection.open(check === undefined ? undefined : anchor, check);
     if (anchor !== undefined && (check === undefined || stream.offset !== anchor)) {
       // Nobody can say what was changed meanwhile.
       this.events("info", "dropping the cache: the master's journal is another one");
@@ -102,7 +102,7 @@ export class CachedCopy implements Copy, Followed {
       this.#window = undefined;
       this.#cache.clear();
       this.#ahead.clear();
-      stream = await line.open();
+      stream = await connection.open();
     }
     this.#term = stream.term ?? 1;
     const window = this.#window ??= new Window(stream.offset, stream.check);
@@ -110,12 +110,12 @@ export class CachedCopy implements Copy, Followed {
     // The one who told what is ahead may have been another than the one who is followed now.
     for (const key of this.#ahead.keys()) this.#cache.delete(key);
     const end = Math.max(stream.size, window.size);
-    if (this.#ahead.furthest > end && await line.owned()) this.#ahead.cut(end, noted);
+    if (this.#ahead.furthest > end && await connection.owned()) this.#ahead.cut(end, noted);
     this.#ahead.reach(window.size);
     this.onchange();
     this.live = true;
     let at = stream.offset;
-    for await (const lines of line.blocks(stream)) {
+    for await (const lines of connection.blocks(stream)) {
       readLines(
         lines,
         ({ key, ...link }) => {
@@ -128,7 +128,7 @@ export class CachedCopy implements Copy, Followed {
         (_, { term = 1 }) => void (this.#term = Math.max(this.#term, term)),
       );
       at += lines.length;
-      line.worked ||= lines.length > 0;
+      connection.worked ||= lines.length > 0;
       // After a reconnect some of it may be known already.
       if (at > window.size) window.append(lines.subarray(lines.length - (at - window.size)));
       this.#ahead.reach(window.size);

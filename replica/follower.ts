@@ -29,8 +29,8 @@ export class KnownTrouble extends Error {}
 
 /** What takes a feed in. */
 export interface Followed {
-  /** Opens the feed by `line` and takes it in until it ends. */
-  follow(line: Line): Promise<void>;
+  /** Opens the feed by `connection` and takes it in until it ends. */
+  follow(connection: FeedConnection): Promise<void>;
   /** The feed was lost: what comes from now on is not heard of. */
   lost(): void;
 }
@@ -65,22 +65,22 @@ export class Follower {
     for (;;) {
       await this.masters.up();
       if (closed.aborted) return;
-      const line = new Line(this.masters, closed, this.letGo);
+      const connection = new FeedConnection(this.masters, closed, this.letGo);
       const { session } = this.masters;
       const began = performance.now();
       let trouble: unknown = new Error("it ended");
       try {
-        await this.copy.follow(line);
+        await this.copy.follow(connection);
       } catch (error) {
         trouble = error;
       }
-      line.end();
+      connection.end();
       this.copy.lost();
       if (closed.aborted) return;
       const lasted = performance.now() - began;
       if (lasted > STEADY_MS) backoff = MIN_BACKOFF_MS;
       // One that breaks off again and again, but gets on, is not left for long.
-      else if (line.worked) backoff = Math.min(backoff, BROKEN_MS);
+      else if (connection.worked) backoff = Math.min(backoff, BROKEN_MS);
       if (lasted > QUIET_MS) told.clear();
       const isKnown = trouble instanceof KnownTrouble;
       const isAlive = isKnown ? !session.aborted : await this.masters.probe(session);
@@ -100,7 +100,7 @@ export class Follower {
 }
 
 /** A connection for the feed, which is given up when nothing comes over it for too long. */
-export class Line {
+export class FeedConnection {
   /** Whether something came, and was taken in: who does that, says so. */
   worked = false;
   readonly #silent = new AbortController();

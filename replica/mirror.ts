@@ -13,7 +13,7 @@ import type { Link } from "../links/link.ts";
 import type { Listing, Query } from "../links/query.ts";
 import { Table, type TableMemory } from "../links/table.ts";
 import { URLStore } from "../store.ts";
-import { errNoFeed, type Followed, KnownTrouble, type Line } from "./follower.ts";
+import { errNoFeed, type FeedConnection, type Followed, KnownTrouble } from "./follower.ts";
 import { checkEnd, type Claim } from "./judge.ts";
 import { Lag } from "./lag.ts";
 import { Part } from "./part.ts";
@@ -80,8 +80,8 @@ export class Mirror implements Copy, Followed {
     return this.#links.peek(key);
   }
 
-  isOver(key: string): boolean {
-    return this.#links.isOver(key);
+  isExpired(key: string): boolean {
+    return this.#links.isExpired(key);
   }
 
   toldOf(key: string): number {
@@ -133,18 +133,18 @@ export class Mirror implements Copy, Followed {
     this.#links.share(this.#share);
   }
 
-  async follow(line: Line): Promise<void> {
+  async follow(connection: FeedConnection): Promise<void> {
     if (!this.#store) await this.load();
     if (this.#store) {
       const { journal } = this.#store;
       const { noted } = this.#ahead;
       if (journal.failure !== undefined) throw new KnownTrouble(journal.failure);
-      const stream = await line.open(journal.size, await journal.feed.check(journal.size));
+      const stream = await connection.open(journal.size, await journal.feed.check(journal.size));
       await refusePartial(stream);
       if (stream.offset === journal.size) {
         this.#foreign = false;
         await this.#part.close();
-        return await this.#takeIn(this.#store, line, stream, noted);
+        return await this.#takeIn(this.#store, connection, stream, noted);
       }
       await stream.body.cancel();
       checkEnd(stream.size, stream.term ?? 1, this.claim);
@@ -156,16 +156,16 @@ export class Mirror implements Copy, Followed {
       }
       this.#ahead.clear();
       this.onchange();
-      line.letGo();
+      connection.letGo();
     }
-    await this.#copy(line);
-    await this.follow(line);
+    await this.#copy(connection);
+    await this.follow(connection);
   }
 
   /** Copies the feed as far as it reaches, beside the copy before: FILE is always a whole one. */
-  async #copy(line: Line): Promise<void> {
+  async #copy(connection: FeedConnection): Promise<void> {
     const began = performance.now();
-    const part = await this.#part.copy(line, this.claim);
+    const part = await this.#part.copy(connection, this.claim);
     const old = await this.#part.place(part, this.#store, this.claim);
     await this.#hits?.close();
     await this.#store?.close();
@@ -177,23 +177,28 @@ export class Mirror implements Copy, Followed {
   }
 
   /** @param noted what was ahead when the feed was asked for */
-  async #takeIn(store: URLStore, line: Line, stream: FeedStream, noted: Noted): Promise<void> {
+  async #takeIn(
+    store: URLStore,
+    connection: FeedConnection,
+    stream: FeedStream,
+    noted: Noted,
+  ): Promise<void> {
     const { size } = stream;
     const isHidden = (key: string) => this.#ahead.has(key);
     const end = Math.max(size, this.position);
-    if (this.#ahead.furthest > end && await line.owned()) this.#ahead.cut(end, noted);
+    if (this.#ahead.furthest > end && await connection.owned()) this.#ahead.cut(end, noted);
     this.#reach();
     this.#lag.aim(size, performance.now());
     this.#live = this.position >= size;
     this.#expose();
-    for await (const lines of line.blocks(stream)) {
+    for await (const lines of connection.blocks(stream)) {
       if (lines.length > 0) await replicate(store, lines, isHidden, this.onchange);
       else this.#lag.caughtUp();
-      line.worked ||= lines.length > 0;
+      connection.worked ||= lines.length > 0;
       this.#reach();
       this.#live ||= this.position >= size;
       this.#expose();
-      if (this.#lag.reached(this.position)) this.#aim(line);
+      if (this.#lag.reached(this.position)) this.#aim(connection);
     }
   }
 
@@ -208,10 +213,10 @@ export class Mirror implements Copy, Followed {
   }
 
   /** Asks where the master is: a mirror that comes there is as of now. */
-  #aim(line: Line): void {
+  #aim(connection: FeedConnection): void {
     const time = performance.now();
     this.#lag.aim(Infinity, time);
-    line.position().then((position) => this.#lag.aim(position, time), () => {});
+    connection.position().then((position) => this.#lag.aim(position, time), () => {});
   }
 
   lost(): void {

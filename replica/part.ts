@@ -8,7 +8,7 @@ import { exists, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { readLines } from "../journal/lines.ts";
 import type { URLStore } from "../store.ts";
-import { KnownTrouble, type Line, refuseLine } from "./follower.ts";
+import { type FeedConnection, KnownTrouble, refuseLine } from "./follower.ts";
 import { checkEnd, checkTerm, type Claim } from "./judge.ts";
 import { keepOld } from "./old.ts";
 import { append } from "./replicate.ts";
@@ -65,10 +65,10 @@ export class Part {
    *
    * @param claim what the copy must not fall short of
    */
-  async copy(line: Line, claim: Claim): Promise<Journal> {
+  async copy(connection: FeedConnection, claim: Claim): Promise<Journal> {
     let part = this.#journal ??= await this.#open();
     if (part.failure !== undefined) throw new KnownTrouble(part.failure);
-    const stream = await line.open(part.size, await part.feed.check(part.size));
+    const stream = await connection.open(part.size, await part.feed.check(part.size));
     await refusePartial(stream);
     checkEnd(stream.size, stream.term ?? 1, claim);
     if (stream.offset !== part.size) { // it is of another journal
@@ -78,10 +78,10 @@ export class Part {
       part = this.#journal = await this.#open();
       part.begin(stream.offset);
     }
-    for await (const lines of line.blocks(stream)) {
+    for await (const lines of connection.blocks(stream)) {
       readLines(lines, () => {}, refuseLine, part.tell);
       if (lines.length > 0) await append(part, lines);
-      line.worked ||= lines.length > 0;
+      connection.worked ||= lines.length > 0;
       part.publish();
       if (part.size < stream.size) continue;
       this.#journal = undefined;

@@ -109,13 +109,13 @@ export async function filledForm(
 }
 
 /** The form that offers to make a link that isn't there, or not any more. */
-export function offerForm(key: string, base: string, isOver = false): string {
-  const heading = isOver ? "This link has come to its end" : "There is no such link";
+export function offerForm(key: string, base: string, isExpired = false): string {
+  const heading = isExpired ? "This link has come to its end" : "There is no such link";
   if (refusalOf(key) !== undefined) {
     return AddForm(base, { heading, intro: `<p><b>${escapeHTML(key)}</b> leads nowhere.</p>\n` });
   }
   const intro = `<p><b>${escapeHTML(key)}</b> leads nowhere ${
-    isOver ? "any more" : "yet"
+    isExpired ? "any more" : "yet"
   }. Where should it lead?</p>\n`;
   return AddForm(base, { key, heading, intro });
 }
