@@ -5,7 +5,7 @@
  */
 import { wholeLines } from "../journal/feed.ts";
 import { explain, readAt, syncFolder, writeAll } from "../journal/file.ts";
-import { NEWLINE } from "../journal/lines.ts";
+import { NEWLINE } from "../links/syntax.ts";
 import { isCount } from "./counts.ts";
 import { randomKey } from "../links/link.ts";
 

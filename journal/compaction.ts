@@ -8,9 +8,10 @@
  */
 import { CHECK_BYTES, MAX_LINE } from "./feed.ts";
 import { readAt, writeAll } from "./file.ts";
+import { NEWLINE } from "../links/syntax.ts";
 import { now } from "../links/time.ts";
 import { changeOf, LastLines } from "./last.ts";
-import { countLines, formatAbout, formatLine, NEWLINE } from "./lines.ts";
+import { countLines, formatAbout, formatLine } from "./lines.ts";
 
 const CHUNK = 64 << 10;
 const SMALL = 64 << 10; // bytes: of a smaller file nothing need stay as it is

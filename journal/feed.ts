@@ -4,7 +4,7 @@
  * @module
  */
 import { Place } from "./followers.ts";
-import { NEWLINE } from "./lines.ts";
+import { NEWLINE } from "../links/syntax.ts";
 
 /** How often a feed with nothing to tell shows that it is alive, with a blank line, in milliseconds. */
 export const HEARTBEAT_MS = 2000;

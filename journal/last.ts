@@ -4,8 +4,8 @@
  * @module
  */
 import type { Change } from "../links/link.ts";
-import { MIDDLE, PLAIN, Rest, START, startsWith } from "../links/scan.ts";
-import { NEWLINE, readLines } from "./lines.ts";
+import { MIDDLE, NEWLINE, PLAIN, Rest, START, startsWith } from "../links/syntax.ts";
+import { readLines } from "./lines.ts";
 
 const UNIT = 16; // bytes; every change is longer, so no two begin in one unit
 const FULL = 3 / 4; // of the slots

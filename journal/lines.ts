@@ -11,6 +11,7 @@
  * @module
  */
 import { type Change, isName } from "../links/link.ts";
+import { NEWLINE } from "../links/syntax.ts";
 import { isTime } from "../links/time.ts";
 
 /** Takes one change from a journal. */
@@ -29,8 +30,6 @@ export interface About {
 
 /** Told of a line about the journal itself: its number, from 1, and what it says. */
 export type Tell = (line: number, about: About) => void;
-
-export const NEWLINE = 10;
 
 /** What is wrong with a line that would be good without what some editors put before a text. */
 export const BYTE_ORDER_MARK = "a byte order mark";

@@ -4,7 +4,8 @@
  * @module
  */
 import { join, MAX_LINE } from "./feed.ts";
-import { type Apply, type Bad, isJSON, NEWLINE, readLines, type Tell } from "./lines.ts";
+import { NEWLINE } from "../links/syntax.ts";
+import { type Apply, type Bad, isJSON, readLines, type Tell } from "./lines.ts";
 
 const CHUNK = 1 << 20;
 const MAX_STRANGE = 1024; // lines

@@ -4,12 +4,13 @@
  * @module
  */
 import { LinkScanner } from "../links/scan.ts";
+import { NEWLINE } from "../links/syntax.ts";
 import { Table } from "../links/table.ts";
 import type { CompactionOptions } from "./compaction.ts";
 import { silent } from "./events.ts";
 import { explain, type Locked, replace, syncFolder, type Write, writeAll } from "./file.ts";
 import { Journal, type JournalOptions } from "./journal.ts";
-import { BYTE_ORDER_MARK, MARK_BYTES, NEWLINE } from "./lines.ts";
+import { BYTE_ORDER_MARK, MARK_BYTES } from "./lines.ts";
 
 const CHUNK = 1 << 20;
 
