@@ -6,7 +6,7 @@
 import { type Events, silent } from "../journal/events.ts";
 import { reasonOf } from "../journal/file.ts";
 import type { Table } from "../links/table.ts";
-import type { Counting } from "./counting.ts";
+import type { ServedHits } from "./counting.ts";
 import { HitsFile, type Part } from "./file.ts";
 import { parseLine } from "./lines.ts";
 import { HitsState } from "./state.ts";
@@ -32,11 +32,17 @@ export class HitsCopy {
 
   /** Reads what there is. What can't be read is tried again when it is to be copied. */
   load(): Promise<void> {
-    return this.#state.loaded = this.#read().catch((error) => {
+    return this.#state.loaded = this.#load();
+  }
+
+  async #load(): Promise<void> {
+    try {
+      if (await this.#read() > 0) this.#file.name = ""; // by which it is copied anew
+    } catch (error) {
       this.#unread = true;
       const { path: file } = this.#file;
       this.events("warn", "cannot load hits", { file, reason: reasonOf(error) });
-    });
+    }
   }
 
   /** How often the link of `key` was followed. */
@@ -49,11 +55,11 @@ export class HitsCopy {
    *
    * @throws what came in the way; the copy is then good as far as it goes
    */
-  copy(from: Pick<Counting, "read">): Promise<void> {
+  copy(from: Pick<ServedHits, "read">): Promise<void> {
     return this.#copying ??= this.#copy(from).finally(() => this.#copying = undefined);
   }
 
-  async #copy(from: Pick<Counting, "read">): Promise<void> {
+  async #copy(from: Pick<ServedHits, "read">): Promise<void> {
     await this.#state.loaded;
     if (this.#unread) await this.#reopen();
     let begun = 0;
@@ -114,14 +120,14 @@ export class HitsCopy {
     await this.#file.close();
     this.#file = new HitsFile(this.path);
     this.#state.clear();
-    const read = this.#read();
-    this.#state.loaded = read.catch(() => {}); // lists wait for it, whatever comes of it
     this.#unread = true;
+    const read = this.#read();
+    this.#state.loaded = read.then(() => {}, () => {}); // lists wait for it, whatever comes of it
     await read;
     this.#unread = false;
   }
 
-  async #read(): Promise<void> {
-    await this.#state.read(this.#file, this.events);
+  #read(): Promise<number> {
+    return this.#state.read(this.#file, this.events);
   }
 }

@@ -5,9 +5,9 @@
  */
 import { wholeLines } from "../journal/feed.ts";
 import { explain, readAt, syncFolder, writeAll } from "../journal/file.ts";
+import { randomKey } from "../links/link.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { isCount } from "./counts.ts";
-import { randomKey } from "../links/link.ts";
 
 /** So many bytes are read at once, but a whole line at least. */
 export const PART_BYTES = 1 << 20;
@@ -28,10 +28,10 @@ export interface Part {
 }
 
 /**
- * A file of lines to which only one process appends: whoever has locked the journal beside it. It begins with a
- * line that names it, and each process that goes on with it gives it another name, by such a line: a copy that
- * has more under the name before than stands in front of it is a copy of something else. It is made when there
- * is something to write.
+ * A file of lines to which only one process appends: whoever has locked the journal beside it. Its first line is
+ * its name, and each process that goes on with it gives it another one, in a line of its own. So a copy tells
+ * whether it can go on: it can't where it reaches further under a name than the file does. The file is made when
+ * there is something to write.
  *
  * @example
  * ```ts
@@ -167,8 +167,8 @@ export class HitsFile {
    */
   async read(file: string, offset: number): Promise<Part> {
     const [name, size] = [this.name, this.size];
-    const most = file === name ? size : this.#ends.get(file) ?? 0;
-    if (!isCount(offset) || offset > most) offset = 0;
+    const reach = file === name ? size : this.#ends.get(file) ?? 0;
+    if (!isCount(offset) || offset > reach) offset = 0;
     let bytes = new Uint8Array();
     let end = 0;
     for (let most = PART_BYTES; end === 0 && bytes.length < size - offset; most *= 2) {

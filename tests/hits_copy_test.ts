@@ -108,6 +108,21 @@ describe("HitsCopy", () => {
     assertEquals(await Deno.readTextFile(`${dir.path}/b.hits`), await Deno.readTextFile(path));
   });
 
+  it("is made anew where it is damaged", async () => {
+    using dir = tempDir();
+    const [path, own] = [`${dir.path}/a.hits`, `${dir.path}/b.hits`];
+    await using hits = await owner(path);
+    for (const key of KEYS) await take(hits, key, 2);
+    await Deno.copyFile(path, own);
+    const text = await Deno.readTextFile(own);
+    await Deno.writeTextFile(own, text.replace('"Keys":["x"]', '"Keys":["x",'));
+    await using copy = await copyAt(own);
+    assertEquals(copy.told, ["left out damaged hits"]);
+    await copy.copy(hits);
+    assertEquals(await all(copy), [2, 2, 2]);
+    assertEquals(await Deno.readTextFile(own), await Deno.readTextFile(path));
+  });
+
   it("asks no more than twice for a file that is another one each time", async () => {
     using dir = tempDir();
     let asked = 0;
