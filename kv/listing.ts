@@ -6,14 +6,18 @@
 import { StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
 import { isExpired } from "../links/time.ts";
-import { LIMIT, type Listing, MAX_LIMIT, type Query } from "../links/query.ts";
+import {
+  LIMIT,
+  type Listing,
+  MAX_CHARS,
+  MAX_LIMIT,
+  needlesOf,
+  type Query,
+} from "../links/query.ts";
 import { after, type Database, MAX_RANGE, MAX_READ } from "./database.ts";
 import { DEADLINE_MS } from "./head.ts";
 import { linkKey, LINKS_END, MADE, madeKey, toChange, toKeys } from "./layout.ts";
 import { countEach, countRange, isRanked, MAX_SEEN, rank, readAll, READS } from "./ranking.ts";
-
-const MAX_CHARS = 1 << 20; // of the URLs of a page
-const MAX_QUERY = 200; // characters
 
 /** A link, and what to ask for those after it with. */
 interface Place {
@@ -33,9 +37,6 @@ export async function listLinks(
   query: Query = {},
 ): Promise<Omit<Listing, "count">> {
   const { q = "", after: from = "", limit = LIMIT, order = "newest" } = query;
-  if (q.length > MAX_QUERY) {
-    throw new StoreError("invalid query", `"q" must have at most ${MAX_QUERY} characters`);
-  }
   const page = await findLinks(database, { q, after: from, limit, order });
   // Those that stand side by side are counted side by side.
   if (order === "written" && q === "") await countRange(database, page.links);
@@ -47,7 +48,7 @@ async function findLinks(
   database: Database,
   { q, after: from, limit, order }: Required<Query>,
 ): Promise<Omit<Listing, "count">> {
-  const holds = searchFor(q);
+  const needles = needlesOf(q);
   const most = Math.min(limit, MAX_LIMIT);
   const links: Link[] = [];
   let [seen, chars, next] = [0, 0, from];
@@ -60,19 +61,18 @@ async function findLinks(
     if (links.length >= most || chars >= MAX_CHARS || seen >= MAX_SEEN) return { links, next };
     seen++;
     next = place.next;
-    if (place.link === undefined || !holds(place.link)) continue;
+    if (place.link === undefined || !holds(place.link, needles)) continue;
     links.push(place.link);
     chars += place.link.url.length;
   }
   return { links };
 }
 
-/** Whether a link holds a text, whatever the case. */
-function searchFor(q: string): (link: Link) => boolean {
-  const text = q.trim().toLowerCase();
-  const escaped = encodeURI(text.toWellFormed()).toLowerCase();
-  return ({ key, url }) =>
-    [key, url].some((part) => [text, escaped].some((one) => part.toLowerCase().includes(one)));
+/** Whether a link holds one of the texts, or there are none. */
+function holds({ key, url }: Link, needles: string[]): boolean {
+  if (needles.length === 0) return true;
+  const texts = [key.toLowerCase(), url.toLowerCase()];
+  return needles.some((needle) => texts.some((text) => text.includes(needle)));
 }
 
 async function* byKey(database: Database, from: string, limit: number): AsyncGenerator<Place> {

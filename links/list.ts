@@ -7,11 +7,9 @@ import { StoreError } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { type Block, endOf } from "./blocks.ts";
 import { Order, type Place } from "./order.ts";
-import { LIMIT, type Listing, type Query } from "./query.ts";
+import { LIMIT, type Listing, MAX_CHARS, needlesOf, type Query } from "./query.ts";
 import type { EntryWriter } from "./writer.ts";
 
-const MAX_CHARS = 1 << 20; // of the URLs of a page
-const MAX_QUERY = 200; // characters
 const MAX_WAITING = 100; // questions that wait for their turn
 const SLICE_MS = 3; // after so long others get their turn
 
@@ -85,9 +83,6 @@ class Search {
     epoch: number,
     private readonly hits?: CountedHits,
   ) {
-    if (q.length > MAX_QUERY) {
-      throw new StoreError("invalid query", `"q" must have at most ${MAX_QUERY} characters`);
-    }
     if (order === "hits" && hits === undefined) throw errUncounted;
     this.#limit = limit;
     this.#order = new Order(order, epoch);
@@ -228,13 +223,6 @@ class Search {
     const next = this.#more && last !== undefined ? this.#order.format(last) : undefined;
     return { links, next, count: this.table.count() };
   }
-}
-
-/** What is looked for: the text, and how a URL would have it. */
-function needlesOf(q: string): string[] {
-  const text = q.trim().toLowerCase();
-  if (text === "") return [];
-  return [...new Set([text, encodeURI(text.toWellFormed()).toLowerCase()])];
 }
 
 /** Whether `needle` is in `text`, between two places. */

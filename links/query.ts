@@ -6,9 +6,13 @@
 import { StoreError } from "./errors.ts";
 import type { Link } from "./link.ts";
 
-/** Most links of a page, and how many there are where nobody says. */
+/** Most links of a page. */
 export const MAX_LIMIT = 1000;
+/** How many there are where nobody says. */
 export const LIMIT = 50;
+/** Most characters of a page's URLs, beside those of its last link. */
+export const MAX_CHARS = 1 << 20;
+const MAX_QUERY = 200; // characters
 
 const ORDERS = ["newest", "hits", "written"] as const;
 
@@ -59,6 +63,24 @@ function toLimit(text: string): number {
   const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
   if (limit >= 1 && limit <= MAX_LIMIT) return limit;
   throw new StoreError("invalid query", `"limit" must be a number from 1 to ${MAX_LIMIT}`);
+}
+
+/**
+ * What is looked for, in lower case: the text, and how a URL would have it. Nothing, where that is all links.
+ *
+ * @throws {StoreError} invalid query: it is too long
+ * @example
+ * ```ts
+ * needlesOf(" M\u00fcsli "); // ["m\u00fcsli", "m%c3%bcsli"]
+ * ```
+ */
+export function needlesOf(q: string): string[] {
+  if (q.length > MAX_QUERY) {
+    throw new StoreError("invalid query", `"q" must have at most ${MAX_QUERY} characters`);
+  }
+  const text = q.trim().toLowerCase();
+  if (text === "") return [];
+  return [...new Set([text, encodeURI(text.toWellFormed()).toLowerCase()])];
 }
 
 /** Whether what came from elsewhere is a page of links. */
