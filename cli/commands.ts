@@ -17,6 +17,7 @@ import { type Flags, help } from "./flags.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
 import { complain } from "./stderr.ts";
+import { isService } from "./values.ts";
 
 const HEALTHCHECK_MS = 2000;
 
@@ -27,14 +28,12 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
     return print(`goto ${config.version} (deno ${Deno.version.deno}, ${Deno.build.target})\n`);
   }
   if (flags.healthcheck) return await healthcheck(flags.admin ?? flags.http);
-  if (flags.compact) {
-    await refuseMissing(flags);
-    return await runCompact(flags.file || FILE, flags.repair, events);
-  }
+  if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
   if (flags.backup) return await runBackup(flags, events);
   const { export: form, import: path } = flags;
   if (form) {
-    await refuseMissing(flags);
+    const { kv, file, master } = flags;
+    if (master.length === 0 && !isService(kv)) await requireFile(kv || file || FILE);
     const { runExport } = await import("./export.ts");
     return await withBackend(flags, events, (store) => runExport(form, store, events));
   }
@@ -45,11 +44,9 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   }
 }
 
-/** Refuses to read links of a file that isn't there, which a master would make. */
-async function refuseMissing({ file, kv, master }: Flags): Promise<void> {
-  const path = /^https?:/.test(kv) ? "" : kv || file || FILE;
-  if (path === "" || master.length > 0 || await exists(path)) return;
-  throw new JournalError(`${path}: No such file`);
+/** Refuses to read a file that isn't there, which to open it would make. */
+async function requireFile(path: string): Promise<void> {
+  if (!await exists(path)) throw new JournalError(`${path}: No such file`);
 }
 
 /** Runs what works on the store that the flags name, and closes it. */
@@ -69,6 +66,7 @@ async function withBackend(
 
 /** Compacts the journal at `path`, or has the process that uses it do so, and gives the exit code. */
 async function runCompact(path: string, repairs: boolean, events: Events): Promise<number> {
+  await requireFile(path);
   if (repairs) await repair(path, { events });
   const { lines, bytes } = await compact(path, { events }).catch((error) => {
     if (!(error instanceof InUseError)) throw error;

@@ -6,6 +6,7 @@
 import { parseArgs } from "node:util";
 import {
   FileProblem,
+  isService,
   oneOf,
   parseAddress,
   parseBoolean,
@@ -241,12 +242,16 @@ function refuseTogether(flags: Flags): void {
   if (flags.healthcheck && cert !== "" && !flags.admin) {
     throw new UsageError("-healthcheck speaks HTTP: with -tls-cert it needs -admin");
   }
-  const commands = ["-compact", "-import", "-backup", "-export", "-healthcheck"];
-  const given = [compact, flags.import !== "", backup !== "", flags.export, flags.healthcheck];
-  const [first, second] = commands.filter((_, i) => given[i]);
-  if (second !== undefined) refusePair(first, second);
+  const [command, another] = given({
+    "-compact": compact,
+    "-import": flags.import !== "",
+    "-backup": backup !== "",
+    "-export": flags.export !== undefined,
+    "-healthcheck": flags.healthcheck,
+  });
+  if (another !== undefined) refusePair(command, another);
   if (kv === "") return;
-  const others = {
+  const [other] = given({
     "-file": file !== "",
     "-master": master.length > 0,
     "-promote": promote,
@@ -254,13 +259,16 @@ function refuseTogether(flags: Flags): void {
     "-repair": repair,
     "-backup": backup !== "",
     "-sync=none": sync === "none",
-  };
-  for (const [other, given] of Object.entries(others)) {
-    if (given) refusePair("-kv", other);
-  }
-  if (/^https?:/.test(kv) && !flags["kv-token"]) {
+  });
+  if (other !== undefined) refusePair("-kv", other);
+  if (isService(kv) && !flags["kv-token"]) {
     throw new UsageError(`-kv: ${kv} asks for a token: give it as GOTO_KV_TOKEN`);
   }
+}
+
+/** The flags that are there. */
+function given(flags: Record<string, boolean>): string[] {
+  return Object.entries(flags).filter(([, isThere]) => isThere).map(([name]) => name);
 }
 
 function refusePair(one: string, other: string): never {

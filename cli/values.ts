@@ -4,6 +4,7 @@
  * @module
  */
 import type { Address } from "../http/address.ts";
+import { holdsCertificate } from "../http/certificate.ts";
 import { reasonOf } from "../journal/file.ts";
 
 /** One of a few words. */
@@ -64,9 +65,7 @@ export function parseSecret(text: string): string {
 export function parseCertificates(path: string): string {
   if (path === "") return "";
   const text = readText(path);
-  if (!text.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new FileProblem(`${path} holds no certificate`);
-  }
+  if (!holdsCertificate(text)) throw new FileProblem(`${path} holds no certificate`);
   return text;
 }
 
@@ -131,6 +130,11 @@ export function parseDatabase(text: string): string {
     throw new Error("use a path, or a URL that starts with http:// or https://");
   }
   return text;
+}
+
+/** Whether a database that {@linkcode parseDatabase} gives is a service. */
+export function isService(database: string): boolean {
+  return /^https?:/.test(database);
 }
 
 /** Origins as browsers send them, separated by commas. */

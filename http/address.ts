@@ -35,8 +35,7 @@ export function open<T>({ hostname, port }: Address, on: (address: Address) => T
       return on({ hostname: "0.0.0.0", port }); // a machine without IPv6
     }
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    const reason = message.endsWith("KeyMismatch") ? "the key is not the certificate's" : message;
+    const reason = error instanceof Error ? error.message : error;
     throw new ListenError(`can't listen on ${hostname}:${port}: ${reason}`, codeOf(error));
   }
 }

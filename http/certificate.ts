@@ -57,6 +57,29 @@ export class Certificate {
   }
 }
 
+/** Whether a text holds a certificate, as PEM. */
+export function holdsCertificate(text: string): boolean {
+  return text.includes("-----BEGIN CERTIFICATE-----");
+}
+
+/**
+ * Has `serve` use a pair, and says which of the two is at fault where it can't be used.
+ *
+ * @throws {Error} why not, or what `serve` throws
+ */
+export function withPair<T>({ cert, key }: Pair, serve: () => T): T {
+  if (!holdsCertificate(cert)) throw new Error("no certificate in its file");
+  if (!/-----BEGIN (?:\w+ )?PRIVATE KEY-----/.test(key) || key.includes("ENCRYPTED")) {
+    throw new Error("no key in its file that can be read (one with a passphrase can't)");
+  }
+  try {
+    return serve();
+  } catch (error) {
+    if (!(error instanceof Error && error.message.endsWith("KeyMismatch"))) throw error;
+    throw new Error("the key is not the certificate's");
+  }
+}
+
 function read(path: string): string {
   try {
     return Deno.readTextFileSync(path);

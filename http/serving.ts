@@ -4,7 +4,7 @@
  * @module
  */
 import { type Address, open } from "./address.ts";
-import type { Pair } from "./certificate.ts";
+import { type Pair, withPair } from "./certificate.ts";
 import type { Handler, Peer } from "./client.ts";
 
 const LEAVE_MS = 1000; // for clients to go on elsewhere
@@ -44,9 +44,8 @@ export class Serving {
     const answer: Handler = peers
       ? (req, peer) => this.#answer(req, peer)
       : (req) => this.#answer(req);
-    this.#server = open(address, (address) => {
-      if (pair) checkPair(pair);
-      return Deno.serve({
+    const serve = (address: Address) =>
+      Deno.serve({
         ...address,
         ...pair,
         reusePort: shared,
@@ -54,7 +53,10 @@ export class Serving {
         onListen: () => {},
         onError: () => new Response("internal error\n", { status: 500 }),
       }, answer);
-    });
+    this.#server = open(
+      address,
+      (address) => pair ? withPair(pair, () => serve(address)) : serve(address),
+    );
     this.#server.finished.catch(failed);
   }
 
@@ -122,14 +124,6 @@ export class Serving {
     }
     if (this.#state === "serving") return response;
     return response instanceof Promise ? response.then(asLast) : asLast(response);
-  }
-}
-
-/** Refuses a pair that can't be used: the runtime says which of the two is at fault in its own words. */
-function checkPair({ cert, key }: Pair): void {
-  if (!cert.includes("-----BEGIN CERTIFICATE-----")) throw new Error("no certificate in its file");
-  if (!/-----BEGIN (?:\w+ )?PRIVATE KEY-----/.test(key) || key.includes("ENCRYPTED")) {
-    throw new Error("no key in its file that can be read (one with a passphrase can't)");
   }
 }
 

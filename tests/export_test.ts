@@ -111,6 +111,7 @@ it("commands that need a file make none, and none is passed over for another", a
         2,
         "-import and -export don't go together: give one of them",
       ],
+      [["-compact", "-file=no.jsonl", "-master=localhost:1"], 1, "no.jsonl: No such file"],
       [["-compact", "-backup=b"], 2, "-compact and -backup don't go together: give one of them"],
     ] as const
   ) {
