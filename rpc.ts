@@ -16,7 +16,8 @@ import { type Health, isHealth } from "./links/health.ts";
 import { checkKey, checkURL, type Link, parseName, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/query.ts";
 import { formatExpires, parseExpires } from "./links/time.ts";
-import type { ChangeOptions, Served, Store } from "./store.ts";
+import type { ChangeOptions } from "./links/wanted.ts";
+import type { Served, Store } from "./store.ts";
 
 /** What is sent back: a text, unless there were only notifications, and how new it is. */
 export interface Reply {

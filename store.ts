@@ -20,23 +20,13 @@ import type { Listing, Query } from "./links/query.ts";
 import { LinkScanner, type Marked } from "./links/scan.ts";
 import { Table, type TableMemory } from "./links/table.ts";
 import { checkExpires } from "./links/time.ts";
-import { leading } from "./links/wanted.ts";
+import { type ChangeOptions, leading, type Wanted } from "./links/wanted.ts";
 
 const MAX_QUEUE = 65_536; // changes
 const MAX_QUEUE_CHARS = 64 << 20; // of their URLs
 const MAX_COMMIT = 1024; // changes: more would keep redirects waiting for tens of milliseconds
 
 const errBusy = new StoreError("unavailable", "too many changes are waiting for the disk");
-
-/** What goes with a change. */
-export interface ChangeOptions {
-  /** Repeating a change with the same id gives the first answer again: whoever lost that asks once more. */
-  id?: string;
-  /** The second from which on the link is over; of an update, 0 is never. */
-  expires?: number;
-  /** Who asks for it. */
-  by?: string;
-}
 
 /**
  * Where links are kept. `get` answers at once where it can, so that a redirect need not wait for
@@ -208,7 +198,7 @@ export class URLStore implements Backend {
   }
 
   /** Queues a change for {@linkcode saveLoop}; resolves once it is durable and visible. */
-  #save(wanted: Save["wanted"]): Promise<Link> {
+  #save(wanted: Wanted): Promise<Link> {
     if (this.#closed) throw new StoreError("unavailable", "shutting down");
     if (this.#queue.length >= MAX_QUEUE || this.#queueChars >= MAX_QUEUE_CHARS) {
       throw errBusy;

@@ -125,7 +125,7 @@ export async function requireMaster(flags: Flags): Promise<void> {
     try {
       return void await prober.ask(transport);
     } catch (error) {
-      reason = `${transport.address}: ${reasonOf(new Error(causeOf(error)))}`;
+      reason = `${transport.address}: ${reasonOf(causeOf(error))}`;
     }
   }
   throw new JournalError(reason);

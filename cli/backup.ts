@@ -137,7 +137,7 @@ async function copy(source: Source, locked: Locked, progress: Progress): Promise
       } catch (error) {
         if (error instanceof Ended && tries < TRIES) continue;
         if (error instanceof JournalError) throw error;
-        throw new JournalError(`${source.name}: ${reasonOf(new Error(causeOf(error)))}`);
+        throw new JournalError(`${source.name}: ${reasonOf(causeOf(error))}`);
       }
     }
   } finally {

@@ -47,7 +47,7 @@ export class HitsFile {
   /** How many bytes are whole lines. */
   size = 0;
   #file?: Deno.FsFile;
-  #ends = new Map<string, number>(); // where the names before it end
+  readonly #ends = new Map<string, number>(); // where the names before it end
 
   constructor(readonly path: string) {}
 

@@ -72,9 +72,11 @@ export class Unsent {
 export async function takeUnsent(file: string, hits: Counting, events: Events): Promise<void> {
   const unsent = new Unsent(unsentOf(file));
   try {
-    for (let left = await unsent.load(); left.length > 0; left = left.slice(1)) {
+    const left = await unsent.load();
+    while (left.length > 0) {
       await hits.take(left[0]);
-      await unsent.save(left.slice(1));
+      left.shift();
+      await unsent.save(left);
     }
   } catch (error) {
     events("warn", "cannot take over hits", { file: unsentOf(file), reason: reasonOf(error) });

@@ -32,8 +32,8 @@ export class HitsWriter {
   #wait = WRITE_MS;
   #failure: unknown; // why the last write failed
   #incomplete = false; // whether the file lacks something
-  #renewed = 0; // how large it was when it was made anew,
-  #renewal = 0; // and when that may be tried again
+  #renewed = 0; // how large the file was when it was made anew
+  #renewal = 0; // when that may be tried again
   #closed = false;
 
   constructor(

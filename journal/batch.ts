@@ -11,11 +11,7 @@ import { formatLine } from "./lines.ts";
 
 /** A change that somebody waits for. */
 export interface Save {
-  wanted: Wanted & {
-    /** None: a new one is to be made. */
-    key?: string;
-    id?: string;
-  };
+  wanted: Wanted;
   resolve: (link: Link) => void;
   reject: (error: unknown) => void;
 }

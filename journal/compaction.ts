@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { CHECK_BYTES, MAX_LINE } from "./feed.ts";
-import { readAt, writeAll } from "./file.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { now } from "../links/time.ts";
+import { CHECK_BYTES, MAX_LINE } from "./feed.ts";
+import { readAt, writeAll } from "./file.ts";
 import { changeOf, LastLines } from "./last.ts";
 import { countLines, formatAbout, formatLine } from "./lines.ts";
 

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { Place } from "./followers.ts";
 import { NEWLINE } from "../links/syntax.ts";
+import { Place } from "./followers.ts";
 
 /** How often a feed with nothing to tell shows that it is alive, with a blank line, in milliseconds. */
 export const HEARTBEAT_MS = 2000;

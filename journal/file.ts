@@ -188,7 +188,8 @@ export function explain(path: string, error: unknown): JournalError {
 
 /** What an error of the file system says, without our calls' names around it. */
 export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message.replace(/ \(os error \d+\).*$/, "") : String(error);
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/ \(os error \d+\).*$/, "");
 }
 
 /** Says who has the file at `path`; on a full disk it stays unsaid. */

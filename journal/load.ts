@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { join, MAX_LINE } from "./feed.ts";
 import { NEWLINE } from "../links/syntax.ts";
+import { join, MAX_LINE } from "./feed.ts";
 import { type Apply, type Bad, isJSON, readLines, type Tell } from "./lines.ts";
 
 const CHUNK = 1 << 20;

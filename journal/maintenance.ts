@@ -113,7 +113,7 @@ async function openAside(path: string): Promise<Deno.FsFile> {
 async function rewrite(
   locked: Locked,
   stays: (line: number) => boolean,
-  marked: ReadonlySet<number> = new Set(),
+  marked: ReadonlySet<number>,
   aside: { write: Write; sync(): Promise<void> } = { write: async () => {}, sync: async () => {} },
 ): Promise<void> {
   using old = await Deno.open(locked.path);

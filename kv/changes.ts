@@ -12,9 +12,7 @@ import { COUNT, FEED, fromKeys, HEAD, idKey, KEPT_MS, linkKey, MADE, SIZE } from
 
 /** A change that is asked for. */
 export interface Request extends Wanted {
-  /** None: a new one is to be made. */
-  key?: string;
-  /** The mark of the write: it is done once. */
+  /** Each has one: it is done once. */
   id: string;
   /** Whether the id may come again, perhaps at another master, and with another key. */
   foreign: boolean;

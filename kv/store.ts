@@ -10,8 +10,8 @@ import { StoreError } from "../links/errors.ts";
 import { checkKey, checkURL, type Link, randomKey } from "../links/link.ts";
 import type { Health } from "../links/health.ts";
 import { checkExpires, MAX_TIME } from "../links/time.ts";
-import { leading, type Wanted } from "../links/wanted.ts";
-import type { ChangeOptions, Store, URLStoreOptions } from "../store.ts";
+import { type ChangeOptions, leading, type Wanted } from "../links/wanted.ts";
+import type { Store, URLStoreOptions } from "../store.ts";
 import type { Listing, Query } from "../links/query.ts";
 import type { Database } from "./database.ts";
 import { Head } from "./head.ts";
@@ -31,12 +31,6 @@ const errLong = new StoreError("invalid url", "invalid URL: it is longer than a 
 export interface KVStoreOptions extends URLStoreOptions {
   /** Whether an id is of this process, so that it comes by no other one. */
   isOwn?: (id: string) => boolean;
-}
-
-/** A change that is asked for. */
-interface Asked extends Wanted {
-  key?: string;
-  id?: string;
 }
 
 /** A store whose links a database has: nothing of them is kept here. */
@@ -119,7 +113,7 @@ export class KVStore implements Store {
 
   /** Makes a change; then the head is known to be as far. */
   async #save(
-    { id = randomKey(), ...change }: Asked,
+    { id = randomKey(), ...change }: Wanted,
     isOwn = this.options.isOwn?.(id) ?? false,
   ): Promise<Link> {
     const { key, url } = change;
@@ -173,7 +167,7 @@ export class KVStore implements Store {
   }
 }
 
-function fits({ key = "", url }: Asked): boolean {
+function fits({ key = "", url }: Wanted): boolean {
   const times = { made: MAX_TIME, expires: MAX_TIME };
   return new TextEncoder().encode(formatLine({ key, url, ...times })).length <= MAX_LINE;
 }

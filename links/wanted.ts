@@ -7,16 +7,24 @@ import { errExists, errExpired, errNotFound } from "./errors.ts";
 import type { Facts, Link } from "./link.ts";
 import { isExpired, now } from "./time.ts";
 
+/** What goes with a change. */
+export interface ChangeOptions {
+  /** Repeating a change with the same id gives the first answer again: whoever lost that asks once more. */
+  id?: string;
+  /** The second from which on the link is over, or 0 for never; by default, as before. */
+  expires?: number;
+  /** Who asks for it. */
+  by?: string;
+}
+
 /** A change that is asked for. */
-export interface Wanted {
+export interface Wanted extends ChangeOptions {
+  /** None: a new one is to be made. */
+  key?: string;
   /** "" deletes. */
   url: string;
   /** When it was made, or 0 where that isn't known; by default, as before, or now. */
   made?: number;
-  /** When it ends, or 0 for never; by default, as before. */
-  expires?: number;
-  /** Who asks for it. */
-  by?: string;
   /** Of a link that is restored: who changed it last. */
   changedBy?: string;
   /** Whether the key must lead nowhere yet, or somewhere already. */
