@@ -15,6 +15,8 @@ import { randomKey } from "../links/link.ts";
 
 const SEND_MS = 1000;
 const MAX_WAIT_MS = 8000; // after failures: longer and longer, up to that
+const CLOSE_MS = 3000; // at the end, for a master that is just being restarted, too
+const RETRY_MS = 100;
 const MAX_SENT = 4000; // links in one call
 const MAX_SENT_CHARS = 100 << 10; // of their keys
 /** So many links a day are kept that could not be sent; of others nothing is. */
@@ -100,13 +102,18 @@ export class SentHits implements Counting {
     return isPart(result) ? result : undefined;
   }
 
-  /** Sends what is left, if the master takes it now; else it is kept for the next time, if it can be. */
+  /** Sends what is left, if the master soon takes it; else it is kept for the next time, if it can be. */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
-    // A connection that was not used for long may be gone without anybody's fault.
-    for (let tries = 0; tries < 2 && this.#waiting().length > 0; tries++) await this.#send();
+    // What is kept need not be waited for.
+    const end = performance.now() + (this.#unsent.keeps ? RETRY_MS : CLOSE_MS);
+    await this.#send();
+    while (this.#waiting().length > 0 && performance.now() < end) {
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await this.#send();
+    }
     const links = this.#waiting().reduce((sum, { hits }) => sum + hits.length, 0);
     const isKept = await this.#keep();
     if (links > 0 && !isKept) {

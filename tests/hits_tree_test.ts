@@ -6,7 +6,7 @@ import type { Client } from "../jsonrpc/client.ts";
 import { StoreError } from "../links/errors.ts";
 import { Table } from "../links/table.ts";
 import { SentHits } from "../replica/hits.ts";
-import { add, eventually, start, tempDir } from "./processes.ts";
+import { add, eventually, start, tempDir, within } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { agree, keep, ready } from "./replicas.ts";
 import { copied, counted, hitsOf, visit } from "./traffic.ts";
@@ -93,6 +93,38 @@ it("what can't be sent is kept, and sent later", async () => {
     await visit(replica.url, "docs", 10);
     await counted(master, before + 40 * round);
   }
+});
+
+it("a replica that ends while its master is being restarted waits for it, for three seconds at most", async () => {
+  await using master = await start("-rpc");
+  await add(master.url, "https://example.com/", "docs");
+  await using link = new Proxy(master.url);
+  await using replica = await start(`-master=${link.url}`);
+  await keep(replica, "docs");
+  const end = async () => {
+    const before = await hitsOf(master);
+    link.refuses = true;
+    link.cut();
+    await visit(replica.url, "docs", 30);
+    await replica.waitForLog(({ msg }) => msg === "lost the master");
+    replica.kill("SIGTERM");
+    await replica.waitForLog(({ msg }) => msg === "shutting down");
+    return before;
+  };
+  const before = await end();
+  link.refuses = false;
+  assertEquals((await replica.status).code, 0);
+  assert(await hitsOf(master) >= before + 30);
+  assert(!replica.logs.some(({ msg }) => msg.startsWith("hits are lost")));
+
+  await replica.begin();
+  await keep(replica, "docs");
+  const after = await end();
+  const { code } = await within(10_000, "the replica's end", replica.status);
+  assertEquals(code, 0);
+  const lost = replica.logs.find(({ msg }) => msg.startsWith("hits are lost"));
+  assertEquals(lost?.msg, "hits are lost: the master is out of reach");
+  assert(await hitsOf(master) < after + 30);
 });
 
 it("a mirror keeps what it could not send when it ends, and sends it when it is back", async () => {
