@@ -3,12 +3,12 @@
  * a multiple of 8 bytes. A reference to one is its offset in units of 8 bytes, so that 32 bits reach
  * 32 GiB.
  *
- * An entry is a head of 16 bytes, the key, and the URL. In the head there stand, in four bytes each, the
- * number of the counter of the link's hits, when the link ends, and when it was made, in seconds since
- * 1970, or 0. Then come the length of the URL in two bytes, that of the key in one, and flags. Lengths
- * that are too large for that follow the head, in four bytes each. A character takes a byte, or two where one of
- * them doesn't hold it. Behind the URL may stand a signature: its length in one byte, who made the link,
- * in UTF-8, and, after a newline, who changed it last.
+ * An entry is a head of 12 bytes, the key, and the URL. In the head there stand, in four bytes each, the
+ * number of the counter of the link's hits, and when it was made, in seconds since 1970, or 0. Then come
+ * the length of the URL in two bytes, that of the key in one, and flags. Lengths that are too large for
+ * that follow the head, in four bytes each. A character takes a byte, or two where one of them doesn't
+ * hold it. Behind the URL may stand, in four bytes, when the link ends, and then a signature: its length
+ * in one byte, who made the link, in UTF-8, and, after a newline, who changed it last.
  *
  * @module
  */
@@ -18,15 +18,16 @@ import type { Link } from "./link.ts";
 import { isExpired } from "./time.ts";
 
 /** How long the head is, and that of an entry whose lengths follow it. */
-export const HEAD = 16;
+export const HEAD = 12;
 export const LONG_HEAD = HEAD + 8;
 /** Where in the head what stands. */
 export const COUNTER = 0;
+export const MADE = 4;
+export const URL_LENGTH = 8;
+export const KEY_LENGTH = 10;
+export const FLAGS = 11;
+/** How many bytes it takes to say when a link ends. */
 export const EXPIRES = 4;
-export const MADE = 8;
-export const URL_LENGTH = 12;
-export const KEY_LENGTH = 14;
-export const FLAGS = 15;
 
 /**
  * Flags: for the owner alone; lengths follow the head; the key, the URL has two bytes a character; the
@@ -129,7 +130,8 @@ export class EntryReader {
 
   /** When the link ends, in seconds since 1970, or 0. */
   expiresOf(ref: number): number {
-    return this.segments[ref >>> this.shift]!.readUInt32LE(((ref << 3) & this.mask) + EXPIRES);
+    const { bytes, end, flags } = this.parts(ref);
+    return (flags & ENDS) === 0 ? 0 : bytes.readUInt32LE(end);
   }
 
   /** Whether the link has come to its end. */
@@ -154,9 +156,9 @@ export class EntryReader {
     const link: Link = { key: this.keyOf(ref), url: this.urlOf(ref) };
     if (made > 0) link.made = made;
     if (expires > 0) link.expires = expires;
-    const { bytes, end, till } = this.parts(ref);
-    if (till === end) return link;
-    const [by, changedBy] = bytes.toString("utf8", end + 1, till).split("\n");
+    const { bytes, signature, till } = this.parts(ref);
+    if (till === signature) return link;
+    const [by, changedBy] = bytes.toString("utf8", signature + 1, till).split("\n");
     if (by !== "") link.by = by;
     if (changedBy) link.changedBy = changedBy;
     return link;
@@ -214,8 +216,9 @@ export class EntryReader {
       ? bytes.readUInt32LE(at + HEAD + 4)
       : bytes.readUInt16LE(at + URL_LENGTH);
     const end = url + urlLength;
-    const till = (flags & SIGNED) === 0 ? end : end + 1 + bytes[end];
-    return { bytes, at, key, url, end, till, flags };
+    const signature = (flags & ENDS) === 0 ? end : end + EXPIRES;
+    const till = (flags & SIGNED) === 0 ? signature : signature + 1 + bytes[signature];
+    return { bytes, at, key, url, end, signature, till, flags };
   }
 }
 

@@ -5,14 +5,14 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { ENDS, HEAD, MAX_SHORT_KEY, MAX_SHORT_URL, SIGNED } from "./entries.ts";
+import { ENDS, EXPIRES, HEAD, MAX_SHORT_KEY, MAX_SHORT_URL, SIGNED } from "./entries.ts";
 import { finish } from "./hash.ts";
 import type { Change, Facts } from "./link.ts";
 import { MIDDLE, NEWLINE, PLAIN, Rest, type Span, START, startsWith } from "./syntax.ts";
 import type { Block, Table } from "./table.ts";
 
 const BLOCK = 128 << 10; // bytes of entries that the table takes at once
-const MAX_ENTRY = HEAD + MAX_SHORT_KEY + MAX_SHORT_URL + 2 + 256; // a multiple of 8
+const MAX_ENTRY = HEAD + MAX_SHORT_KEY + MAX_SHORT_URL + EXPIRES + 2 + 256; // a multiple of 8
 const MARKS = 65_536;
 const SURE = 0.9; // of the links that a file seems to have
 
@@ -86,12 +86,12 @@ export class LinkScanner {
       const { made, expires, by, changedBy } = rest;
       if (made < block.oldest) block.oldest = made;
       if (made > block.newest) block.newest = made;
+      if (expires > 0) to = writeTime(bytes, to, expires);
       if (by.end > 0 || changedBy.end > 0) to = sign(bytes, to, lines, by, changedBy);
       const head = entry >>> 2; // in words, of which every platform has the lowest byte first
       words[head] = 0;
-      words[head + 1] = expires;
-      words[head + 2] = made;
-      words[head + 3] = urlLength | keyLength << 16 | (expires === 0 ? 0 : ENDS << 24) |
+      words[head + 1] = made;
+      words[head + 2] = urlLength | keyLength << 16 | (expires === 0 ? 0 : ENDS << 24) |
         (by.end + changedBy.end === 0 ? 0 : SIGNED << 24);
       starts[count] = entry;
       codes[count++] = finish(code);
@@ -140,7 +140,13 @@ export class LinkScanner {
   }
 }
 
-/** Writes names behind the URL of an entry, which ends at `to`, and gives where they end. */
+/** Writes when a link ends behind its URL, which ends at `to`, and gives where that ends. */
+function writeTime(bytes: Uint8Array, to: number, time: number): number {
+  for (let i = 0; i < EXPIRES; i++) bytes[to++] = time >>> (8 * i);
+  return to;
+}
+
+/** Writes names behind that, which ends at `to`, and gives where they end. */
 function sign(
   bytes: Uint8Array,
   to: number,

@@ -5,14 +5,15 @@
  */
 import { EntryReader, type Segments } from "./entries.ts";
 import { hash, type HashConstants } from "./hash.ts";
-import { find, type SlotArray } from "./slots.ts";
+import { find } from "./part.ts";
+import { partOf, type SlotTable } from "./slots.ts";
 
 /** What another thread reads a table by. The memory itself is shared, not copied. */
 export interface TableMemory {
   /** Holds `generation` as long as all this is right, and 0 while only the owner may read. */
   control: Int32Array<SharedArrayBuffer>;
   generation: number;
-  slots: SlotArray;
+  slots: SlotTable;
   segments: Segments;
   segmentBits: number;
   constants: HashConstants;
@@ -44,7 +45,8 @@ export class TableReader {
     if (!this.#isCurrent()) return;
     try {
       const { slots, constants } = this.memory;
-      const ref = find(slots, this.#entries, key, hash(key, constants));
+      const code = hash(key, constants);
+      const ref = find(partOf(slots, code), this.#entries, key, code);
       this.#found = ref;
       if (ref === 0) return;
       const url = this.#entries.shownURL(ref);

@@ -1,52 +1,75 @@
 /**
- * The slots of a table, by open addressing. A slot has 32 bits of hash and 32 bits of reference to an
- * entry.
+ * The slots of a table, and how they become more.
  *
  * @module
  */
 import type { EntryReader } from "./entries.ts";
+import { find, findSame, leadsTo, moveTo, newPart, type Part, replace } from "./part.ts";
 
 const FIRST_SLOTS = 1024;
-const STEP = 16; // slots that each new entry moves while the table grows
+/**
+ * The bits of a slot's number in its part: 32 MiB. Memory is given back to the system in such pieces, since
+ * who needs some meanwhile may have to wait until the whole piece is free.
+ */
+export const PART_BITS = 22;
+const STEP = 64; // slots that each new entry moves while the table grows
 
-/** Slots as any thread can read them. */
-export type SlotArray = Uint32Array<SharedArrayBuffer>;
+/**
+ * Slots as any thread can read them: one part, or several of the same size. The part is chosen by further
+ * bits of the hash, of which those parts that have been split take one more: linear hashing.
+ */
+export interface SlotTable {
+  parts: Part[];
+  /** Of the bits that choose the part. */
+  mask: number;
+  /** Those of a slot's number in its part, where there are several. */
+  bits: number;
+}
 
-/** The entry of `key`, whose hash is `code`, or 0. */
-export function find(slots: SlotArray, entries: EntryReader, key: string, code: number): number {
-  const mask = slots.length / 2 - 1;
-  for (let i = code & mask;; i = (i + 1) & mask) {
-    const ref = slots[2 * i + 1];
-    if (ref === 0 || (slots[2 * i] === code && entries.isOf(ref, key))) return ref;
-  }
+/** The part in which a key with the hash `code` is found. */
+export function partOf({ parts, mask, bits }: SlotTable, code: number): Part {
+  const number = (code >>> bits) & mask;
+  return parts[number < parts.length ? number : number & (mask >>> 1)];
 }
 
 /** Slots as their owner has them: they move to twice as many, a few with each new entry. */
 export class Slots {
-  #now = newSlots(FIRST_SLOTS);
-  #old?: SlotArray; // the slots before, from which those now are filled
-  #moved = 0; // how many of them are done
+  #now: SlotTable;
+  #room = 3 / 4 * FIRST_SLOTS; // for so many keys there are slots enough
+  #move?: Move;
   #isShared = false; // whether other threads may read
 
-  /** @param most so many there are at most, a power of 2 */
-  constructor(private readonly entries: EntryReader, private readonly most: number) {}
+  /**
+   * @param most so many there are at most, a power of 2
+   * @param bits those of a slot's number in its part
+   */
+  constructor(
+    private readonly entries: EntryReader,
+    private readonly most: number,
+    private readonly bits = PART_BITS,
+  ) {
+    this.#now = tableOf([newPart(FIRST_SLOTS)], bits);
+  }
 
-  /** Those that other threads read: all entries are there, but for new ones while they move. */
-  get shared(): SlotArray {
+  /** Those that other threads read: all entries are there, but for new ones of a part that moves. */
+  get shared(): SlotTable {
     this.#isShared = true;
-    return this.#old ?? this.#now;
+    return this.#now;
   }
 
   /** The entry of `key`, whose hash is `code`, or 0. */
   find(key: string, code: number): number {
-    const ref = find(this.#now, this.entries, key, code);
-    return ref === 0 && this.#old ? find(this.#old, this.entries, key, code) : ref;
+    const part = partOf(this.#now, code);
+    const next = this.#move?.next(part, code);
+    const ref = next === undefined ? 0 : find(next, this.entries, key, code);
+    return ref !== 0 ? ref : find(part, this.entries, key, code);
   }
 
   /** Whether a slot leads to the entry at `ref`, the hash of whose key is `code`. */
   has(code: number, ref: number): boolean {
-    return leadsTo(this.#now, code, ref) ||
-      this.#old !== undefined && leadsTo(this.#old, code, ref);
+    const part = partOf(this.#now, code);
+    const next = this.#move?.next(part, code);
+    return leadsTo(part, code, ref) || next !== undefined && leadsTo(next, code, ref);
   }
 
   /**
@@ -55,7 +78,9 @@ export class Slots {
    * @returns the entry that it led to before, or 0 if the key is new
    */
   put(code: number, ref: number): number {
-    const slots = this.#now;
+    const part = partOf(this.#now, code);
+    const next = this.#move?.next(part, code);
+    const slots = next ?? part;
     const mask = slots.length / 2 - 1;
     let i = code & mask;
     for (let other; (other = slots[2 * i + 1]) !== 0; i = (i + 1) & mask) {
@@ -63,10 +88,10 @@ export class Slots {
       this.replace(code, other, ref);
       return other;
     }
-    if (this.#old) {
-      const other = findSame(this.#old, this.entries, code, ref);
+    if (next !== undefined) {
+      const other = findSame(part, this.entries, code, ref);
       if (other !== 0) {
-        replace(this.#old, code, other, ref);
+        replace(part, code, other, ref);
         return other;
       }
     }
@@ -79,12 +104,17 @@ export class Slots {
 
   /** Lets the slot that leads to one entry lead to another one. */
   replace(code: number, before: number, ref: number): void {
-    // Other threads may still read the old slots.
-    if (this.#old) replace(this.#old, code, before, ref);
-    replace(this.#now, code, before, ref);
+    const part = partOf(this.#now, code);
+    const next = this.#move?.next(part, code);
+    // Other threads may still read the part that moves.
+    replace(part, code, before, ref);
+    if (next !== undefined) replace(next, code, before, ref);
   }
 
-  /** Whether there is no room for `used` keys: at last an eighth of the slots stays free. */
+  /**
+   * Whether there is no room for `used` keys: at last an eighth of the slots stays free. (Where there are
+   * several parts, so it is in each, give or take some thousand of millions.)
+   */
   isFull(used: number): boolean {
     return 8 * used > 7 * this.most;
   }
@@ -94,78 +124,86 @@ export class Slots {
    * those that other threads read are others now.
    */
   grow(used: number): boolean {
-    const moved = this.#old !== undefined && this.#move(STEP);
-    const count = this.#now.length / 2;
-    if (4 * used <= 3 * count || count >= this.most) return moved;
-    return this.#begin(2 * count) || moved;
+    const move = this.#move;
+    if (move === undefined && used <= this.#room) return false;
+    const moved = move?.step(STEP) === true;
+    if (moved) this.#end(move!);
+    if (this.#move === undefined && used > this.#room) this.#move = this.#begin();
+    return moved;
   }
 
   /** Makes room for `used` keys at once, while nobody waits. Gives what `grow` gives. */
   reserve(used: number): boolean {
-    let count = this.#now.length / 2;
+    let count = this.#count;
     while (4 * used > 3 * count && count < this.most) count *= 2;
-    if (2 * count === this.#now.length) return false;
-    this.#begin(count);
-    return this.#move(Infinity);
-  }
-
-  /** Gives whether slots before had to be finished. */
-  #begin(count: number): boolean {
-    const moved = this.#old !== undefined && this.#move(Infinity);
-    const larger = newSlots(count);
-    this.#old = this.#now;
-    this.#now = larger;
-    this.#moved = 0;
-    return moved;
-  }
-
-  /** Gives whether all are done. */
-  #move(count: number): boolean {
-    const old = this.#old!;
-    const end = Math.min(this.#moved + count, old.length / 2);
-    for (; this.#moved < end; this.#moved++) {
-      const ref = old[2 * this.#moved + 1];
-      if (ref !== 0) insert(this.#now, old[2 * this.#moved], ref);
-    }
-    if (end < old.length / 2) return false;
-    this.#old = undefined;
+    if (count === this.#count) return false;
+    if (this.#move?.step(Infinity)) this.#end(this.#move);
+    const before = this.#now.parts;
+    const size = Math.min(count, 2 ** this.bits);
+    this.#set(Array.from({ length: count / size }, () => newPart(size)));
+    for (const part of before) moveTo(part, (code) => partOf(this.#now, code));
     return true;
   }
-}
 
-function newSlots(count: number): SlotArray {
-  return new Uint32Array(new SharedArrayBuffer(8 * count));
-}
+  /** How many slots there are, as far as none of them has been split since they were a power of 2. */
+  get #count(): number {
+    const { parts } = this.#now;
+    return parts[0].length / 2 * powerIn(parts.length);
+  }
 
-/** The entry with the key that the one at `ref` has, whose hash is `code`, or 0. */
-function findSame(slots: SlotArray, entries: EntryReader, code: number, ref: number): number {
-  const mask = slots.length / 2 - 1;
-  for (let i = code & mask;; i = (i + 1) & mask) {
-    const other = slots[2 * i + 1];
-    if (other === 0 || (slots[2 * i] === code && entries.haveSameKey(other, ref))) return other;
+  #set(parts: Part[]): void {
+    this.#now = tableOf(parts, this.bits);
+    this.#room = this.#count < this.most ? 3 / 4 * this.#count : Infinity;
+    this.#move = undefined;
+  }
+
+  /** Doubles the only part, as long as it is small; else splits the next one. */
+  #begin(): Move {
+    const { parts } = this.#now;
+    const size = parts[0].length / 2;
+    if (size < 2 ** this.bits) return new Move(parts[0], [newPart(2 * size)], 0);
+    const power = powerIn(parts.length);
+    const halves = [newPart(size), newPart(size)];
+    return new Move(parts[parts.length - power], halves, power << this.bits);
+  }
+
+  #end({ from, to }: Move): void {
+    const [first, ...more] = to;
+    const parts = this.#now.parts.map((part) => part === from ? first : part);
+    this.#set([...parts, ...more]);
   }
 }
 
-function leadsTo(slots: SlotArray, code: number, ref: number): boolean {
-  const mask = slots.length / 2 - 1;
-  let i = code & mask;
-  while (slots[2 * i + 1] !== 0 && slots[2 * i + 1] !== ref) i = (i + 1) & mask;
-  return slots[2 * i + 1] === ref;
-}
+/** The slots of a part on their way to the parts that take its place. */
+class Move {
+  #done = 0; // how many of them
 
-/** For slots that no other thread reads yet. */
-function insert(slots: SlotArray, code: number, ref: number): void {
-  const mask = slots.length / 2 - 1;
-  let i = code & mask;
-  while (slots[2 * i + 1] !== 0) i = (i + 1) & mask;
-  slots[2 * i] = code;
-  slots[2 * i + 1] = ref;
-}
+  /** @param bit that of the hash which tells one of two parts from the other, or 0 */
+  constructor(readonly from: Part, readonly to: Part[], private readonly bit: number) {}
 
-/** Nothing happens where no slot leads to `before`. */
-function replace(slots: SlotArray, code: number, before: number, ref: number): void {
-  const mask = slots.length / 2 - 1;
-  for (let i = code & mask; slots[2 * i + 1] !== 0; i = (i + 1) & mask) {
-    if (slots[2 * i + 1] === before) return void Atomics.store(slots, 2 * i + 1, ref);
+  /** Where a key with the hash `code` goes, if it is in the part that moves. */
+  next(part: Part, code: number): Part | undefined {
+    return part === this.from ? this.#target(code) : undefined;
   }
+
+  /** Moves so many more, and gives whether all are done. */
+  step(count: number): boolean {
+    const start = this.#done;
+    this.#done = Math.min(start + count, this.from.length / 2);
+    moveTo(this.from, (code) => this.#target(code), start, this.#done);
+    return this.#done === this.from.length / 2;
+  }
+
+  #target(code: number): Part {
+    return this.to[(code & this.bit) === 0 ? 0 : 1];
+  }
+}
+
+function tableOf(parts: Part[], bits: number): SlotTable {
+  return { parts, mask: 2 ** Math.ceil(Math.log2(parts.length)) - 1, bits };
+}
+
+/** The greatest power of 2 in a number. */
+function powerIn(count: number): number {
+  return 1 << (31 - Math.clz32(count));
 }

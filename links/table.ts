@@ -29,6 +29,8 @@ export interface TableOptions {
   segments?: number;
   /** See {@linkcode SLOT_BITS}. */
   slotBits?: number;
+  /** See {@linkcode Slots}. */
+  partBits?: number;
   /** Those of the hash; by default, random ones of this process. */
   constants?: HashConstants;
 }
@@ -75,10 +77,11 @@ export class Table {
   #added = 0; // entries that are not shown yet
 
   constructor(options: TableOptions = {}) {
-    const { segmentBits, segments, slotBits = SLOT_BITS, constants = RANDOM_HASH } = options;
+    const { segmentBits, segments, slotBits = SLOT_BITS, partBits } = options;
+    const { constants = RANDOM_HASH } = options;
     this.constants = constants;
     this.#entries = new EntryWriter(segmentBits, segments);
-    this.#slots = new Slots(this.#entries, 2 ** slotBits);
+    this.#slots = new Slots(this.#entries, 2 ** slotBits, partBits);
     this.#rewriter = new Rewriter(this.#entries, this.#slots, constants);
     this.#sharing = new Sharing(() => ({
       slots: this.#slots.shared,

@@ -100,7 +100,8 @@ export class EntryWriter extends EntryReader {
     if (wideKey || wideURL) this.wide++;
     const signature = signatureOf(link);
     const tail = signature === "" ? 0 : 1 + Buffer.byteLength(signature);
-    const ref = this.#allocate(head + keyLength + urlLength + tail, this.most - 1, made);
+    const size = head + keyLength + urlLength + (expires > 0 ? EXPIRES : 0) + tail;
+    const ref = this.#allocate(size, this.most - 1, made);
     const bytes = this.segments[ref >>> this.shift]!;
     const at = (ref << 3) & this.mask;
     if (long) {
@@ -112,14 +113,13 @@ export class EntryWriter extends EntryReader {
     }
     bytes[at + FLAGS] = (long ? LONG : 0) | (wideKey ? WIDE_KEY : 0) |
       (wideURL ? WIDE_URL : 0) | (expires > 0 ? ENDS : 0) | (tail > 0 ? SIGNED : 0);
-    if (expires > 0) bytes.writeUInt32LE(expires, at + EXPIRES);
     if (made > 0) bytes.writeUInt32LE(made, at + MADE);
     write(bytes, at + head, key, wideKey);
-    const end = at + head + keyLength + urlLength;
-    write(bytes, end - urlLength, url, wideURL);
+    write(bytes, at + head + keyLength, url, wideURL);
+    if (expires > 0) bytes.writeUInt32LE(expires, at + head + keyLength + urlLength);
     if (tail > 0) {
-      bytes[end] = tail - 1;
-      bytes.write(signature, end + 1);
+      bytes[at + size - tail] = tail - 1;
+      bytes.write(signature, at + size - tail + 1);
     }
     return ref;
   }

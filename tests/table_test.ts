@@ -27,7 +27,8 @@ it("Table does what a Map does, with any text for keys and URLs", () => {
     () => odd[pick(odd.length)],
     () => "u".repeat(65_530 + pick(10)),
   ];
-  const table = new Table({ segmentBits: 18 }); // so that there are many segments
+  // So that there are many segments, and many parts of slots.
+  const table = new Table({ segmentBits: 18, partBits: 10 });
   const map = new Map<string, string>();
   const hidden = new Set<string>();
   let reader = new TableReader(memoryOf(table));
@@ -82,7 +83,7 @@ it("Table's hash is another one in each process, and spreads keys evenly", () =>
   assertEquals(new Table().constants, new Table().constants);
   const table = new Table();
   for (let i = 0; i < 100_000; i++) table.set({ key: i.toString(36), url: "u" });
-  const used = table.memory.slots;
+  const [used] = table.memory.slots.parts;
   const mask = used.length / 2 - 1;
   let distance = 0;
   for (let i = 0; i <= mask; i++) {
@@ -92,12 +93,36 @@ it("Table's hash is another one in each process, and spreads keys evenly", () =>
   assertLess(distance / 100_000, 2);
 });
 
+it("Table's slots become more part by part, and those that are split are let go one by one", () => {
+  const table = new Table({ partBits: 11 });
+  let { parts } = table.memory.slots;
+  const counts: number[] = [];
+  let atOnce = false;
+  table.share(({ slots: { parts: now } }) => {
+    if (now === parts) return;
+    const [gone, come] = [parts.filter((part) => !now.includes(part)), now.length - parts.length];
+    if (now.length > 1 && !atOnce) assertEquals([gone.length, come], [1, 1]);
+    assert(now.every((part) => part.length <= 2 * 2 ** 11));
+    parts = now;
+    counts.push(now.length);
+  });
+  for (let i = 0; i < 49_000; i++) table.set({ key: `${i}`, url: `${i}` });
+  for (let i = 0; i < 49_000; i++) assertEquals(table.get(`${i}`), `${i}`);
+  assertEquals(table.size, 49_000);
+  const several = counts.filter((count) => count > 1);
+  assertEquals(several, Array.from({ length: 31 }, (_, i) => i + 2));
+  atOnce = true; // where nobody waits
+  table.reserve(100_000);
+  assertEquals(parts.length, 128);
+  for (let i = 0; i < 49_000; i++) assertEquals(table.get(`${i}`), `${i}`);
+});
+
 it("Table refuses what it can't hold before anything has changed", () => {
   const table = new Table({ segmentBits: 12 });
   table.set({ key: "a", url: "before" });
   assertThrows(() => table.add({ key: "a", url: "x".repeat(4096) }), RangeError, "too large");
   assertEquals([table.get("a"), table.size, table.count], ["before", 1, 1]);
-  const largest = "x".repeat(4096 - 16 - 1);
+  const largest = "x".repeat(4096 - 12 - 1);
   table.set({ key: "a", url: largest });
   assertEquals(table.get("a"), largest);
 });
@@ -226,7 +251,8 @@ it("what any thread reads was current between the start and the end of the read"
   const KEYS = 20_000;
   const CHANGES = 1_000_000;
   const versions = new Int32Array(new SharedArrayBuffer(8 * KEYS));
-  const table = new Table({ segmentBits: 18 }); // so that many are made free under the readers
+  // So that many segments are made free under the readers, and many parts of slots split.
+  const table = new Table({ segmentBits: 18, partBits: 11 });
   const workers: Worker[] = [];
   const found: Promise<Findings>[] = [];
   const tell = (worker: Worker, order: Order, ...transfer: MessagePort[]) =>

@@ -20,8 +20,9 @@ export interface Huge {
   links: number;
   fileMegabytes: number;
   seconds: number;
-  /** Resident memory, in MB: after loading, and at the end, when the table has two sets of slots. */
+  /** Resident memory, in MB: after loading, at the most, while the table has two sets of slots, and at the end. */
   loaded?: number;
+  most?: number;
   grown?: number;
   /** Redirects a second, at random, and new links a second. */
   redirects: number;
@@ -64,6 +65,7 @@ export async function measureHuge(
     fileMegabytes: size / 1e6,
     seconds: server.startedIn / 1000,
     loaded,
+    most: await server.memory("VmHWM"),
     grown: await server.memory(),
     redirects: random.requests / random.seconds,
     added,

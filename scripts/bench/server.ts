@@ -66,7 +66,8 @@ export class Server implements AsyncDisposable {
   async memory(name: "VmRSS" | "VmHWM" = "VmRSS"): Promise<number | undefined> {
     const status = await this.#proc("status");
     if (status === undefined) return;
-    return Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1000;
+    // What it calls kB are 1,024 bytes.
+    return Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)?.[1]) * 1024 / 1e6;
   }
 
   /** Deno keeps /proc from programs without all permissions, so `cat` reads it. */
