@@ -5,7 +5,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { ENDS, EXPIRES, HEAD, MAX_SHORT_KEY, MAX_SHORT_URL, SIGNED } from "./entries.ts";
+import { align, ENDS, EXPIRES, HEAD, MAX_SHORT_KEY, MAX_SHORT_URL, SIGNED } from "./entries.ts";
 import { finish } from "./hash.ts";
 import type { Change, Facts } from "./link.ts";
 import { MIDDLE, NEWLINE, PLAIN, Rest, type Span, START, startsWith } from "./syntax.ts";
@@ -35,7 +35,7 @@ export class LinkScanner {
     private readonly table: Table,
     private readonly remember: (change: Marked) => void,
   ) {
-    const most = BLOCK / HEAD + 1;
+    const most = BLOCK / align(HEAD + 1) + 1;
     const [starts, codes] = [new Uint32Array(most), new Uint32Array(most)];
     this.#block = { bytes: this.#bytes, count: 0, starts, codes, oldest: Infinity, newest: 0 };
   }

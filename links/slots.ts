@@ -8,8 +8,8 @@ import { find, findSame, leadsTo, moveTo, newPart, type Part, replace } from "./
 
 const FIRST_SLOTS = 1024;
 /**
- * The bits of a slot's number in its part: 32 MiB. Memory is given back to the system in such pieces, since
- * who needs some meanwhile may have to wait until the whole piece is free.
+ * A part has 2 to this many slots at most, of 8 bytes each: 32 MiB. While the system takes back a piece of
+ * memory, whoever asks it for another may have to wait, so pieces are small.
  */
 export const PART_BITS = 22;
 const STEP = 64; // slots that each new entry moves while the table grows
@@ -32,7 +32,7 @@ export function partOf({ parts, mask, bits }: SlotTable, code: number): Part {
   return parts[number < parts.length ? number : number & (mask >>> 1)];
 }
 
-/** Slots as their owner has them: they move to twice as many, a few with each new entry. */
+/** Slots as their owner has them: parts are split one after the other, a few slots with each new entry. */
 export class Slots {
   #now: SlotTable;
   #room = 3 / 4 * FIRST_SLOTS; // for so many keys there are slots enough
@@ -41,7 +41,7 @@ export class Slots {
 
   /**
    * @param most so many there are at most, a power of 2
-   * @param bits those of a slot's number in its part
+   * @param bits those of a slot's number in its part, 10 at least
    */
   constructor(
     private readonly entries: EntryReader,
@@ -113,31 +113,36 @@ export class Slots {
 
   /**
    * Whether there is no room for `used` keys: at last an eighth of the slots stays free. (Where there are
-   * several parts, so it is in each, give or take some thousand of millions.)
+   * several parts, so it is in each of them, give or take a few thousand of its four million.)
    */
   isFull(used: number): boolean {
     return 8 * used > 7 * this.most;
   }
 
   /**
-   * Keeps a quarter of the slots free for `used` keys, as long as there can be more. Gives whether
+   * Keeps nearly a quarter of the slots free for `used` keys, as long as there can be more. Gives whether
    * those that other threads read are others now.
+   *
+   * @throws {RangeError} there is no memory for them
    */
   grow(used: number): boolean {
     const move = this.#move;
-    if (move === undefined && used <= this.#room) return false;
-    const moved = move?.step(STEP) === true;
-    if (moved) this.#end(move!);
-    if (this.#move === undefined && used > this.#room) this.#move = this.#begin();
-    return moved;
+    if (move === undefined) {
+      if (used > this.#room) this.#move = this.#begin();
+      return false;
+    }
+    if (!move.step(STEP)) return false;
+    this.#end(move); // others must hear of that, whether or not there is memory for the next one
+    return true;
   }
 
   /** Makes room for `used` keys at once, while nobody waits. Gives what `grow` gives. */
   reserve(used: number): boolean {
-    let count = this.#count;
+    let count = this.#base;
     while (4 * used > 3 * count && count < this.most) count *= 2;
-    if (count === this.#count) return false;
+    if (count === this.#base) return false;
     if (this.#move?.step(Infinity)) this.#end(this.#move);
+    if (count === this.#base) return true;
     const before = this.#now.parts;
     const size = Math.min(count, 2 ** this.bits);
     this.#set(Array.from({ length: count / size }, () => newPart(size)));
@@ -145,15 +150,15 @@ export class Slots {
     return true;
   }
 
-  /** How many slots there are, as far as none of them has been split since they were a power of 2. */
-  get #count(): number {
+  /** How many slots there were when the number of parts was last a power of 2. */
+  get #base(): number {
     const { parts } = this.#now;
     return parts[0].length / 2 * powerIn(parts.length);
   }
 
   #set(parts: Part[]): void {
     this.#now = tableOf(parts, this.bits);
-    this.#room = this.#count < this.most ? 3 / 4 * this.#count : Infinity;
+    this.#room = this.#base < this.most ? 3 / 4 * this.#base : Infinity;
     this.#move = undefined;
   }
 

@@ -107,10 +107,11 @@ export class SentHits implements Counting {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timer);
-    // What is kept need not be waited for.
-    const end = performance.now() + (this.#unsent.keeps ? RETRY_MS : CLOSE_MS);
     await this.#send();
-    while (this.#waiting().length > 0 && performance.now() < end) {
+    // A connection that was not used for long may be gone without anybody's fault, so there is a second try;
+    // for more of them only what is not kept is worth the time.
+    const end = performance.now() + (this.#unsent.keeps && !this.#failing ? 0 : CLOSE_MS);
+    for (let late = false; this.#waiting().length > 0 && !late; late = performance.now() > end) {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       await this.#send();
     }

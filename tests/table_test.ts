@@ -117,6 +117,39 @@ it("Table's slots become more part by part, and those that are split are let go 
   for (let i = 0; i < 49_000; i++) assertEquals(table.get(`${i}`), `${i}`);
 });
 
+it("readers hear that a part was split, though there is no memory to split the next one", () => {
+  const table = new Table({ partBits: 11 });
+  let next = 0;
+  while (table.memory.slots.parts.length < 5) table.set({ key: `${next++}`, url: "before" });
+  table.set({ key: `${next++}`, url: "before" }); // which begins with the next one
+  let memory = memoryOf(table);
+  table.share(() => memory = memoryOf(table));
+  const { SharedArrayBuffer } = globalThis;
+  let refused = 0;
+  globalThis.SharedArrayBuffer = new Proxy(SharedArrayBuffer, {
+    construct() {
+      refused++;
+      throw new RangeError("Array buffer allocation failed");
+    },
+  });
+  try {
+    for (; refused === 0; next++) {
+      try {
+        table.set({ key: `${next}`, url: "before" });
+      } catch (error) {
+        assert(error instanceof RangeError);
+      }
+    }
+    assertThrows(() => table.set({ key: "one more", url: "" }), RangeError, "allocation failed");
+  } finally {
+    globalThis.SharedArrayBuffer = SharedArrayBuffer;
+  }
+  assertEquals(memory.slots.parts.length, 6);
+  for (let i = 0; i < 100; i++) table.set({ key: `${i}`, url: "after" });
+  const reader = new TableReader(memory);
+  for (let i = 0; i < 100; i++) assertEquals(reader.get(`${i}`), "after");
+});
+
 it("Table refuses what it can't hold before anything has changed", () => {
   const table = new Table({ segmentBits: 12 });
   table.set({ key: "a", url: "before" });

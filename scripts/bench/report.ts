@@ -83,7 +83,7 @@ function hugeTable(huge: Huge): string {
     ["file, MB", count(huge.fileMegabytes)],
     ["loaded in, s", huge.seconds.toFixed(1)],
     ["memory, MB", count(huge.loaded)],
-    ["memory while it grows, at most, MB", count(huge.most)],
+    ["memory at most, MB", count(huge.most)],
     ["memory at the end, MB", count(huge.grown)],
     ["redirects at random/s", count(huge.redirects)],
     ["new links", count(huge.added)],
