@@ -15,6 +15,7 @@ import type { HTTPTransport } from "../replica/transport.ts";
 import { type Backend, URLStore } from "../store.ts";
 import type { Flags } from "./flags.ts";
 import { showProgress } from "./progress.ts";
+import { isService } from "./values.ts";
 
 /** The journal of a master that is told of none. */
 export const FILE = "store.jsonl";
@@ -60,7 +61,7 @@ async function openMaster(
   if (kv !== "") {
     const { openDatabase } = await import("../kv/open.ts");
     const { KVMaster } = await import("../kv/master.ts");
-    const database = await openDatabase(kv, flags["kv-token"]);
+    const database = await openDatabase(kv, isService(kv) ? flags["kv-token"] : undefined);
     return new KVMaster(database, { cache, keys, host, events });
   }
   const file = flags.file || FILE;

@@ -4,9 +4,9 @@
  * @module
  */
 import { parseArgs } from "node:util";
+import { conflictOf } from "./together.ts";
 import {
   FileProblem,
-  isService,
   oneOf,
   parseAddress,
   parseBoolean,
@@ -222,57 +222,9 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
     }
   });
   const flags = Object.fromEntries(values) as Flags;
-  if (flags.promote && flags.master.length > 0) {
-    throw new UsageError("-promote makes a master: leave -master out, and GOTO_MASTER");
-  }
-  refuseTogether(flags);
+  const conflict = conflictOf(flags);
+  if (conflict !== undefined) throw new UsageError(conflict);
   return flags;
-}
-
-/** Refuses flags of which one makes no sense beside another. */
-function refuseTogether(flags: Flags): void {
-  if (flags["user-header"] !== "" && flags.proxy === 0) {
-    throw new UsageError("-user-header needs -proxy: without one anybody could send that header");
-  }
-  const { kv, file, master, promote, compact, repair, backup, sync } = flags;
-  const { "tls-cert": cert, "tls-key": key } = flags;
-  if ((cert === "") !== (key === "")) {
-    throw new UsageError("-tls-cert and -tls-key go together: give both, or none");
-  }
-  if (flags.healthcheck && cert !== "" && !flags.admin) {
-    throw new UsageError("-healthcheck speaks HTTP: with -tls-cert it needs -admin");
-  }
-  const [command, another] = given({
-    "-compact": compact,
-    "-import": flags.import !== "",
-    "-backup": backup !== "",
-    "-export": flags.export !== undefined,
-    "-healthcheck": flags.healthcheck,
-  });
-  if (another !== undefined) refusePair(command, another);
-  if (kv === "") return;
-  const [other] = given({
-    "-file": file !== "",
-    "-master": master.length > 0,
-    "-promote": promote,
-    "-compact": compact,
-    "-repair": repair,
-    "-backup": backup !== "",
-    "-sync=none": sync === "none",
-  });
-  if (other !== undefined) refusePair("-kv", other);
-  if (isService(kv) && !flags["kv-token"]) {
-    throw new UsageError(`-kv: ${kv} asks for a token: give it as GOTO_KV_TOKEN`);
-  }
-}
-
-/** The flags that are there. */
-function given(flags: Record<string, boolean>): string[] {
-  return Object.entries(flags).filter(([, isThere]) => isThere).map(([name]) => name);
-}
-
-function refusePair(one: string, other: string): never {
-  throw new UsageError(`${one} and ${other} don't go together: give one of them`);
 }
 
 /** The text of `-help`. */

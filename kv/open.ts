@@ -10,9 +10,9 @@ import { EmbeddedDatabase } from "./embedded.ts";
 /**
  * Opens a database.
  *
- * @param kv a path, or the URL of a service
+ * @param kv the URL of a service, or, without a token, a path
  * @param token what the service asks for
  */
-export async function openDatabase(kv: string, token: string): Promise<Database> {
-  return /^https?:/.test(kv) ? new ConnectDatabase(kv, token) : await EmbeddedDatabase.open(kv);
+export async function openDatabase(kv: string, token?: string): Promise<Database> {
+  return token === undefined ? await EmbeddedDatabase.open(kv) : new ConnectDatabase(kv, token);
 }

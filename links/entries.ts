@@ -152,11 +152,11 @@ export class EntryReader {
 
   /** All of a link. */
   linkOf(ref: number): Link {
-    const [made, expires] = [this.madeOf(ref), this.expiresOf(ref)];
+    const made = this.madeOf(ref);
     const link: Link = { key: this.keyOf(ref), url: this.urlOf(ref) };
     if (made > 0) link.made = made;
-    if (expires > 0) link.expires = expires;
-    const { bytes, signature, till } = this.parts(ref);
+    const { bytes, end, signature, till } = this.parts(ref);
+    if (signature > end) link.expires = bytes.readUInt32LE(end);
     if (till === signature) return link;
     const [by, changedBy] = bytes.toString("utf8", signature + 1, till).split("\n");
     if (by !== "") link.by = by;

@@ -115,11 +115,13 @@ export class EntryWriter extends EntryReader {
       (wideURL ? WIDE_URL : 0) | (expires > 0 ? ENDS : 0) | (tail > 0 ? SIGNED : 0);
     if (made > 0) bytes.writeUInt32LE(made, at + MADE);
     write(bytes, at + head, key, wideKey);
-    write(bytes, at + head + keyLength, url, wideURL);
-    if (expires > 0) bytes.writeUInt32LE(expires, at + head + keyLength + urlLength);
+    const end = at + head + keyLength + urlLength;
+    write(bytes, end - urlLength, url, wideURL);
+    if (expires > 0) bytes.writeUInt32LE(expires, end);
     if (tail > 0) {
-      bytes[at + size - tail] = tail - 1;
-      bytes.write(signature, at + size - tail + 1);
+      const start = at + size - tail;
+      bytes[start] = tail - 1;
+      bytes.write(signature, start + 1);
     }
     return ref;
   }

@@ -12,6 +12,7 @@ import { type Events, silent } from "../journal/events.ts";
 import { reasonOf } from "../journal/file.ts";
 import { StoreError } from "../links/errors.ts";
 import { randomKey } from "../links/link.ts";
+import { pause } from "./wait.ts";
 
 const SEND_MS = 1000;
 const MAX_WAIT_MS = 8000; // after failures: longer and longer, up to that
@@ -112,7 +113,7 @@ export class SentHits implements Counting {
     // for more of them only what is not kept is worth the time.
     const end = performance.now() + (this.#unsent.keeps && !this.#failing ? 0 : CLOSE_MS);
     for (let late = false; this.#waiting().length > 0 && !late; late = performance.now() > end) {
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      await pause(RETRY_MS);
       await this.#send();
     }
     const links = this.#waiting().reduce((sum, { hits }) => sum + hits.length, 0);

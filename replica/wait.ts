@@ -4,17 +4,17 @@
  * @module
  */
 
-/** Waits `ms` milliseconds, or until `signal` says otherwise. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Waits `ms` milliseconds, or until `signal`, if there is one, says otherwise. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       clearTimeout(timer);
-      signal.removeEventListener("abort", done);
+      signal?.removeEventListener("abort", done);
       resolve();
     };
     const timer = setTimeout(done, Math.max(0, ms));
-    signal.addEventListener("abort", done);
-    if (signal.aborted) done();
+    signal?.addEventListener("abort", done);
+    if (signal?.aborted) done();
   });
 }
 
