@@ -228,7 +228,7 @@ export class URLStore implements Backend {
         continue;
       }
       batch.show((change, entry) => this.set(change, entry));
-      this.journal.publish();
+      this.journal.publish(this.urls.size);
       batch.answer();
     }
     this.#saving = undefined;
@@ -248,6 +248,7 @@ export class URLStore implements Backend {
     const scanner = new LinkScanner(this.urls, remember);
     await this.journal.load((change) => this.set(change), undefined, scanner);
     this.#next = this.urls.size;
+    this.journal.publish(this.#next);
     this.#upkeep = new Upkeep(this.journal, () => this.urls.size);
     this.hits?.load();
   }

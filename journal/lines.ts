@@ -6,13 +6,17 @@
  * A later line for a key replaces the earlier one; an empty URL deletes. A line with an empty key,
  * which leads nowhere, speaks of the journal itself:
  *
- *     {"Key":"","URL":"","Term":2,"Base":123456}
+ *     {"Key":"","URL":"","Term":2,"Base":123456,"Kept":130000,"Sum":"1c291ca3","FileSum":"90a5f06b"}
+ *     {"Key":"","URL":"","Sum":"1c291ca3"}
+ *
+ * {@linkcode Checksum} says what the sums are of.
  *
  * @module
  */
 import { type Change, isName } from "../links/link.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { isTime } from "../links/time.ts";
+import { formatSum, parseSum } from "./checksum.ts";
 
 /** Takes one change from a journal. */
 export type Apply = (change: Change) => void;
@@ -24,8 +28,14 @@ export type Bad = (line: number, reason: string) => void;
 export interface About {
   /** The term: 1 for the first master, and one more with each that took over. */
   term?: number;
-  /** In the first line of a file: the position at which the file begins. */
+  /** In the first line of a file: the position at which the file begins; */
   base?: number;
+  /** from which position on it holds the bytes of the history; */
+  kept?: number;
+  /** and the checksum of its lines up to there. */
+  fileSum?: number;
+  /** The checksum of the history, at `kept`, or, in a line of its own, at its beginning. */
+  sum?: number;
 }
 
 /** Told of a line about the journal itself: its number, from 1, and what it says. */
@@ -67,17 +77,20 @@ export function formatLine(
 }
 
 /**
- * A line about the journal itself. The number is padded, so that lines of one term have one length.
+ * A line about the journal itself. The numbers are padded, so that lines of one term have one length.
  *
  * @example
  * ```ts
  * formatAbout({ term: 2 }); // {"Key":"","URL":"","Term":2}\n
  * ```
  */
-export function formatAbout({ term, base }: About): string {
+export function formatAbout({ term, base, kept, sum, fileSum }: About): string {
   const members = [
     term === undefined ? "" : `,"Term":${term}`,
     base === undefined ? "" : `,"Base":${String(base).padEnd(15)}`,
+    kept === undefined ? "" : `,"Kept":${String(kept).padEnd(15)}`,
+    sum === undefined ? "" : `,"Sum":"${formatSum(sum)}"`,
+    fileSum === undefined ? "" : `,"FileSum":"${formatSum(fileSum)}"`,
   ];
   return `{"Key":"","URL":""${members.join("")}}\n`;
 }
@@ -230,7 +243,7 @@ function readLine(
     record;
   if (typeof Key !== "string") return `"Key" is ${Key === undefined ? "missing" : "no string"}`;
   if (typeof URL !== "string") return `"URL" is ${URL === undefined ? "missing" : "no string"}`;
-  if (Key === "") return readAbout(record, tell);
+  if (Key === "") return readAbout({ ...record }, tell);
   const change: Change = { key: Key, url: URL, id: typeof ID === "string" ? ID : undefined };
   if (isTime(Created)) change.created = Created;
   if (isTime(Expires)) change.expires = Expires;
@@ -241,12 +254,16 @@ function readLine(
 
 /** Tells what a line with an empty key says, or says why it can't. */
 function readAbout(
-  { Term, Base }: { Term?: unknown; Base?: unknown },
+  { Term, Base, Kept, Sum, FileSum }: Record<string, unknown>,
   tell: (about: About) => void,
 ): string | undefined {
   if (Term !== undefined && !isCount(Term, 1)) return '"Term" is no whole number';
   if (Base !== undefined && !isCount(Base, 0)) return '"Base" is no whole number';
-  tell({ term: Term, base: Base });
+  if (Kept !== undefined && !isCount(Kept, 0)) return '"Kept" is no whole number';
+  const [sum, fileSum] = [Sum, FileSum].map(parseSum);
+  if (Sum !== undefined && sum === undefined) return '"Sum" is no checksum';
+  if (FileSum !== undefined && fileSum === undefined) return '"FileSum" is no checksum';
+  tell({ term: Term, base: Base, kept: Kept, sum, fileSum });
 }
 
 function isCount(value: unknown, least: number): value is number {

@@ -1,0 +1,281 @@
+/** Another history in the place of the one that was followed: restored, promoted, changed in place. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { add, eventually, type Goto, run, start, tempDir } from "./processes.ts";
+import { Proxy } from "./proxy.ts";
+import { agree, change, following, freePort, journal, keep, ready, where } from "./replicas.ts";
+import { canTrace } from "./tools.ts";
+
+const url = (version: string | number) => `https://example.com/${version}`;
+
+/** Waits until a mirror is complete and has all of its master. */
+async function complete(mirror: Goto) {
+  await eventually(async () => {
+    const { complete, lagBytes, reason } = await ready(mirror.url);
+    assertEquals({ complete, lagBytes, reason }, {
+      complete: true,
+      lagBytes: 0,
+      reason: undefined,
+    });
+  });
+}
+
+it("a mirror and a backup of a master that was compacted just now are its file", async () => {
+  using dir = tempDir();
+  await using master = await start({ cwd: dir.path }, "-rpc");
+  for (let i = 0; i < 10; i++) await add(master.url, url(`first/${i}`), `k${i}`);
+  for (let round = 0; round < 30; round++) {
+    await Promise.all(
+      Array.from({ length: 10 }, (_, i) => change(master.url, `k${i}`, url(`${round}/${i}`))),
+    );
+  }
+  assertEquals((await run({ cwd: dir.path }, "-compact")).code, 0);
+  await using mirror = await start(
+    { cwd: dir.path },
+    `-master=${master.url}`,
+    "-file=mirror.jsonl",
+  );
+  await complete(mirror);
+  const text = (name: string) => Deno.readTextFile(`${dir.path}/${name}`);
+  assertEquals(await text("mirror.jsonl"), await text("store.jsonl"));
+  const { code, stderr } = await run(
+    { cwd: dir.path },
+    `-backup=backup.jsonl`,
+    `-master=${master.url}`,
+  );
+  assertEquals([code, stderr], [0, ""]);
+  await mirror.stop();
+  await using promoted = await start({ cwd: dir.path }, "-file=mirror.jsonl", "-promote");
+  for (let i = 0; i < 10; i++) assertEquals(await where(promoted.url, `k${i}`), url(`29/${i}`));
+});
+
+it("a cache shows nothing of a history that was taken back, however little it had followed of it", async () => {
+  using dir = tempDir();
+  const at = `-http=127.0.0.1:${freePort()}`;
+  const master = await start({ cwd: dir.path }, "-rpc", at);
+  for (const key of ["a", "b"]) await add(master.url, url(1), key);
+  assertEquals((await run({ cwd: dir.path }, "-backup=backup.jsonl")).code, 0);
+  await using cache = await start("-rpc", `-master=${master.url}`);
+  await using below = await start(`-master=${cache.url}`);
+  for (const replica of [cache, below]) await keep(replica, "a");
+  assertEquals(await change(master.url, "a", url("lost")), 200);
+  await agree([cache, below], "a", url("lost"));
+  await master.stop();
+
+  await Deno.rename(`${dir.path}/backup.jsonl`, `${dir.path}/store.jsonl`);
+  let restored = await start({ cwd: dir.path }, "-rpc", "-promote", at);
+  // It may have grown beyond what was followed before the replicas come back.
+  for (let i = 0; i < 20; i++) assertEquals(await change(restored.url, "b", url(`b/${i}`)), 200);
+  for (const replica of [cache, below]) await following(replica);
+  await agree([cache, below], "a", url(1));
+  await agree([cache, below], "b", url("b/19"));
+
+  // And the same backup once more.
+  const { term } = await ready(restored.url);
+  await restored.stop();
+  await Deno.writeTextFile(`${dir.path}/store.jsonl`, `{"Key":"a","URL":"${url(2)}"}\n`);
+  restored = await start({ cwd: dir.path }, "-rpc", "-promote", at);
+  await agree([cache, below], "a", url(2));
+  assert((await ready(restored.url)).term > term);
+  await restored.stop();
+});
+
+it("the same backup can be restored twice, and mirrors follow each time", async () => {
+  using dir = tempDir();
+  const at = `-http=127.0.0.1:${freePort()}`;
+  const backup = journal(200);
+  let master: Goto | undefined;
+  let mirror: Goto | undefined;
+  try {
+    for (const round of [1, 2, 3]) {
+      await Deno.writeTextFile(`${dir.path}/store.jsonl`, backup);
+      master = await start({ cwd: dir.path }, "-rpc", "-promote", at);
+      // The mirror comes to have more than what is restored the next time.
+      for (let i = 5 * (3 - round); i >= 0; i--) {
+        assertEquals(await change(master.url, "7", url(`round/${round}/${i}`)), 200);
+      }
+      mirror ??= await start({ cwd: dir.path }, `-master=${master.url}`, "-file=mirror.jsonl");
+      await agree([mirror], "7", url(`round/${round}/0`));
+      await complete(mirror);
+      await master.stop();
+    }
+  } finally {
+    await mirror?.stop();
+    await master?.stop();
+  }
+});
+
+it("mirrors copy a log anew that was changed in place, wherever that was", async () => {
+  using dir = tempDir();
+  const at = `-http=127.0.0.1:${freePort()}`;
+  const file = `${dir.path}/store.jsonl`;
+  await Deno.writeTextFile(file, journal(5000));
+  for (const promote of [[], ["-promote"]]) {
+    const master = await start({ cwd: dir.path }, "-rpc", at);
+    await using mirror = await start(
+      { cwd: dir.path },
+      `-master=${master.url}`,
+      "-file=mirror.jsonl",
+    );
+    await using cache = await start(`-master=${master.url}`);
+    await complete(mirror);
+    await keep(cache, "7");
+    await master.stop();
+    const text = await Deno.readTextFile(file);
+    const [before, after] = promote.length === 0 ? ["com/7", "com/8"] : ["com/8", "com/9"];
+    await Deno.writeTextFile(
+      file,
+      text.replace(`"https://example.${before}"`, `"https://example.${after}"`),
+    );
+    await using changed = await start({ cwd: dir.path }, "-rpc", ...promote, at);
+    await agree([changed, mirror, cache], "7", `https://example.${after}`);
+    await complete(mirror);
+  }
+});
+
+it("a mirror keeps its copy of before also where files can't have two names", {
+  ignore: !canTrace,
+}, async () => {
+  using dir = tempDir();
+  await Deno.writeTextFile(`${dir.path}/a.jsonl`, journal(10));
+  await Deno.writeTextFile(
+    `${dir.path}/b.jsonl`,
+    journal(10).replace("com/7", "com/8") + journal(1, 10),
+  );
+  await Deno.copyFile(`${dir.path}/a.jsonl`, `${dir.path}/mirror.jsonl`);
+  await using master = await start({ cwd: dir.path }, "-rpc", "-file=b.jsonl");
+  const inject = ["-e", "trace=link,linkat", "-e", "inject=link,linkat:error=EPERM"];
+  const through = ["strace", "-D", "-f", "-o", "/dev/null", ...inject];
+  const flags = [`-master=${master.url}`, "-file=mirror.jsonl"];
+  await using mirror = await start({ cwd: dir.path, through }, ...flags);
+  const { old } = await mirror.waitForLog(({ msg }) => msg === "the mirror is complete");
+  await agree([mirror], "7", url(8));
+  assertEquals(await Deno.readTextFile(`${dir.path}/${old}`), journal(10));
+});
+
+/** A server between a master and its replicas that changes what passes. */
+function between(
+  master: string,
+  change: (path: string, response: Response) => Response | Promise<Response>,
+) {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (req) => {
+    const { pathname, search } = new URL(req.url);
+    const { method, headers } = req;
+    const body = method === "POST" ? await req.text() : undefined;
+    const response = await fetch(`${master}${pathname}${search}`, { method, headers, body });
+    return await change(pathname, response);
+  });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    async [Symbol.asyncDispose]() {
+      await server.shutdown();
+    },
+  };
+}
+
+const wrong: [what: string, change: (response: Response) => Response][] = [
+  ["bytes", (response) => {
+    const spoil = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        const text = new TextDecoder().decode(chunk);
+        controller.enqueue(
+          new TextEncoder().encode(text.replace("example.com/7", "example.org/7")),
+        );
+      },
+    });
+    return new Response(response.body?.pipeThrough(spoil), { headers: response.headers });
+  }],
+  ["number of keys", (response) => {
+    const headers = new Headers(response.headers);
+    headers.set("goto-log-keys", "201");
+    return new Response(response.body, { headers });
+  }],
+];
+for (const [what, spoil] of wrong) {
+  it(`a mirror is not complete while the ${what} that it copied are not its master's`, async () => {
+    using dir = tempDir();
+    await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(200));
+    await using master = await start({ cwd: dir.path }, "-rpc");
+    let spoils = true;
+    await using link = between(
+      master.url,
+      (path, response) => path === "/rpc/log" && spoils ? spoil(response) : response,
+    );
+    const mirror = await start({ cwd: dir.path }, `-master=${link.url}`, "-file=mirror.jsonl");
+    try {
+      const { reason } = await mirror.waitForLog(({ msg }) => msg === "lost the master's feed");
+      assertStringIncludes(reason, "the copy has");
+      assertEquals((await ready(mirror.url)).complete, false);
+      const backup = await run({ cwd: dir.path }, "-backup=backup.jsonl", `-master=${link.url}`);
+      assertEquals(backup.code, 1);
+      assertStringIncludes(backup.stderr, `${link.url}: the copy has`);
+      spoils = false;
+      await complete(mirror);
+      assertEquals(await where(mirror.url, "7"), url(7));
+    } finally {
+      await mirror.stop();
+    }
+  });
+}
+
+it("a term over a day ahead of the clock is refused, whichever way it comes", async () => {
+  using dir = tempDir();
+  await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(3));
+  await using master = await start({ cwd: dir.path }, "-rpc");
+  const TERM = 999_999_999_999_999;
+  const line = `{"Key":"","URL":"","Term":${TERM}}\n`;
+  let lie = "";
+  await using link = between(master.url, async (path, response) => {
+    if (path === "/rpc" && lie === "health") {
+      const text = (await response.text()).replace(/"term":\d+/, `"term":${TERM}`);
+      return new Response(text, { headers: response.headers });
+    }
+    const headers = new Headers(response.headers);
+    if (path === "/rpc/log" && lie === "head") headers.set("goto-log-term", `${TERM}`);
+    if (path !== "/rpc/log" || lie !== "line") return new Response(response.body, { headers });
+    headers.set("goto-log-size", `${Number(headers.get("goto-log-size")) + line.length}`);
+    headers.delete("goto-log-sum");
+    await response.body?.cancel();
+    const all = headers.get("goto-log-offset") === "0" ? journal(3) + line : line;
+    return new Response(all, { headers });
+  });
+  for (const flags of [[], ["-file=mirror.jsonl"]]) {
+    lie = "";
+    const replica = await start({ cwd: dir.path }, `-master=${link.url}`, ...flags);
+    try {
+      for (lie of ["health", "head", "line"]) {
+        await replica.restart();
+        await replica.waitForLog(({ reason }) => `${reason}`.includes("over a day ahead"));
+      }
+      lie = "";
+      await following(replica);
+      assertEquals((await ready(replica.url)).term, 1);
+    } finally {
+      await replica.stop();
+    }
+  }
+  // What bears such a term already isn't promoted: nobody would follow it.
+  await Deno.writeTextFile(`${dir.path}/future.jsonl`, line);
+  const { code, stderr } = await run({ cwd: dir.path }, "-promote", "-file=future.jsonl");
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "over a day ahead of this clock");
+});
+
+it("refused writes take no feed away", async () => {
+  await using master = await start("-rpc");
+  await using link = new Proxy(master.url);
+  await using replica = await start(`-master=${link.url}`);
+  await add(master.url, url(1), "taken");
+  await keep(replica, "taken");
+  const feeds = link.connections;
+  for (let i = 0; i < 300; i++) {
+    const body = new URLSearchParams({ url: url(2), key: "taken" });
+    const response = await fetch(`${master.url}/add`, { method: "POST", body });
+    await response.body?.cancel();
+    assertEquals(response.status, 409);
+  }
+  assertEquals(await change(master.url, "taken", url(3)), 200);
+  await agree([replica], "taken", url(3));
+  assertEquals(link.connections, feeds);
+  assertEquals(replica.logs.filter(({ level }) => level === "warn"), []);
+});
