@@ -67,7 +67,7 @@ describe("nginx, as docs/operations.md has it", noNginx, () => {
     await using goto = await start("-proxy=1");
     await using proxy = await front([hostOf(goto)]);
     const key = await add(proxy.url, LONG);
-    assertEquals((await follow(proxy.url, key)).location, LONG);
+    assert((await follow(proxy.url, key)).location === LONG);
     const cyrillic = encodeURIComponent(`https://example.com/${"ж".repeat(8000)}`); // 48,000 signs
     assertEquals(await status(`${proxy.url}/add?url=${cyrillic}`), 200);
   });
@@ -140,7 +140,7 @@ it(
     assertEquals(await status(`${proxy.url}/add`, { ...form, headers: { authorization } }), 200);
     const { author } = await (await fetch(`${goto.url}/api/links/docs`)).json();
     assertEquals(author, "ada");
-    assertEquals((await follow(proxy.url, "docs")).location, LONG);
+    assert((await follow(proxy.url, "docs")).location === LONG);
     const long = `${proxy.url}/add?url=${encodeURIComponent(LONG)}`;
     assertEquals(await status(long, { headers: { authorization } }), 200);
     for (const path of ["rpc", "rpc/log", "metrics"]) {
@@ -170,7 +170,7 @@ describe("Caddy", noCaddy, () => {
     for (const path of ["add", "api/links", ".all", ".export", ".detail/docs"]) {
       assertEquals(await status(`${outside.url}/${path}`), 403, path);
     }
-    assertEquals((await follow(outside.url, "docs")).location, LONG);
+    assert((await follow(outside.url, "docs")).location === LONG);
     await using bad = await Promise.resolve(new HangingUp());
     await using proxy = await front(`${bad.address} ${hostOf(goto)}`, "127.0.0.0/8");
     await checkRetries(proxy, bad, goto);
