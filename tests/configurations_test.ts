@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { block, blocks, caddy, HangingUp, nginx, Program, put, read } from "./configurations.ts";
 import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
-import { agree, following, freePort, ready } from "./replicas.ts";
+import { agree, following, freePort, keep, ready } from "./replicas.ts";
 import { tool, works } from "./tools.ts";
 
 const without = async (command: string, ...args: string[]) => {
@@ -104,6 +104,23 @@ describe("nginx, as docs/operations.md has it", noNginx, () => {
     // What can't be sent at all goes elsewhere.
     await using half = await front([`127.0.0.1:${freePort()}`, hostOf(goto)]);
     assertEquals([await post(half.url), await count(goto)], [200, 2]);
+  });
+
+  it("takes no server out for what all have in common: a master that is gone", async () => {
+    await using master = await start("-rpc");
+    await add(master.url, "https://example.com/", "docs");
+    await using one = await start("-proxy=1", `-master=${master.url}`);
+    await using two = await start("-proxy=1", `-master=${master.url}`);
+    for (const replica of [one, two]) await keep(replica, "docs");
+    await using proxy = await front([one, two].map(hostOf));
+    master.kill("SIGKILL");
+    for (const replica of [one, two]) {
+      await replica.waitForLog(({ msg }) => msg === "lost the master");
+    }
+    for (let n = 0; n < 10; n++) {
+      assertEquals(await status(`${proxy.url}/unknown${n}`), 503);
+      assertEquals(await status(`${proxy.url}/docs`), 302);
+    }
   });
 
   it("takes POSTs of clients that ask for h2c, which goto alone doesn't", noCurl, async () => {
