@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { conflictOf } from "./together.ts";
+import { typoIn } from "./typos.ts";
 import {
   FileProblem,
   oneOf,
@@ -36,12 +37,17 @@ interface Flag<T> {
    * or open to others; elsewhere it counts as none.
    */
   telling?: boolean;
+  /** Whether a server is open to more without it, though a variable that is empty counts as none. */
+  guards?: boolean;
   /** Another variable that is read, where neither the flag nor its own one is there. */
   variable?: string;
 }
 
 const FLAGS = {
-  http: flag(":8080", "ADDR", "listen address: :port (all addresses) or host:port", parseAddress),
+  http: {
+    ...flag(":8080", "ADDR", "listen address: :port (all addresses) or host:port", parseAddress),
+    guards: true,
+  },
   host: flag(
     "",
     "HOST",
@@ -75,7 +81,10 @@ const FLAGS = {
   ),
   threads: flag("1", "N", "answer HTTP on so many threads (0: one per core)", parseCount(256)),
   cache: flag("1000000", "N", "most links a replica keeps in memory", parseCount(16_000_000)),
-  keys: flag("counter", "KIND", "counter, or random (not guessable)", oneOf("counter", "random")),
+  keys: {
+    ...flag("counter", "KIND", "counter, or random (not guessable)", oneOf("counter", "random")),
+    guards: true,
+  },
   sync: flag("always", "WHEN", "always, or none: leave it to the OS", oneOf("always", "none")),
   token: {
     ...flag(
@@ -98,7 +107,10 @@ const FLAGS = {
     "count how often links are followed; -hits=false doesn't",
     parseBoolean,
   ),
-  rate: flag("0", "N", "new links a minute for each client (0: any number)", parseCount(60_000)),
+  rate: {
+    ...flag("0", "N", "new links a minute for each client (0: any number)", parseCount(60_000)),
+    guards: true,
+  },
   suffix: flag(
     "false",
     undefined,
@@ -113,13 +125,19 @@ const FLAGS = {
     parseHeader,
   ),
   cors: flag("", "ORIGIN", "pages that may use the API; several, comma-separated", parseOrigins),
-  admin: flag(
-    "",
-    "ADDR",
-    "serve /healthz, /readyz and /metrics at this address, and nowhere else",
-    (text) => text === "" ? undefined : parseAddress(text),
-  ),
-  "tls-cert": flag("", "FILE", "serve HTTPS with this certificate; read again on change", String),
+  admin: {
+    ...flag(
+      "",
+      "ADDR",
+      "serve /healthz, /readyz and /metrics at this address, and nowhere else",
+      (text) => text === "" ? undefined : parseAddress(text),
+    ),
+    guards: true,
+  },
+  "tls-cert": {
+    ...flag("", "FILE", "serve HTTPS with this certificate; read again on change", String),
+    guards: true,
+  },
   "tls-key": flag("", "FILE", "the key of -tls-cert", String),
   "tls-ca": flag(
     "",
@@ -176,8 +194,10 @@ export class UsageError extends Error {
 export function parseFlags(args: string[], env: (name: string) => string | undefined): Flags {
   const given = new Map<string, { text: string; from: string }>();
   const names = Object.entries<Flag<unknown>>(FLAGS);
+  const typo = findTypo(names, env);
+  if (typo !== undefined) throw new UsageError(typo);
   for (const [name, { telling, variable: other }] of names) {
-    const own = `GOTO_${name.toUpperCase().replaceAll("-", "_")}`;
+    const own = variableOf(name);
     for (const variable of other === undefined ? [own] : [other, own]) {
       const text = env(variable);
       if (text || telling && text === "") given.set(name, { text, from: variable });
@@ -225,6 +245,25 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
   const conflict = conflictOf(flags);
   if (conflict !== undefined) throw new UsageError(conflict);
   return flags;
+}
+
+/** The variable that stands for a flag. */
+function variableOf(name: string): string {
+  return `GOTO_${name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** A line about a variable that was meant to keep others out, and has another name. */
+function findTypo(
+  flags: [name: string, flag: Flag<unknown>][],
+  env: (name: string) => string | undefined,
+): string | undefined {
+  const known = new Set(flags.map(([name]) => variableOf(name)));
+  const guarded = flags.filter(([, { telling, guards }]) => telling || guards);
+  return typoIn(
+    guarded.map(([name]) => variableOf(name)),
+    known,
+    (name) => env(name) !== undefined,
+  );
 }
 
 /** The text of `-help`. */

@@ -55,7 +55,13 @@ export function handlerFor(
     origins: flags.cors,
     onError: (error) => events("error", "a request failed", { reason: String(error) }),
   });
-  return flags.access ? accessLog(answer, writeRequests(flags.log), flags.proxy) : answer;
+  if (!flags.access) return answer;
+  return accessLog(
+    answer,
+    writeRequests(flags.log),
+    flags.proxy,
+    flags["user-header"] || undefined,
+  );
 }
 
 /** Makes what counts redirects in a thread, unless the flags say that nobody does. */

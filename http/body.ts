@@ -142,15 +142,17 @@ export async function readForm(req: Request): Promise<{ get(name: string): strin
 /**
  * A body of JSON as text. One of another type is refused: no page of another site can send JSON.
  *
+ * @param types the media types that are taken; the first one is named to whoever sends another
  * @param small so many bytes at most are read in one piece, and held from the start
  */
 export async function readJSONText(
   req: Request,
   limit = MAX_BODY,
   small = MAX_SMALL,
+  types = ["application/json"],
 ): Promise<string> {
-  if (mediaType(req) !== "application/json") {
-    throw new HTTPError(415, "use content-type application/json");
+  if (!types.includes(mediaType(req))) {
+    throw new HTTPError(415, `use content-type ${types[0]}`);
   }
   return decodeText(await readBody(req, limit, small));
 }

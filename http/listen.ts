@@ -4,7 +4,7 @@
  * @module
  */
 import { type Events, silent } from "../journal/events.ts";
-import { type Address, canShare, isOutOfDescriptors, open } from "./address.ts";
+import { type Address, canShare, hostsOf, isOutOfDescriptors, tryOut } from "./address.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Handler } from "./client.ts";
 import { lingering, MAX_LINGERING } from "./patience.ts";
@@ -68,7 +68,7 @@ class Listener implements Server {
     this.#events = options.events ?? silent;
     // One that shares its address with its successor still shares it with no other process.
     if (options.certificate && !options.shared && address.port !== 0) {
-      open(address, (address) => Deno.listen(address)).close();
+      tryOut(address);
     }
     this.#serving = this.#open(address.port);
     this.port = this.#serving.port;
@@ -94,13 +94,15 @@ class Listener implements Server {
     return serving;
   }
 
-  /** Takes the address for a moment: that must fail, since it is in use, and for no other reason. */
+  /** Takes each address for a moment: that must fail, since it is in use, and for no other reason. */
   #look(): void {
-    try {
-      open({ ...this.address, port: this.port }, (address) => Deno.listen(address)).close();
-      this.#renew("it is not listened any more");
-    } catch (error) {
-      if (isOutOfDescriptors(error)) this.#renew(error);
+    for (const hostname of hostsOf(this.address.hostname)) {
+      try {
+        tryOut({ hostname, port: this.port });
+        this.#renew("it is not listened any more");
+      } catch (error) {
+        if (isOutOfDescriptors(error)) this.#renew(error);
+      }
     }
     if (this.options.certificate?.refresh() || this.#doubtful === 1) this.#replace();
   }

@@ -61,7 +61,8 @@ function tellRequests(text: Exposition, { counters, flags }: Sources): void {
 
 function tellLinks(text: Exposition, { backend, stats }: Sources, health: Health): void {
   text
-    .gauge("goto_ready", "Whether /readyz says so: 1 or 0.", health.ready ? 1 : 0)
+    .gauge("goto_ready", "Whether links can be followed: 1 or 0.", health.ready ? 1 : 0)
+    .gauge("goto_writable", "Whether links can be made and changed: 1 or 0.", isWritable(health))
     .gauge("goto_links", "Links at hand.", backend.count)
     .gauge("goto_journal_bytes", "Size of the journal's file.", numberOf(health.bytes))
     .gauge(
@@ -115,6 +116,10 @@ function lowestFree(): number | undefined {
   } catch {
     // There is none left, or no such file.
   }
+}
+
+function isWritable({ ready, writable = ready }: Health): number {
+  return writable ? 1 : 0;
 }
 
 function numberOf(value: Health[string]): number | undefined {

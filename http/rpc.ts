@@ -18,6 +18,9 @@ const MAX_RPC_BODY = 1 << 20;
 const SMALL_RPC_BODY = 16 << 10; // two hundred calls for a link
 const MAX_GROWTH = 160; // from the shortest call to the longest answer
 
+/** What JSON-RPC names for HTTP, the usual one first. No form of another site's page can send any. */
+const TYPES = ["application/json", "application/json-rpc", "application/jsonrequest"];
+
 /** The calls and the feed that are served. */
 export interface RPC {
   call: Call;
@@ -32,7 +35,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "POST");
   if (rpc.token !== undefined) await authorizeReplica(req, rpc.token);
   const since = parsePosition(req.headers.get("goto-position")).to;
-  const body = await readJSONText(req, MAX_RPC_BODY, SMALL_RPC_BODY);
+  const body = await readJSONText(req, MAX_RPC_BODY, SMALL_RPC_BODY, TYPES);
   // Before anything is done: who is refused may be sure that nothing was.
   const room = new Room(Math.min(body.length * MAX_GROWTH, MAX_BATCH_ANSWER));
   try {

@@ -24,7 +24,7 @@ export interface ServingOptions {
 
 /** Serves at an address, until it is stopped, left, or the runtime gives up. */
 export class Serving {
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #servers: Deno.HttpServer<Deno.NetAddr>[];
   readonly #connections = new AbortController();
   // Whether each may still be coming in over HTTP/1.1.
   readonly #inFlight = new Map<Promise<Response>, boolean>();
@@ -53,15 +53,15 @@ export class Serving {
         onListen: () => {},
         onError: () => new Response("internal error\n", { status: 500 }),
       }, answer);
-    this.#server = open(
+    this.#servers = open(
       address,
       (address) => pair ? withPair(pair, () => serve(address)) : serve(address),
     );
-    this.#server.finished.catch(failed);
+    for (const server of this.#servers) server.finished.catch(failed);
   }
 
   get port(): number {
-    return this.#server.addr.port;
+    return this.#servers[0].addr.port;
   }
 
   /** Resolves once all that came so far has been answered. */
@@ -74,7 +74,7 @@ export class Serving {
     this.#state = "stopping";
     // Deno 2.9 breaks off the bodies that are still coming in when a server shuts down.
     await this.answered();
-    await this.#server.shutdown();
+    await this.#shutDown();
   }
 
   /** Closes all connections at once. */
@@ -97,7 +97,11 @@ export class Serving {
     await this.#wait(QUIET_MS, () => this.#inFlight.size === 0);
     // Deno 2.9 breaks off bodies over HTTP/1.1 as it shuts down. Over HTTP/2 it doesn't.
     await this.#wait(BODIES_MS, () => !this.#inFlight.values().some((incoming) => incoming));
-    await this.#server.shutdown();
+    await this.#shutDown();
+  }
+
+  async #shutDown(): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.shutdown()));
   }
 
   /** Waits until something is so, as answers are given; no longer than so many milliseconds. */

@@ -24,7 +24,7 @@ import { HTTPError } from "./problem.ts";
 export function withUser(store: Store, header?: string): (req: Request) => Store {
   if (header === undefined) return () => store;
   return (req) => {
-    const user = nameOf(req.headers.get(header), header);
+    const user = userOf(req, header);
     return user === undefined ? store : storeOf(store, user);
   };
 }
@@ -43,9 +43,13 @@ function storeOf(store: Store, user: string): Store {
   };
 }
 
-/** The name in a header, whose bytes are UTF-8, or, where they aren't, Latin-1. */
-function nameOf(value: string | null, header: string): string | undefined {
-  let name = value?.trim() ?? "";
+/**
+ * The user whom a request names in a header, whose bytes are UTF-8, or, where they aren't, Latin-1.
+ *
+ * @throws {HTTPError} it is no name
+ */
+export function userOf(req: Request, header: string): string | undefined {
+  let name = req.headers.get(header)?.trim() ?? "";
   if (name === "") return;
   try {
     const bytes = Uint8Array.from(name, (char) => char.charCodeAt(0));

@@ -4,9 +4,13 @@
  * @module
  */
 
-/** Whether a store can do its work, why not, and what else there is to tell. */
+/** How a store is. */
 export interface Health {
+  /** Whether it can tell where links lead. */
   ready: boolean;
+  /** Whether links can be made and changed, as far as is known; where it isn't said, if it is ready. */
+  writable?: boolean;
+  /** What is amiss, if anything is. */
   reason?: string;
   [detail: string]: string | number | boolean | undefined;
 }

@@ -312,8 +312,8 @@ it("Senders remembers the last marks, of so many who send", () => {
   assertEquals([...senders], ["a-3", "c-5"]);
 });
 
-for (const threads of [1, 3]) {
-  it(`-threads=${threads}: every redirect is counted, and a clean shutdown loses none`, async () => {
+for (const [threads, signal] of [[1, "SIGTERM"], [3, "SIGTERM"], [1, "SIGHUP"]] as const) {
+  it(`-threads=${threads}: every redirect is counted, and ${signal} loses none`, async () => {
     using dir = tempDir();
     const flags = ["-rpc", `-threads=${threads}`, `-file=${dir.path}/l.jsonl`, "-suffix"];
     {
@@ -327,6 +327,8 @@ for (const threads of [1, 3]) {
       }
       await counted(master, 520);
       await visit(master.url, "docs", 300);
+      master.kill(signal);
+      assertEquals((await master.status).code, 0);
     }
     await using master = await start(...flags);
     const { hits, previews, last, days } = await rpc(master.url, "Store.Traffic", "docs");
