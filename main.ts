@@ -53,7 +53,7 @@ async function main(): Promise<number> {
   const how = listening(flags, shared, events);
   const server = listen(flags.http, (req, peer) => answer(req, peer), how);
   let probe: Handler = starting;
-  const admin = flags.admin && listen(flags.admin, (req) => probe(req), { events });
+  const admin = flags.admin && listen(flags.admin, (req, peer) => probe(req, peer), { events });
   const { port } = server;
   const base = baseOf(flags, port);
   const stats = new Stats();

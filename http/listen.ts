@@ -7,7 +7,6 @@ import { type Events, silent } from "../journal/events.ts";
 import { type Address, canShare, isOutOfDescriptors, open } from "./address.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Handler } from "./client.ts";
-import { lingering, MAX_LINGERING } from "./patience.ts";
 import { Serving } from "./serving.ts";
 
 const WATCH_MS = 1000; // between two looks whether all is well
@@ -19,8 +18,6 @@ const SENT_MS = 20; // until what was answered, or closed, is
 export interface ListenOptions {
   /** Whether other threads may listen at the same address. */
   shared?: boolean;
-  /** Whether the handler is told who asks. */
-  peers?: boolean;
   /** Serves HTTPS, HTTP/2 too; when the files change, new connections have the new certificate. */
   certificate?: Certificate;
   events?: Events;
@@ -46,8 +43,7 @@ export function listen(address: Address, handler: Handler, options: ListenOption
  * Out of file descriptors, Deno stops to listen for good; and as it ends no connection that is idle, or
  * that never sends the rest of a request, there may be no room ever again. So all connections are closed
  * then, and those who have something to ask come back. That is looked for as well as told: not every
- * version tells, and the last descriptor is needed for the file and the master. So it is where too many
- * connections stay of clients that were cut off.
+ * version tells, and the last descriptor is needed for the file and the master.
  */
 class Listener implements Server {
   readonly port: number;
@@ -74,7 +70,6 @@ class Listener implements Server {
     this.port = this.#serving.port;
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     Deno.unrefTimer(this.#watch);
-    lingering.onmany = () => this.#renew(`${MAX_LINGERING} clients take nothing`);
   }
 
   async shutdown(): Promise<void> {
@@ -85,9 +80,9 @@ class Listener implements Server {
   }
 
   #open(port: number): Serving {
-    const { peers, certificate } = this.options;
+    const { certificate } = this.options;
     const shared = this.options.shared || certificate !== undefined && canShare;
-    const options = { shared, peers, pair: certificate?.pair };
+    const options = { shared, pair: certificate?.pair };
     const serving = new Serving({ ...this.address, port }, this.handler, options, (error) => {
       if (this.#serving === serving) this.#renew(error);
     });

@@ -16,8 +16,6 @@ const BODIES_MS = 10_000; // for requests that are still coming in over HTTP/1.1
 export interface ServingOptions {
   /** Whether others may listen at the same address. */
   shared?: boolean;
-  /** Whether the handler is told who asks. */
-  peers?: boolean;
   /** The certificate and its key, as PEM. */
   pair?: Pair;
 }
@@ -37,13 +35,9 @@ export class Serving {
   constructor(
     address: Address,
     private readonly handler: Handler,
-    { shared, peers, pair }: ServingOptions,
+    { shared, pair }: ServingOptions,
     failed: (error: unknown) => void,
   ) {
-    // The runtime makes what a second parameter asks for.
-    const answer: Handler = peers
-      ? (req, peer) => this.#answer(req, peer)
-      : (req) => this.#answer(req);
     const serve = (address: Address) =>
       Deno.serve({
         ...address,
@@ -52,7 +46,7 @@ export class Serving {
         signal: this.#connections.signal,
         onListen: () => {},
         onError: () => new Response("internal error\n", { status: 500 }),
-      }, answer);
+      }, (req, peer) => this.#answer(req, peer));
     this.#server = open(
       address,
       (address) => pair ? withPair(pair, () => serve(address)) : serve(address),
