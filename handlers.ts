@@ -18,7 +18,6 @@ import { placing } from "./http/placing.ts";
 import { type Probe, probes } from "./http/probes.ts";
 import { fail, type OnError } from "./http/problem.ts";
 import { allow, keyOf, prefersHTML, query } from "./http/request.ts";
-import { held, type QuotaOptions, quotas } from "./http/quota.ts";
 import { call, feed, noRPC, type RPC } from "./http/rpc.ts";
 import { mayHaveRest, restOf } from "./http/suffix.ts";
 import { StoreError } from "./links/errors.ts";
@@ -33,7 +32,7 @@ import { missing, type Otherwise } from "./web/missing.ts";
 import { detailOf, page, seeOther } from "./web/page.ts";
 
 /** What the handlers work on. */
-export interface HandlerOptions extends GuardOptions, QuotaOptions {
+export interface HandlerOptions extends GuardOptions {
   store: Store;
   /** RPC for replicas; without it, `/rpc` is not found. */
   rpc?: RPC;
@@ -83,7 +82,6 @@ export function handler(options: HandlerOptions): Handler {
     ...assets,
   ]);
   const guarded = guard(options);
-  const count = quotas(options);
   const share = origins.length > 0 ? cors(origins) : undefined;
   const redirects = new Redirects(suffix, options.tally);
   const follow = (req: Request, key: string) => redirect(req, store, redirects, key, otherwise);
@@ -91,11 +89,8 @@ export function handler(options: HandlerOptions): Handler {
   const followRest = placing(store, redirects, follow);
   const answer = (req: Request, key: string, peer: Peer | undefined, route: Route) => {
     try {
-      count(req, key, peer);
       const response = guarded(req, key, peer, () => route(req, key));
-      return response instanceof Response
-        ? held(req, response)
-        : response.then((r) => held(req, r)).catch((e) => fail(e, key, onError));
+      return response instanceof Response ? response : response.catch((e) => fail(e, key, onError));
     } catch (error) {
       return fail(error, key, onError);
     }

@@ -9,6 +9,7 @@ import { Certificate } from "../http/certificate.ts";
 import { Counters, COUNTERS_BYTES } from "../http/counters.ts";
 import type { Handler } from "../http/client.ts";
 import type { ListenOptions } from "../http/listen.ts";
+import { measure } from "../http/memory.ts";
 import { probes } from "../http/probes.ts";
 import { Tally } from "../hits/tally.ts";
 import type { Events } from "../journal/events.ts";
@@ -78,11 +79,18 @@ export function tallyFor(
 /**
  * How a thread listens, as the flags say.
  *
+ * @param index which of the threads it is; the main one is 0
  * @param shared whether other threads listen at the same address
  * @throws {ListenError} the certificate can't be read
  */
-export function listening(flags: Flags, shared: boolean, events: Events): ListenOptions {
+export function listening(
+  { flags, counters: memory }: Pick<ThreadConfig, "flags" | "counters">,
+  index: number,
+  shared: boolean,
+  events: Events,
+): ListenOptions {
   const { "tls-cert": cert, "tls-key": key } = flags;
+  const counters = new Counters(memory, index);
   const certificate = cert === "" ? undefined : new Certificate({ cert, key });
-  return { shared, certificate, events };
+  return { shared, certificate, usage: () => measure(counters), events };
 }
