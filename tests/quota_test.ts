@@ -3,9 +3,11 @@ import { describe, it } from "@std/testing/bdd";
 import { StoreError } from "../links/errors.ts";
 import { adminHandler } from "../http/probes.ts";
 import { CLIENT_BYTES, Hold, Quota, REQUEST_BYTES } from "../http/quota.ts";
+import { Authority } from "./authority.ts";
 import { H2Client } from "./h2.ts";
-import { eventually, start, tempDir } from "./processes.ts";
+import { eventually, follow, start, tempDir } from "./processes.ts";
 import { Client, clients, JSON_TYPE, post } from "./sockets.ts";
+import { works } from "./tools.ts";
 import { House } from "./wire.ts";
 
 const LONG = `https://example.com/${"x".repeat(4000)}`;
@@ -92,6 +94,29 @@ describe("a client that takes nothing over HTTP/2", () => {
     assertEquals((await ask("192.0.2.8")).status, 200);
     assertEquals((await proxy.ask("/healthz", { "x-forwarded-for": "192.0.2.7" })).status, 200);
   });
+});
+
+it("a replica keeps its master while a client at its address takes nothing", async () => {
+  using dir = tempDir();
+  await using master = await startMaster(dir.path);
+  await using replica = await start(`-master=${master.url}`);
+  await eventually(async () => (await follow(replica.url, "k0")).status === 302);
+  using greedy = new H2Client(master.url, { window: 0 });
+  await Promise.all(Array.from({ length: 70 }, () => greedy.ask("/.export")));
+  for (let n = 1; n < 100; n++) assertEquals((await follow(replica.url, `k${n}`)).status, 302);
+  assertEquals(replica.logs.filter(({ msg }) => msg === "lost the master"), []);
+});
+
+const ignore = !await works("openssl", "version");
+
+it("TLS handshakes that never end keep nobody out", { ignore }, async () => {
+  using authority = await Authority.make();
+  await using master = await start(...authority.flags, "-threads=1");
+  using all = await clients(master.url, 300);
+  await Promise.all(all.map((client, n) => client.send("\x16\x03\x01\x02".slice(0, n % 5))));
+  using client = authority.client();
+  const answer = await fetch(`${master.url}/healthz`, { client });
+  assertEquals([answer.status, await answer.text()], [200, "ok\n"]);
 });
 
 it("answers that one client doesn't take over HTTP/1.1 leave room for others", async () => {
