@@ -4,6 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { isCount } from "./count.ts";
 import { StoreError } from "./errors.ts";
 import { isTime } from "./time.ts";
 
@@ -50,11 +51,12 @@ export function parseName(name?: string): string | undefined {
 
 /** Whether what came from elsewhere is a link, but for its key. */
 export function isLink(value: unknown): value is Link {
-  const { url, created = 1, expires = 1, author, editor }: {
+  const { url, created = 1, expires = 1, author, editor, hits = 0 }: {
     [Name in keyof Link]?: unknown;
   } = Object(value);
   return typeof url === "string" && url !== "" && isTime(created) && isTime(expires) &&
-    (author === undefined || isName(author)) && (editor === undefined || isName(editor));
+    isCount(hits) && (author === undefined || isName(author)) &&
+    (editor === undefined || isName(editor));
 }
 
 /** A change of a link: its new URL, or "" where it was deleted. */

@@ -93,6 +93,6 @@ export function isListing(value: unknown): value is Listing {
 }
 
 function isListed(value: unknown): boolean {
-  const { key, hits = 0 }: { [Name in keyof Link]?: unknown } = Object(value);
-  return typeof key === "string" && isLink(value) && isCount(hits);
+  const { key }: { [Name in keyof Link]?: unknown } = Object(value);
+  return typeof key === "string" && isLink(value);
 }
