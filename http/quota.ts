@@ -54,6 +54,7 @@ export class Quota {
 /** What one request holds of its client's quota, until its answer was taken, or its connection ended. */
 export class Hold {
   #taken = 0;
+  #ended = false;
 
   /**
    * @param peer tells when that is
@@ -66,12 +67,16 @@ export class Hold {
     peer: Peer,
   ) {
     this.take(amount, "requests");
-    const end = () => this.give(this.#taken);
+    const end = () => {
+      this.give(this.#taken);
+      this.#ended = true;
+    };
     peer.completed?.then(end, end);
   }
 
   /** @throws {StoreError} unavailable: the client holds too much */
   take(amount: number, what: "requests" | "bodies" | "answers"): void {
+    if (this.#ended) return; // what is done for a client that went is soon over
     if (!this.quota.take(this.client, amount)) {
       throw new StoreError("unavailable", `too many ${what} of this client are on their way`);
     }
@@ -79,6 +84,7 @@ export class Hold {
   }
 
   give(amount: number): void {
+    if (this.#ended) return;
     this.#taken -= amount;
     this.quota.give(this.client, amount);
   }

@@ -54,6 +54,12 @@ describe("Quota", () => {
       await completed.catch(() => {});
       await undefined;
       assertEquals(quota.size, 0);
+      // What is still done for a client that went counts no more.
+      assert(quota.take("a", 5));
+      hold.take(50, "answers");
+      hold.give(60);
+      assert(!quota.take("a", 96));
+      assert(quota.take("a", 95));
     }
   });
 });
