@@ -7,7 +7,7 @@ import { wholeLines } from "../journal/feed.ts";
 import { explain, readAt, syncFolder, writeAll } from "../journal/file.ts";
 import { randomKey } from "../links/link.ts";
 import { NEWLINE } from "../links/syntax.ts";
-import { isCount } from "./counts.ts";
+import { isCount } from "../links/count.ts";
 
 /** So many bytes are read at once, but a whole line at least. */
 export const PART_BYTES = 1 << 20;

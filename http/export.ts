@@ -6,7 +6,7 @@
 import { formatLine } from "../journal/lines.ts";
 import { MAX_LIMIT, type Query } from "../links/query.ts";
 import type { Store } from "../store.ts";
-import { Room } from "./answers.ts";
+import { Room, sized } from "./answers.ts";
 import { sendPatiently } from "./patience.ts";
 import { allow } from "./request.ts";
 
@@ -37,7 +37,7 @@ export async function exportLinks(req: Request, store: Store): Promise<Response>
   const parts = lines();
   const room = req.method === "HEAD" ? undefined : new Room(MAX_PAGE);
   const read = async () => (await parts.next()).value;
-  return new Response(room && sendPatiently(read, () => room.give()), {
+  const response = new Response(room && sendPatiently(read, () => room.give()), {
     headers: {
       "content-type": "application/jsonl",
       "content-disposition": 'attachment; filename="links.jsonl"',
@@ -45,4 +45,5 @@ export async function exportLinks(req: Request, store: Store): Promise<Response>
       "x-content-type-options": "nosniff",
     },
   });
+  return sized(response, room ? MAX_PAGE : 0);
 }

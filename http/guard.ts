@@ -6,20 +6,19 @@
 import { browserCheck } from "./browser.ts";
 import { clientOf, networkOf, type Peer } from "./client.ts";
 import { HTTPError } from "./problem.ts";
+import { held, type QuotaOptions, quotas } from "./quota.ts";
 import type { Limit } from "./rate.ts";
 import { checkHost } from "./request.ts";
 import { authorizeWriter, isGuarded } from "./token.ts";
 
 /** What is asked of those who want more than to follow a link. */
-export interface GuardOptions {
+export interface GuardOptions extends QuotaOptions {
   /** What short links start with. */
   base: string;
   /** The token of those who add, change or list links. */
   token?: string;
   /** How many links a client may make. */
   limit?: Limit;
-  /** How many proxies in front are believed. */
-  proxies?: number;
   /** Origins whose pages may do as ours, beside ours. */
   origins?: string[];
 }
@@ -33,11 +32,20 @@ export type Guard = (
 ) => Response | Promise<Response>;
 
 /** Makes what stands before all handlers but the redirect. It throws, or rejects, an {@linkcode HTTPError}. */
-export function guard({ base, token, limit, proxies = 0, origins }: GuardOptions): Guard {
+export function guard(options: GuardOptions): Guard {
+  const { base, token, limit, proxies = 0, origins } = options;
+  const count = quotas(options);
   const checkBrowser = browserCheck(base, origins);
-  return (req, path, peer, answer) => {
+  return (req, path, peer, route) => {
+    count(req, path, peer);
     checkHost(req);
     checkBrowser(req);
+    const answer = () => {
+      const response = route();
+      return response instanceof Response
+        ? held(req, response)
+        : response.then((response) => held(req, response));
+    };
     const limited = limit && makesLink(req, path)
       ? () => keepTo(limit, networkOf(clientOf(req, peer, proxies)), answer)
       : answer;

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import fs from "node:fs";
 import process from "node:process";
 import config from "../deno.json" with { type: "json" };
 import { countFollowers } from "../journal/followers.ts";
 import type { Health } from "../links/health.ts";
 import type { Backend } from "../store.ts";
 import { total } from "./counters.ts";
+import { lowestFree } from "./descriptors.ts";
 import { Exposition, type Samples } from "./exposition.ts";
 import type { Stats } from "./stats.ts";
 
@@ -104,18 +104,6 @@ function tellProcess(text: Exposition, { stats, threads }: Sources): void {
     .gauge("process_resident_memory_bytes", "Resident memory.", rss)
     .counter("process_cpu_seconds_total", "CPU time.", (user + system) / 1e6)
     .gauge("process_start_time_seconds", "When it began, since 1970.", stats.started);
-}
-
-/** The lowest descriptor that is free, which a new file gets. What the system counts isn't ours to read. */
-function lowestFree(): number | undefined {
-  if (Deno.build.os === "windows") return;
-  try {
-    const descriptor = fs.openSync("/dev/null", "r");
-    fs.closeSync(descriptor);
-    return descriptor;
-  } catch {
-    // There is none left, or no such file.
-  }
 }
 
 function isWritable({ ready, writable = ready }: Health): number {

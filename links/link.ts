@@ -4,6 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { isCount } from "./count.ts";
 import { StoreError } from "./errors.ts";
 import { isTime } from "./time.ts";
 
@@ -50,11 +51,12 @@ export function parseName(name?: string): string | undefined {
 
 /** Whether what came from elsewhere is a link, but for its key. */
 export function isLink(value: unknown): value is Link {
-  const { url, created = 1, expires = 1, author, editor }: {
+  const { url, created = 1, expires = 1, author, editor, hits = 0 }: {
     [Name in keyof Link]?: unknown;
   } = Object(value);
   return typeof url === "string" && url !== "" && isTime(created) && isTime(expires) &&
-    (author === undefined || isName(author)) && (editor === undefined || isName(editor));
+    isCount(hits) && (author === undefined || isName(author)) &&
+    (editor === undefined || isName(editor));
 }
 
 /** A change of a link: its new URL, or "" where it was deleted. */
@@ -67,6 +69,7 @@ export interface Change extends Link {
 export const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const RANDOM_KEY_LENGTH = 10; // 59 bits: among a million links, one guess in 10^12 hits
 const MAX_URL = 8192;
+const KEY = /^(?!\.)[A-Za-z0-9_.-]{1,64}(?<!\.)$/;
 
 /** The first segments of the paths that mean something else than a link. */
 export const RESERVED: ReadonlySet<string> = new Set(
@@ -92,13 +95,18 @@ export function randomKey(): string {
   return key;
 }
 
+/** Whether what came from elsewhere is a key as a master makes it. */
+export function isKey(value: unknown): value is string {
+  return typeof value === "string" && KEY.test(value);
+}
+
 /**
  * Refuses a key that nobody may choose.
  *
  * @throws {StoreError} invalid key
  */
 export function checkKey(key: string): void {
-  if (!/^(?!\.)[A-Za-z0-9_.-]{1,64}(?<!\.)$/.test(key)) {
+  if (!KEY.test(key)) {
     throw new StoreError(
       "invalid key",
       "invalid key: use 1 to 64 of A-Z a-z 0-9 _ -, and dots inside",

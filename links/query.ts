@@ -3,8 +3,9 @@
  *
  * @module
  */
+import { isCount } from "./count.ts";
 import { StoreError } from "./errors.ts";
-import type { Link } from "./link.ts";
+import { isLink, type Link } from "./link.ts";
 
 /** Most links of a page. */
 export const MAX_LIMIT = 1000;
@@ -13,6 +14,7 @@ export const LIMIT = 50;
 /** Most characters of a page's URLs, beside those of its last link. */
 export const MAX_CHARS = 1 << 20;
 const MAX_QUERY = 200; // characters
+const MAX_NEXT = 4096; // the same, of what asks for the next page
 
 const ORDERS = ["newest", "hits", "written"] as const;
 
@@ -85,9 +87,12 @@ export function needlesOf(q: string): string[] {
 
 /** Whether what came from elsewhere is a page of links. */
 export function isListing(value: unknown): value is Listing {
-  const { links }: { links?: unknown } = Object(value);
-  return Array.isArray(links) && links.every((link) => {
-    const { key, url, hits = 0 }: { [Name in keyof Link]?: unknown } = Object(link);
-    return typeof key === "string" && typeof url === "string" && Number.isSafeInteger(hits);
-  });
+  const { links, next = "", count }: { [Name in keyof Listing]?: unknown } = Object(value);
+  return Array.isArray(links) && links.length <= MAX_LIMIT && links.every(isListed) &&
+    isCount(count) && typeof next === "string" && next.length <= MAX_NEXT;
+}
+
+function isListed(value: unknown): boolean {
+  const { key }: { [Name in keyof Link]?: unknown } = Object(value);
+  return typeof key === "string" && isLink(value);
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { bodyOf } from "../http/answers.ts";
+import { respond } from "../http/answers.ts";
 import { style } from "./assets.ts";
 
 const HEADERS = {
@@ -22,7 +22,7 @@ export function page(
   html: string,
   headers: Record<string, string> = {},
 ): Response {
-  return new Response(bodyOf(html), { status, headers: { ...HEADERS, ...headers } });
+  return respond(html, { status, headers: { ...HEADERS, ...headers } });
 }
 
 /** Sends a browser on, after a form. To load that page again sends nothing again. */
