@@ -44,16 +44,19 @@ function storeOf(store: Store, user: string): Store {
   };
 }
 
-/** The name in a header, whose bytes are UTF-8, or, where they aren't, Latin-1. */
+/**
+ * The name in a header, whose bytes are UTF-8.
+ *
+ * @throws {HTTPError} 400
+ */
 function nameOf(value: string | null, header: string): string | undefined {
   let name = value ?? "";
   try {
     const bytes = Uint8Array.from(name, (char) => char.charCodeAt(0));
-    name = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    name = trim(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    // Latin-1 it is.
+    throw new HTTPError(400, `${header} is not UTF-8`);
   }
-  name = trim(name);
   if (name === "") return;
   if (!isName(name)) {
     throw new HTTPError(400, `${header} has more than ${MAX_NAME} bytes, or control characters`);
