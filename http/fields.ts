@@ -27,13 +27,12 @@ export function takeFields(
 ): Fields {
   const fields = new Map<string, string>();
   for (const [name, value] of entries) {
-    const shown = quote(name);
     if (names && !names.includes(name)) {
       const known = names.length > 0 ? `; known: ${names.join(", ")}` : "";
       const hint = fields.has("url") ? '; an "&" within a URL is written as %26' : "";
-      throw new HTTPError(400, `the ${what} ${shown} is not known${known}${hint}`);
+      throw new HTTPError(400, `the ${what} ${quote(name)} is not known${known}${hint}`);
     }
-    if (fields.has(name)) throw new HTTPError(400, `the ${what} ${shown} comes twice`);
+    if (fields.has(name)) throw new HTTPError(400, `the ${what} ${quote(name)} comes twice`);
     fields.set(name, value);
   }
   return fields;
