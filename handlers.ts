@@ -11,7 +11,6 @@ import { cors } from "./http/cors.ts";
 import { Counters, handlerOf } from "./http/counters.ts";
 import type { Handler, Peer } from "./http/client.ts";
 import { exportLinks } from "./http/export.ts";
-import { takeFields } from "./http/fields.ts";
 import { guard, type GuardOptions } from "./http/guard.ts";
 import type { Tally } from "./hits/tally.ts";
 import { Redirects } from "./http/location.ts";
@@ -29,7 +28,7 @@ import { all } from "./web/all.ts";
 import { withUser } from "./http/user.ts";
 import { assets } from "./web/assets.ts";
 import { detail } from "./web/detail.ts";
-import { filledForm, refuseForm } from "./web/form.ts";
+import { FIELDS, filledForm, refuseForm } from "./web/form.ts";
 import { missing, type Otherwise } from "./web/missing.ts";
 import { detailOf, page, seeOther } from "./web/page.ts";
 
@@ -135,12 +134,8 @@ function redirect(
   }
 }
 
-/** What a form for a link says. */
-const FIELDS = ["url", "key", "expires"];
-
 /** `POST /add`: the short link, as Go's program gives it; a browser is sent on to a page with it. */
 async function add(req: Request, store: Store, base: string): Promise<Response> {
-  query(req, []); // all is in the body
   const fields = await readForm(req, FIELDS);
   const [url = "", key = "", expires = ""] = FIELDS.map((name) => fields.get(name));
   const html = prefersHTML(req);
@@ -158,9 +153,5 @@ async function add(req: Request, store: Store, base: string): Promise<Response> 
 /** `GET /` and `GET /add` */
 async function form(req: Request, store: Store, base: string): Promise<Response> {
   allow(req, "GET", "HEAD", ...(keyOf(req.url) === "add" ? ["POST"] : []));
-  let filled = query(req);
-  // What comes with an address may be a part of it that wasn't escaped.
-  if (FIELDS.some((name) => filled.has(name))) filled = takeFields(filled, FIELDS, "parameter");
-  const [url = "", key = "", expires = ""] = FIELDS.map((name) => filled.get(name));
-  return page(200, await filledForm({ url, key: trim(key), expires }, store, base));
+  return page(200, await filledForm(query(req), store, base));
 }

@@ -7,7 +7,7 @@ import { quote } from "../links/text.ts";
 import { Budget } from "./budget.ts";
 import { type Fields, readEncoded, takeFields } from "./fields.ts";
 import { HTTPError, RETRY } from "./problem.ts";
-import { mediaType } from "./request.ts";
+import { mediaType, query } from "./request.ts";
 
 const MAX_BODY = 64 << 10;
 // So much is read of a body that is too large: a connection that is closed while the other end still
@@ -125,6 +125,7 @@ function decodeText(bytes: Uint8Array): string {
  * @throws {HTTPError} 400: another field, one that comes twice, or bytes that are no UTF-8
  */
 export async function readForm(req: Request, names: readonly string[]): Promise<Fields> {
+  query(req, []); // nothing is taken from there
   const type = mediaType(req);
   if (type === "application/x-www-form-urlencoded") {
     const text = decodeText(await readBody(req, MAX_BODY));

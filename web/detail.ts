@@ -30,7 +30,6 @@ export async function detail(
   let typed: Typed | undefined;
   try {
     if (req.method === "POST") {
-      query(req, []);
       const fields = await readForm(req, ["url", "expires", "action"]);
       const action = fields.get("action") ?? "change";
       if (action !== "change" && action !== "delete") {

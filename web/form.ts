@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { type Fields, takeFields } from "../http/fields.ts";
 import { toHTTPError } from "../http/problem.ts";
 import { errNotFound, StoreError } from "../links/errors.ts";
 import { checkKey } from "../links/link.ts";
+import { trim } from "../links/text.ts";
 import type { Store } from "../store.ts";
 import { detailOf, escapeHTML, layout, linkTo, page, sentence } from "./page.ts";
 
@@ -99,14 +101,21 @@ export async function refuseForm(
   return page(status, AddForm(base, { url, key, expires, errors }), headers);
 }
 
-/** The form as a query fills it in; a key that is taken says where it leads. */
-export async function filledForm(
-  { url, key, expires }: { url: string; key: string; expires: string },
-  store: Store,
-  base: string,
-): Promise<string> {
-  if (key === "") return AddForm(base, { url, expires });
-  return AddForm(base, { url, key, expires, errors: { key: await taken(key, store, "") } });
+/** What a form for a link says. */
+export const FIELDS = ["url", "key", "expires"];
+
+/**
+ * The form as a query fills it in; a key that is taken says where it leads.
+ *
+ * @throws {HTTPError} 400: what comes with an address may be a part of it that wasn't escaped
+ */
+export async function filledForm(asked: Fields, store: Store, base: string): Promise<string> {
+  if (!FIELDS.some((name) => asked.has(name))) return AddForm(base);
+  const fields = takeFields(asked, FIELDS, "parameter");
+  const [url = "", typed = "", expires = ""] = FIELDS.map((name) => fields.get(name));
+  const key = trim(typed);
+  const errors = key === "" ? {} : { key: await taken(key, store, "") };
+  return AddForm(base, { url, key, expires, errors });
 }
 
 /** The form that offers to make a link that isn't there, or not any more. */
