@@ -15,6 +15,7 @@ import { StoreError } from "./links/errors.ts";
 import { type Health, isHealth } from "./links/health.ts";
 import { checkKey, checkURL, isKey, type Link, parseName, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/query.ts";
+import { trim } from "./links/text.ts";
 import { formatExpires, parseExpires } from "./links/time.ts";
 import type { ChangeOptions } from "./links/wanted.ts";
 import type { Served, Store } from "./store.ts";
@@ -52,8 +53,11 @@ export function serveRPC(
   const get = ([key = ""]: Args, asked: Asked) => store.get(key, asked);
   const link = ([key = ""]: Args, asked: Asked) => store.link(key, asked);
   const put = async ([url = "", key, id, expires = "", author]: Args) =>
-    (await store.put(url, key, { id, expires: parseExpires(expires), author: parseName(author) }))
-      .key;
+    (await store.put(url, key && trim(key), {
+      id,
+      expires: parseExpires(expires),
+      author: parseName(author),
+    })).key;
   const update = async (
     [key = "", url = "", id, expires = "", editor]: Args,
   ) => (await store.update(key, url, {

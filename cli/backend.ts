@@ -11,6 +11,7 @@ import { exists, explain, JournalError, reasonOf } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { repair } from "../journal/maintenance.ts";
 import { causeOf } from "../links/errors.ts";
+import { plainHost } from "../links/link.ts";
 import type { HTTPTransport } from "../replica/transport.ts";
 import { type Backend, URLStore } from "../store.ts";
 import type { Flags } from "./flags.ts";
@@ -34,7 +35,7 @@ export async function openBackend(
   events: Events,
   stats?: Stats,
 ): Promise<Backend> {
-  const host = base.replace(/^https?:\/\//, "");
+  const host = plainHost(new URL(base));
   const backend = flags.master.length > 0
     ? await openReplica(flags, host, events, stats)
     : await openMaster(flags, host, events, stats);

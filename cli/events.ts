@@ -5,7 +5,8 @@
  */
 import type { Tell } from "../http/access.ts";
 import type { Events } from "../journal/events.ts";
-import { printable, stderr } from "./stderr.ts";
+import { printable } from "../links/text.ts";
+import { stderr } from "./stderr.ts";
 
 /**
  * Writes one line an event.

@@ -108,7 +108,12 @@ const FLAGS = {
     parseBoolean,
   ),
   rate: {
-    ...flag("0", "N", "new links a minute for each client (0: any number)", parseCount(60_000)),
+    ...flag(
+      "0",
+      "N",
+      "changes of links a minute for each client (0: any number)",
+      parseCount(60_000),
+    ),
     guards: true,
   },
   suffix: flag(
@@ -142,7 +147,7 @@ const FLAGS = {
   "tls-ca": flag(
     "",
     "FILE",
-    "trust these certificates of https:// masters, too",
+    "trust these certificates of https:// masters, too; read again on change",
     parseCertificates,
   ),
   log: flag(
@@ -216,9 +221,18 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
   });
   for (const token of tokens) {
     if (token.kind === "option-terminator") continue;
-    if (token.kind === "positional") throw new UsageError(`unexpected argument "${token.value}"`);
+    if (token.kind === "positional") {
+      const before = SECRETS.find((name) => given.get(name)?.from === `-${name}`);
+      const what = before ? `argument behind -${before}` : `argument "${shown(token.value)}"`;
+      throw new UsageError(`unexpected ${what}; a value with spaces needs quotes`);
+    }
     const flag = names.find(([name]) => name === token.name)?.[1];
-    if (!flag) throw new UsageError(`unknown flag -${token.name}; -help lists them`);
+    if (!flag) {
+      // A secret may stand right behind its flag.
+      const near = SECRETS.find((name) => token.name.startsWith(name));
+      const name = near ? `${near}…` : shown(token.name);
+      throw new UsageError(`unknown flag -${name}; -help lists them`);
+    }
     // Where another flag follows, the value was forgotten; one with a dash can be given after "=".
     const value = token.value?.startsWith("--") && !token.inlineValue ? undefined : token.value;
     if (value === undefined && flag.arg) {
@@ -237,7 +251,7 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
     } catch (error) {
       if (error instanceof FileProblem) throw new UsageError(`${from}: ${error.message}`);
       const allowed = error instanceof Error ? error.message : error;
-      const value = flag.secret ? "this value" : `"${text}"`;
+      const value = flag.secret ? "this value" : `"${shown(text)}"`;
       throw new UsageError(`${from}: ${value} is not allowed: ${allowed}`);
     }
   });
@@ -264,6 +278,15 @@ function findTypo(
     known,
     (name) => env(name) !== undefined,
   );
+}
+
+/** The flags whose values nobody shall read. */
+const SECRETS = Object.entries<Flag<unknown>>(FLAGS).filter(([, { secret }]) => secret)
+  .map(([name]) => name);
+
+/** A value as an error shows it: without the user and the password of a URL, and without its query. */
+function shown(text: string): string {
+  return text.replace(/^([a-z][\w+.-]*:\/\/)?.*@/is, "$1…@").replace(/[?#].*$/s, "?…");
 }
 
 /** The text of `-help`. */

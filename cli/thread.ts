@@ -46,6 +46,7 @@ export function handlerFor(
   const answer = handler({
     store: parts.store,
     base,
+    isNamed: flags.host !== "",
     counters,
     tally,
     probes: flags.admin ? [] : probes(parts.store, parts.metrics),

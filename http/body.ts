@@ -4,10 +4,12 @@
  * @module
  */
 import { StoreError } from "../links/errors.ts";
+import { quote } from "../links/text.ts";
 import { Budget } from "./budget.ts";
+import { type Fields, readEncoded, takeFields } from "./fields.ts";
 import { HTTPError, RETRY } from "./problem.ts";
 import { holdOf } from "./quota.ts";
-import { mediaType } from "./request.ts";
+import { mediaType, query } from "./request.ts";
 
 const MAX_BODY = 64 << 10;
 // So much is read of a body that is too large: a connection that is closed while the other end still
@@ -132,26 +134,34 @@ function decodeText(bytes: Uint8Array): string {
   }
 }
 
-/** The fields of a form. */
-export async function readForm(req: Request): Promise<{ get(name: string): string | null }> {
+/**
+ * The fields of a form, which are known by their `names`, each of them once at most.
+ *
+ * @throws {HTTPError} 400: another field, one that comes twice, or bytes that are no UTF-8
+ */
+export async function readForm(req: Request, names: readonly string[]): Promise<Fields> {
+  query(req, []); // nothing is taken from there
   const type = mediaType(req);
   if (type === "application/x-www-form-urlencoded") {
-    return new URLSearchParams(decodeText(await readBody(req, MAX_BODY)));
+    const text = decodeText(await readBody(req, MAX_BODY));
+    return takeFields(readEncoded(text), names, "field");
   }
   if (type !== "multipart/form-data") {
     throw new HTTPError(415, "use content-type application/x-www-form-urlencoded");
   }
   const headers = { "content-type": req.headers.get("content-type") ?? "" };
-  const form = await new Response(await readBody(req, MAX_BODY), { headers }).formData()
-    .catch(() => {
-      throw new HTTPError(400, "the body is no form");
-    });
-  return {
-    get(name) {
-      const value = form.get(name);
-      return typeof value === "string" ? value : null;
-    },
-  };
+  const text = decodeText(await readBody(req, MAX_BODY));
+  const form = await new Response(text, { headers }).formData().catch(() => undefined);
+  // The runtime takes what was torn off for the end of a field.
+  const [, quoted, bare] = /;\s*boundary=(?:"([^"]*)"|([^\s;]*))/i.exec(headers["content-type"]) ??
+    [];
+  if (form === undefined) throw new HTTPError(400, "the body is no form");
+  if (!text.includes(`--${quoted ?? bare}--`)) throw new HTTPError(400, "the form breaks off");
+  const texts = [...form].map(([name, value]): [string, string] => {
+    if (typeof value === "string") return [name, value];
+    throw new HTTPError(400, `the field ${quote(name)} is a file`);
+  });
+  return takeFields(texts, names, "field");
 }
 
 /**

@@ -4,6 +4,7 @@
  * @module
  */
 import { isName, MAX_NAME } from "../links/link.ts";
+import { trim } from "../links/text.ts";
 import type { Store } from "../store.ts";
 import { HTTPError } from "./problem.ts";
 
@@ -49,14 +50,14 @@ function storeOf(store: Store, user: string): Store {
  * @throws {HTTPError} it is no name
  */
 export function userOf(req: Request, header: string): string | undefined {
-  let name = req.headers.get(header)?.trim() ?? "";
-  if (name === "") return;
+  let name = req.headers.get(header) ?? "";
   try {
     const bytes = Uint8Array.from(name, (char) => char.charCodeAt(0));
-    name = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    name = trim(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch {
-    // Latin-1 it is.
+    throw new HTTPError(400, `${header} is not UTF-8`);
   }
+  if (name === "") return;
   if (!isName(name)) {
     throw new HTTPError(400, `${header} has more than ${MAX_NAME} bytes, or control characters`);
   }

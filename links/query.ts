@@ -6,6 +6,7 @@
 import { isCount } from "./count.ts";
 import { StoreError } from "./errors.ts";
 import { isLink, type Link } from "./link.ts";
+import { trim } from "./text.ts";
 
 /** Most links of a page. */
 export const MAX_LIMIT = 1000;
@@ -80,7 +81,7 @@ export function needlesOf(q: string): string[] {
   if (q.length > MAX_QUERY) {
     throw new StoreError("invalid query", `"q" must have at most ${MAX_QUERY} characters`);
   }
-  const text = q.trim().toLowerCase();
+  const text = trim(q).toLowerCase();
   if (text === "") return [];
   return [...new Set([text, encodeURI(text.toWellFormed()).toLowerCase()])];
 }

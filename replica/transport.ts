@@ -7,6 +7,7 @@ import type { FeedStream } from "../journal/feed.ts";
 import type { Reply } from "../rpc.ts";
 import { readReason, readText } from "../http/response.ts";
 import { parsePosition } from "../journal/position.ts";
+import { Trust } from "./trust.ts";
 
 /** No answer to calls is longer, in bytes: a master gives a quarter of that. */
 const MAX_ANSWER = 16 << 20;
@@ -28,7 +29,7 @@ export interface Transport {
 export interface TransportOptions {
   /** The token of replicas. */
   token?: string;
-  /** Certificates that are trusted beside the known ones, as PEM. */
+  /** A file of certificates that are trusted beside the known ones, as PEM; read again when it changes. */
   ca?: string;
   /** Told how long each call took, and whether it failed. */
   observer?: { asked(seconds: number, failed: boolean): void };
@@ -38,15 +39,12 @@ export interface TransportOptions {
 export class HTTPTransport implements Transport {
   readonly #headers: Record<string, string>;
 
-  readonly #client?: Deno.HttpClient;
+  readonly #trust?: Trust;
 
   /** @param address such as `http://localhost:8080` */
   constructor(readonly address: string, private readonly options: TransportOptions = {}) {
     const { token, ca } = options;
-    // Over HTTP/2 all would share a connection, and wait for each other where it is slow.
-    if (address.startsWith("https:")) {
-      this.#client = Deno.createHttpClient({ caCerts: ca ? [ca] : [], http2: false });
-    }
+    if (address.startsWith("https:")) this.#trust = new Trust(ca);
     // Loopback and backbones are faster than any compressor.
     this.#headers = { "content-type": "application/json", "accept-encoding": "identity" };
     if (token !== undefined) this.#headers.authorization = `Bearer ${token}`;
@@ -67,7 +65,7 @@ export class HTTPTransport implements Transport {
   async #call(text: string, since: number, signal: AbortSignal): Promise<Required<Reply>> {
     const headers = { ...this.#headers, "goto-position": String(since) };
     const response = await fetch(`${this.address}/rpc`, {
-      client: this.#client,
+      client: this.#trust?.client,
       method: "POST",
       body: text,
       headers,
@@ -86,7 +84,7 @@ export class HTTPTransport implements Transport {
   ): Promise<FeedStream> {
     const query = `offset=${offset ?? "end"}${check === undefined ? "" : `&check=${check}`}`;
     const response = await fetch(`${this.address}/rpc/log?${query}`, {
-      client: this.#client,
+      client: this.#trust?.client,
       headers: this.#headers,
       redirect: "manual",
       signal,

@@ -137,6 +137,33 @@ describe("Tally", () => {
     assertEquals(all.flatMap(({ hits }) => hits), [["a", 2, 0], ["a", 0, 2]]);
   });
 
+  it("counts what a browser fetches ahead of a visit apart", () => {
+    const ahead: Record<string, string>[] = [
+      { "sec-purpose": "prefetch" },
+      { "sec-purpose": "prefetch;prerender" },
+      { "Sec-Purpose": "prefetch;anonymous-client-ip" },
+      { purpose: "prefetch" },
+      { "x-purpose": "preview" },
+      { "x-moz": "prefetch" },
+    ];
+    const visits: Record<string, string>[] = [
+      {},
+      { "sec-purpose": "" },
+      { purpose: "visit" },
+      { "x-moz": "prefetched?" },
+      { "sec-fetch-dest": "document", "sec-fetch-mode": "navigate" },
+    ];
+    const all: Counts[] = [];
+    const tally = new Tally((counts) => all.push(counts));
+    for (const headers of [...ahead, ...visits]) tally.count(request(headers), "a");
+    tally.close();
+    assertEquals(all.flatMap(({ hits }) => hits), [["a", visits.length, 0], [
+      "a",
+      0,
+      ahead.length,
+    ]]);
+  });
+
   it("knows those that fetch previews from browsers, and from programs", () => {
     const fetchers = [
       "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
