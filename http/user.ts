@@ -53,10 +53,11 @@ export function userOf(req: Request, header: string): string | undefined {
   let name = req.headers.get(header) ?? "";
   try {
     const bytes = Uint8Array.from(name, (char) => char.charCodeAt(0));
-    name = trim(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    name = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new HTTPError(400, `${header} is not UTF-8`);
+    // Latin-1 it is.
   }
+  name = trim(name);
   if (name === "") return;
   if (!isName(name)) {
     throw new HTTPError(400, `${header} has more than ${MAX_NAME} bytes, or control characters`);

@@ -6,11 +6,7 @@ import { isName, type Link } from "../links/link.ts";
 import { Table } from "../links/table.ts";
 import { eventually, type Goto, run, start, tempDir } from "./processes.ts";
 
-const JSON_BODY = { "content-type": "application/json" };
 const HEADER = "-user-header=X-Forwarded-User";
-
-/** A text as a header bears it: its bytes in UTF-8, a character each. */
-const utf8 = (text: string) => String.fromCharCode(...new TextEncoder().encode(text));
 
 /** Asks on behalf of `user`, as a proxy does. */
 async function as(
@@ -24,7 +20,7 @@ async function as(
     method,
     headers: {
       "content-type": "application/json",
-      ...(user === undefined ? {} : { "x-forwarded-user": utf8(user) }),
+      ...(user === undefined ? {} : { "x-forwarded-user": user }),
     },
     body: body === undefined ? undefined : JSON.stringify(body),
     signal: AbortSignal.timeout(10_000),
@@ -106,16 +102,6 @@ it("a name that can't be kept is refused, and without -user-header nobody is bel
     assertEquals(status, 400);
     assertEquals(json.detail, "X-Forwarded-User has more than 100 bytes, or control characters");
   }
-  const latin1 = { ...JSON_BODY, "x-forwarded-user": "Ren\u00e9" };
-  const refused = await fetch(`${master.url}/api/links`, {
-    method: "POST",
-    headers: latin1,
-    body: JSON.stringify({ url }),
-  });
-  assertEquals([refused.status, (await refused.json()).detail], [
-    400,
-    "X-Forwarded-User is not UTF-8",
-  ]);
   const rpc = { jsonrpc: "2.0", id: 1, method: "Store.Put", params: { url, author: "a\nb" } };
   const answer = await as(master, undefined, "POST", "/rpc", rpc);
   assertMatch(answer.json.error.message, /^invalid name: use 1 to 100 bytes/);
