@@ -5,17 +5,18 @@
  */
 import { HEARTBEAT_MS, refusePartial, wholeLines } from "../journal/feed.ts";
 import {
-  exists,
   explain,
   JournalError,
   lock,
   type Locked,
+  openToRead,
   reasonOf,
   unlock,
   writeAll,
 } from "../journal/file.ts";
 import { Journal } from "../journal/journal.ts";
 import { compactOpen } from "../journal/maintenance.ts";
+import { beginsAsOurs, ForeignError } from "../journal/torn.ts";
 import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { causeOf } from "../links/errors.ts";
@@ -39,7 +40,8 @@ export function fileSource(path: string): Source {
   return {
     name: path,
     async *read(progress) {
-      using file = await Deno.open(path);
+      const { file } = await openToRead(path);
+      using _closed = file;
       const { size } = await file.stat();
       const buffer = new Uint8Array(CHUNK);
       let done = 0;
@@ -99,9 +101,8 @@ export async function backUp(
 ): Promise<{ links: number; bytes: number }> {
   await refuseExisting(path);
   const part = `${path}.part`;
-  const locked = await lock(part).catch(({ message }) => {
-    throw new JournalError(message.replaceAll(part, path));
-  });
+  const locked = await lock(part, true);
+  await refuseForeign(locked);
   try {
     await copy(source, locked, progress);
     const { links, bytes } = await compactPart(part);
@@ -118,8 +119,17 @@ export async function backUp(
 }
 
 async function refuseExisting(path: string): Promise<void> {
-  if (!await exists(path)) return;
+  if (await Deno.lstat(path).then(() => false, () => true)) return;
   throw new JournalError(`${path}: It exists already, and a backup overwrites nothing`);
+}
+
+/** Refuses to write over what no earlier try left. */
+async function refuseForeign(locked: Locked): Promise<void> {
+  const { path, file } = locked;
+  const bytes = new Uint8Array(64);
+  if (beginsAsOurs(bytes.subarray(0, await file.read(bytes) ?? 0))) return;
+  await unlock(locked);
+  throw new ForeignError(path);
 }
 
 /** Copies what there is to a file, over what an earlier try left there, and unlocks it. */
@@ -146,7 +156,7 @@ async function copy(source: Source, locked: Locked, progress: Progress): Promise
 }
 
 async function compactPart(part: string): Promise<{ links: number; bytes: number }> {
-  const journal = await Journal.open(part);
+  const journal = await Journal.open(part, { copy: true });
   try {
     const links = await load(journal);
     const { bytes: [, bytes] } = await compactOpen(journal, links.size);
@@ -158,7 +168,7 @@ async function compactPart(part: string): Promise<{ links: number; bytes: number
 
 /** Reads the copy again, as a start would, and gives it its name once it is on disk. */
 async function finish(part: string, links: number, path: string): Promise<void> {
-  const journal = await Journal.open(part);
+  const journal = await Journal.open(part, { copy: true });
   try {
     const { count } = await load(journal);
     if (count !== links) throw new JournalError(`${part}: The copy has ${count} of ${links} links`);

@@ -11,11 +11,21 @@
 import { Appender, type JournalObserver } from "./appender.ts";
 import { type Events, silent } from "./events.ts";
 import { type Compacted, type CompactionOptions, Copy } from "./compaction.ts";
-import { BLANK } from "./feed.ts";
-import { Draft, explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
+import {
+  Draft,
+  explain,
+  JournalError,
+  lock,
+  type Locked,
+  openToRead,
+  removeLeft,
+  rename,
+  unlock,
+} from "./file.ts";
 import { type Apply, type Bad, countLines, formatAbout, type Tell } from "./lines.ts";
 import { loadLines, type Scanner } from "./load.ts";
 import { Published } from "./published.ts";
+import { beginsAsOurs, Ending, ForeignError } from "./torn.ts";
 
 const encoder = new TextEncoder();
 
@@ -27,6 +37,8 @@ export interface JournalOptions {
   observer?: JournalObserver;
   /** Told now and then how many bytes of how many are loaded. */
   progress?: (done: number, total: number) => void;
+  /** Whether it is a copy beside another file: what is torn can be had again, and no link is followed. */
+  copy?: boolean;
 }
 
 /**
@@ -50,7 +62,12 @@ export class Journal {
   #lines = 0;
   #closing?: Promise<void>;
 
-  private constructor(locked: Locked, private readonly options: JournalOptions) {
+  private constructor(
+    locked: Locked,
+    private readonly options: JournalOptions,
+    /** Whether the file is left as it is. */
+    readonly readOnly = false,
+  ) {
     this.#locked = locked;
     this.#appender = new Appender(locked, 0, options);
   }
@@ -61,7 +78,16 @@ export class Journal {
    * @throws {JournalError} it can't be written, or another process has it
    */
   static async open(path: string, options: JournalOptions = {}): Promise<Journal> {
-    return new Journal(await lock(path), options);
+    return new Journal(await lock(path, options.copy), options);
+  }
+
+  /**
+   * Opens `path` only to be read: not a byte is written, there or beside it, and whoever has it may go on.
+   *
+   * @throws {JournalError} it can't be read
+   */
+  static async read(path: string, options: JournalOptions = {}): Promise<Journal> {
+    return new Journal(await openToRead(path), options, true);
   }
 
   get path(): string {
@@ -109,7 +135,8 @@ export class Journal {
   }
 
   /**
-   * Reads the whole file. A torn last line, which nobody was told of, is cut off.
+   * Reads the whole file. A torn last line, which nobody was told of, is cut off, and kept in `FILE.bad`. Where
+   * that can't be written there is a {@linkcode failure}, and nothing is appended until it can.
    *
    * @param bad told of lines that are no changes; without it the first one is an error
    * @param scanner takes what it knows, in place of `apply`
@@ -126,21 +153,35 @@ export class Journal {
         scanner?.expect(done, total);
       };
       const loaded = await loadLines(file, apply, bad, this.tell, told, scanner);
-      const { size, lines, torn, unended } = loaded;
-      if (torn.length > 0) {
-        const text = new TextDecoder().decode(torn.subarray(0, 200));
-        events("warn", "cut off a torn last line", { file: path, bytes: torn.length, text });
-        await file.truncate(size);
-      }
+      const { size, lines, torn } = loaded;
+      if (lines === 0 && !beginsAsOurs(torn)) throw new ForeignError(path);
       this.#appender = new Appender(this.#locked, size, this.options);
-      if (unended) await this.#appender.append(BLANK);
+      this.#lines = lines;
       // What a killed process left unsynced must not be shown as durable.
-      if (sync) await file.syncData();
-      this.#lines = unended ? lines + 1 : lines;
-      this.feed.use(await Deno.open(path), this.#end);
+      if (sync && !this.readOnly) await file.syncData();
+      await this.#offer();
+      const ending = new Ending(this.#locked, loaded, !this.options.copy);
+      if (this.readOnly) return ending.tell(events, "left out");
+      await removeLeft(this.#locked);
+      if (ending.isOdd) await this.#appender.mend(() => this.#mend(ending));
     } catch (error) {
       throw explain(path, error);
     }
+  }
+
+  /** Lets followers read what was loaded. */
+  async #offer(): Promise<void> {
+    this.feed.use(await Deno.open(this.path), this.#end);
+  }
+
+  async #mend(ending: Ending): Promise<void> {
+    await ending.mend();
+    ending.tell(this.events, "cut off");
+    if (ending.size === this.#appender.size) return;
+    this.#appender.size = ending.size;
+    this.#lines++;
+    await this.#offer();
+    this.publish();
   }
 
   /** Takes over what a line says of the journal itself; where the file begins, its first one says. */
@@ -162,7 +203,7 @@ export class Journal {
   /**
    * Writes whole lines at the end, all or none, and syncs.
    *
-   * @throws what the file system said; the file is then as it was before
+   * @throws {MaybeSavedError} or else what the file system said: the file is then as it was before
    */
   async append(lines: string | Uint8Array): Promise<void> {
     const bytes = typeof lines === "string" ? encoder.encode(lines) : lines;
@@ -242,10 +283,11 @@ export class Journal {
   async #close(): Promise<void> {
     this.feed.end();
     try {
-      await this.#appender.close();
+      if (!this.readOnly) await this.#appender.close();
     } finally {
       await this.feed.close();
-      await unlock(this.#locked);
+      if (this.readOnly) this.#locked.file.close();
+      else await unlock(this.#locked);
     }
   }
 }

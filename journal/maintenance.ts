@@ -6,11 +6,13 @@
 import { LinkScanner } from "../links/scan.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { Table } from "../links/table.ts";
+import { appendBeside } from "./beside.ts";
 import type { CompactionOptions } from "./compaction.ts";
 import { silent } from "./events.ts";
 import { explain, type Locked, replace, syncFolder, type Write, writeAll } from "./file.ts";
 import { Journal, type JournalOptions } from "./journal.ts";
 import { BYTE_ORDER_MARK, MARK_BYTES } from "./lines.ts";
+import { beginsAsOurs, ForeignError } from "./torn.ts";
 
 const CHUNK = 1 << 20;
 
@@ -72,9 +74,15 @@ export async function repair(path: string, options: JournalOptions = {}): Promis
     await journal.load(() => {}, note);
     const { path, locked } = journal;
     const { events = silent } = options;
+    if (journal.failure !== undefined) throw explain(path, journal.failure);
+    if (bad.size > 0 && bad.size === journal.lines && !await isOurs(path)) {
+      throw new ForeignError(path);
+    }
     if (bad.size > 0) {
       const aside = `${path}.bad`;
-      using file = await openAside(aside);
+      using file = await appendBeside(aside, await locked.file.stat()).catch((error) => {
+        throw explain(aside, error);
+      });
       await rewrite(locked, (line) => !bad.has(line), marked, {
         write: (bytes) => writeAll(file, bytes),
         async sync() {
@@ -94,16 +102,11 @@ export async function repair(path: string, options: JournalOptions = {}): Promis
   }
 }
 
-/** Opens the file that bad lines go to. Where a link leads elsewhere, nothing is put there. */
-async function openAside(path: string): Promise<Deno.FsFile> {
-  try {
-    if (await Deno.lstat(path).then(({ isFile }) => !isFile, () => false)) {
-      throw new Error("Not a regular file");
-    }
-    return await Deno.open(path, { append: true, create: true });
-  } catch (error) {
-    throw explain(path, error);
-  }
+/** Whether a file begins as ours do. */
+async function isOurs(path: string): Promise<boolean> {
+  using file = await Deno.open(path);
+  const bytes = new Uint8Array(64);
+  return beginsAsOurs(bytes.subarray(0, await file.read(bytes) ?? 0));
 }
 
 /**
