@@ -16,7 +16,7 @@ import {
 } from "../journal/file.ts";
 import { Journal } from "../journal/journal.ts";
 import { compactOpen } from "../journal/maintenance.ts";
-import { beginsAsOurs, ForeignError } from "../journal/torn.ts";
+import { refuseForeign } from "../journal/torn.ts";
 import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { causeOf } from "../links/errors.ts";
@@ -102,7 +102,12 @@ export async function backUp(
   await refuseExisting(path);
   const part = `${path}.part`;
   const locked = await lock(part, true);
-  await refuseForeign(locked);
+  try {
+    await refuseForeign(locked); // what no earlier try left is not written over
+  } catch (error) {
+    await unlock(locked);
+    throw explain(part, error);
+  }
   try {
     await copy(source, locked, progress);
     const { links, bytes } = await compactPart(part);
@@ -121,15 +126,6 @@ export async function backUp(
 async function refuseExisting(path: string): Promise<void> {
   if (await Deno.lstat(path).then(() => false, () => true)) return;
   throw new JournalError(`${path}: It exists already, and a backup overwrites nothing`);
-}
-
-/** Refuses to write over what no earlier try left. */
-async function refuseForeign(locked: Locked): Promise<void> {
-  const { path, file } = locked;
-  const bytes = new Uint8Array(64);
-  if (beginsAsOurs(bytes.subarray(0, await file.read(bytes) ?? 0))) return;
-  await unlock(locked);
-  throw new ForeignError(path);
 }
 
 /** Copies what there is to a file, over what an earlier try left there, and unlocks it. */

@@ -25,7 +25,7 @@ import {
 import { type Apply, type Bad, countLines, formatAbout, type Tell } from "./lines.ts";
 import { loadLines, type Scanner } from "./load.ts";
 import { Published } from "./published.ts";
-import { beginsAsOurs, Ending, ForeignError } from "./torn.ts";
+import { Ending, refuseForeign } from "./torn.ts";
 
 const encoder = new TextEncoder();
 
@@ -152,9 +152,14 @@ export class Journal {
         progress?.(done, total);
         scanner?.expect(done, total);
       };
-      const loaded = await loadLines(file, apply, bad, this.tell, told, scanner);
-      const { size, lines, torn } = loaded;
-      if (lines === 0 && !beginsAsOurs(torn)) throw new ForeignError(path);
+      let bads = 0;
+      const counted: Bad = (line, reason) => {
+        bads++;
+        bad(line, reason);
+      };
+      const loaded = await loadLines(file, apply, counted, this.tell, told, scanner);
+      const { size, lines, unended } = loaded;
+      if (lines + Number(unended > 0) === bads) await refuseForeign(this.#locked);
       this.#appender = new Appender(this.#locked, size, this.options);
       this.#lines = lines;
       // What a killed process left unsynced must not be shown as durable.

@@ -12,7 +12,6 @@ import { silent } from "./events.ts";
 import { explain, type Locked, replace, syncFolder, type Write, writeAll } from "./file.ts";
 import { Journal, type JournalOptions } from "./journal.ts";
 import { BYTE_ORDER_MARK, MARK_BYTES } from "./lines.ts";
-import { beginsAsOurs, ForeignError } from "./torn.ts";
 
 const CHUNK = 1 << 20;
 
@@ -75,9 +74,6 @@ export async function repair(path: string, options: JournalOptions = {}): Promis
     const { path, locked } = journal;
     const { events = silent } = options;
     if (journal.failure !== undefined) throw explain(path, journal.failure);
-    if (bad.size > 0 && bad.size === journal.lines && !await isOurs(path)) {
-      throw new ForeignError(path);
-    }
     if (bad.size > 0) {
       const aside = `${path}.bad`;
       using file = await appendBeside(aside, await locked.file.stat()).catch((error) => {
@@ -100,13 +96,6 @@ export async function repair(path: string, options: JournalOptions = {}): Promis
   } finally {
     await journal.close();
   }
-}
-
-/** Whether a file begins as ours do. */
-async function isOurs(path: string): Promise<boolean> {
-  using file = await Deno.open(path);
-  const bytes = new Uint8Array(64);
-  return beginsAsOurs(bytes.subarray(0, await file.read(bytes) ?? 0));
 }
 
 /**

@@ -8,7 +8,7 @@ import { NEWLINE } from "../links/syntax.ts";
 import { appendBeside } from "./beside.ts";
 import type { Events } from "./events.ts";
 import { BLANK } from "./feed.ts";
-import { explain, JournalError, type Locked, syncFolder, writeAll } from "./file.ts";
+import { explain, JournalError, type Locked, readAt, syncFolder, writeAll } from "./file.ts";
 import type { Loaded } from "./load.ts";
 
 const START = '{"Key":"';
@@ -22,17 +22,16 @@ export class ForeignError extends JournalError {
 }
 
 /**
- * Whether a file may be ours that begins so: with all, or a part, of how a line begins.
+ * Refuses a file without a good line that doesn't begin with all, or a part, of how our lines begin.
  *
- * @example
- * ```ts
- * beginsAsOurs(new TextEncoder().encode('{"Key":"1c","UR')); // true
- * beginsAsOurs(new TextEncoder().encode("notes")); // false
- * ```
+ * @throws {ForeignError} it is none of ours
  */
-export function beginsAsOurs(bytes: Uint8Array): boolean {
-  const text = new TextDecoder().decode(bytes.subarray(0, SHOWN)).trimStart();
-  return START.startsWith(text) || /^\{\s*"(?:Key|URL)"\s*:/.test(text);
+export async function refuseForeign({ path, file }: Locked): Promise<void> {
+  const { size } = await file.stat();
+  const bytes = await readAt(file, 0, Math.min(size, SHOWN));
+  const text = new TextDecoder().decode(bytes).trimStart();
+  if (START.startsWith(text) || /^\{\s*"(?:Key|URL)"\s*:/.test(text)) return;
+  throw new ForeignError(path);
 }
 
 /** What stands behind the last whole line of a file: what was torn off a line, or one that lacks its end. */
