@@ -17,6 +17,10 @@ const AGAIN_MS = [50, 200, 500]; // from one try to take back a write to the nex
  */
 export class MaybeSavedError extends Error {
   override name = "MaybeSavedError";
+  /** @param reason why it failed */
+  constructor(reason: string) {
+    super(`may have been saved: ${reason}`);
+  }
 }
 
 /** How an {@linkcode Appender} goes about it. */

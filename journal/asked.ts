@@ -127,12 +127,10 @@ async function read(path: string): Promise<Message | undefined> {
 async function write(path: string, message: Message): Promise<void> {
   const temp = `${path}.tmp`;
   try {
-    const journal = await Deno.stat(path.replace(/\.compact$/, ""));
+    const journal = await Deno.stat(path.replace(/\.compact$/, "")).catch(() => undefined);
     await Deno.remove(temp).catch(() => {});
     using file = await makeBeside(temp, journal);
-    if (journal.mode !== null && Deno.build.os !== "windows") {
-      await Deno.chmod(temp, journal.mode & 0o666);
-    }
+    if (journal?.mode && Deno.build.os !== "windows") await Deno.chmod(temp, journal.mode & 0o666);
     await writeAll(file, new TextEncoder().encode(`${JSON.stringify(message)}\n`));
     await Deno.rename(temp, path);
   } catch (error) {

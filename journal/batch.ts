@@ -21,7 +21,7 @@ export interface Save {
 /** What everyone is told of a commit that failed. */
 export function toRefusal(error: unknown): StoreError {
   return error instanceof MaybeSavedError
-    ? new StoreError("unavailable", `may have been saved: ${error.message}`)
+    ? new StoreError("unavailable", error.message)
     : new StoreError("full", `cannot save: ${reasonOf(error)}`);
 }
 

@@ -1,7 +1,7 @@
 /** Writes whose system calls fail, one way after the other: what was refused never comes back. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
+import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
 import { ready } from "./replicas.ts";
 import { canTrace, trace } from "./tools.ts";
 
@@ -92,3 +92,72 @@ describe("a master whose disk fails in", { ignore: !canTrace }, () => {
     });
   }
 });
+
+describe("a mirror whose disk fails in", { ignore: !canTrace }, () => {
+  for (
+    const calls of [
+      ["statx:error=EIO"],
+      ["fdatasync:error=EIO", "ftruncate:error=EIO"],
+      ["write:error=ENOSPC", "fsync:error=EIO"],
+    ]
+  ) {
+    it(`${calls.join(" and ")} has a part of the master's journal, and goes on (needs strace)`, async () => {
+      using dir = tempDir();
+      const file = `${dir.path}/copy.jsonl`;
+      await using master = await start("-rpc");
+      await add(master.url, URL, "first");
+      const flags = [`-master=${master.url}`, `-file=${file}`];
+      await using mirror = await start({ cwd: dir.path }, ...flags);
+      const follows = () =>
+        eventually(async () => assertEquals((await ready(mirror.url)).lagBytes, 0), 20_000);
+      await follows();
+      const inject = calls.flatMap((call) => ["-e", `inject=${call}`]);
+      for (const ends of ["killed", "works"]) {
+        const during = await trace(mirror.pid, "-P", file, ...inject);
+        await add(master.url, URL, ends);
+        await mirror.waitForLog(({ msg }) => msg === "cannot write");
+        // What it could not save it asks its master for.
+        assertEquals((await follow(mirror.url, ends)).location, URL);
+        if (ends === "killed") {
+          mirror.kill("SIGKILL");
+          await mirror.status;
+          await during.stop();
+          await mirror.begin();
+        } else {
+          await during.stop();
+          await mirror.waitForLog(({ msg }) => msg === "writing again");
+        }
+        await follows();
+      }
+      await master.stop();
+      for (const key of ["first", "killed", "works"]) {
+        assertEquals((await follow(mirror.url, key)).location, URL);
+      }
+    });
+  }
+});
+
+it(
+  "-promote begins no term where the disk refuses it (needs strace)",
+  { ignore: !canTrace },
+  async () => {
+    using dir = tempDir();
+    const file = `${dir.path}/store.jsonl`;
+    const text = `{"Key":"a","URL":"${URL}"}\n`;
+    await Deno.writeTextFile(file, text);
+    const traced = ["strace", "-f", "-o", "/dev/null", "-P", file];
+    for (
+      const [calls, said] of [
+        [["write:error=ENOSPC"], "No space left on device"],
+        [["write:error=EIO", "ftruncate:error=EIO", "lseek:error=EIO:when=3+"], ""],
+      ] as const
+    ) {
+      const through = [...traced, ...calls.flatMap((call) => ["-e", `inject=${call}`])];
+      const flags = [`-file=${file}`, "-promote", "-http=127.0.0.1:0"];
+      const { code, stderr } = await run({ cwd: dir.path, through }, ...flags);
+      assertEquals(code, 1);
+      assert(stderr.includes(`goto: ${file}: ${said}`), stderr);
+      assertEquals(await Deno.readTextFile(file), text);
+    }
+  },
+);

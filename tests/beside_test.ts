@@ -81,7 +81,7 @@ describe("new files are for their owner alone:", { ignore: onWindows }, () => {
     await Deno.chmod(`${cwd}/store.jsonl`, 0o644);
     await Deno.writeTextFile(`${cwd}/store.jsonl.hits`, "damaged\n"); // which has it made anew
     await Deno.chmod(`${cwd}/store.jsonl.hits`, 0o640);
-    await using master = await start({ cwd });
+    await using _master = await start({ cwd });
     await eventually(async () =>
       assertMatch(await Deno.readTextFile(`${cwd}/store.jsonl.hits`), /^\{"File"/)
     );

@@ -130,6 +130,18 @@ describe("commands that read write nothing, neither there nor beside it, where a
     }
   });
 
+  it("a file on a read-only mount (needs root)", { ignore: !canMount }, async () => {
+    using dir = tempDir();
+    const cwd = dir.path;
+    await Deno.mkdir(`${cwd}/data`);
+    await Deno.writeTextFile(`${cwd}/data/s.jsonl`, A + TORN);
+    const mount = 'mount --bind data data && mount -o remount,ro,bind data && exec "$@"';
+    const options = { cwd, through: ["unshare", "-m", "sh", "-c", mount, "sh"] };
+    assertEquals((await run(options, "-file=data/s.jsonl", "-export")).stdout, A);
+    const { stdout } = await run(options, "-file=data/s.jsonl", "-backup=copy.jsonl");
+    assertMatch(stdout, /^copy\.jsonl: 1 links/);
+  });
+
   it("a pipe, at which it doesn't hang", { ignore: Deno.build.os === "windows" }, async () => {
     using dir = tempDir();
     const cwd = dir.path;
@@ -207,6 +219,30 @@ describe("where FILE.bad can't be written, reads are served, and nothing is cut 
     await add(master.url, "https://example.com/b", "b");
     await master.restart();
     assertEquals(master.links, 2);
+  });
+
+  it("in a folder that may only be read", {
+    ignore: asMortal === undefined || Deno.build.os === "windows",
+  }, async () => {
+    using dir = tempDir();
+    const cwd = dir.path;
+    await Deno.writeTextFile(`${cwd}/store.jsonl`, A + TORN);
+    await Deno.chmod(cwd, 0o500);
+    try {
+      await using master = await start({ cwd, through: asMortal });
+      assertEquals((await follow(master.url, "a")).location, "https://example.com/a");
+      const { reason } = await ready(master.url);
+      assertEquals(reason, "store.jsonl.bad: Permission denied");
+      const compacted = await run({ cwd, through: asMortal }, "-compact");
+      assertEquals([compacted.code, compacted.stdout], [1, ""]);
+      await master.stop();
+      const { code, stderr } = await run({ cwd, through: asMortal }, "-compact", "-repair");
+      assertEquals(code, 1);
+      assertMatch(stderr, /^goto: store\.jsonl: store\.jsonl\.bad: Permission denied$/m);
+      assertEquals(await Deno.readTextFile(`${cwd}/store.jsonl`), A + TORN);
+    } finally {
+      await Deno.chmod(cwd, 0o700);
+    }
   });
 
   it("on a full disk (needs root)", { ignore: !canMount }, async () => {
