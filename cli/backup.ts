@@ -101,13 +101,7 @@ export async function backUp(
 ): Promise<{ links: number; bytes: number }> {
   await refuseExisting(path);
   const part = `${path}.part`;
-  const locked = await lock(part, true);
-  try {
-    await refuseForeign(locked); // what no earlier try left is not written over
-  } catch (error) {
-    await unlock(locked);
-    throw explain(part, error);
-  }
+  const locked = await lockPart(part);
   try {
     await copy(source, locked, progress);
     const { links, bytes } = await compactPart(part);
@@ -123,6 +117,26 @@ export async function backUp(
   }
 }
 
+/** Opens `FILE.part`. What no earlier try left there is not written over. */
+async function lockPart(part: string): Promise<Locked> {
+  const locked = await lock(part, true).catch((error) => {
+    const isOdd = /Not a regular file$/.test(error.message);
+    throw isOdd ? error : new JournalError(error.message.replaceAll(part, fileOf(part)));
+  });
+  try {
+    await refuseForeign(locked);
+    return locked;
+  } catch (error) {
+    await unlock(locked);
+    throw explain(part, error);
+  }
+}
+
+/** The file that a part becomes. */
+function fileOf(part: string): string {
+  return part.replace(/\.part$/, "");
+}
+
 async function refuseExisting(path: string): Promise<void> {
   if (await Deno.lstat(path).then(() => false, () => true)) return;
   throw new JournalError(`${path}: It exists already, and a backup overwrites nothing`);
@@ -136,7 +150,7 @@ async function copy(source: Source, locked: Locked, progress: Progress): Promise
       try {
         for await (const bytes of source.read(progress)) {
           await writeAll(locked.file, bytes).catch((error) => {
-            throw explain(locked.path.replace(/\.part$/, ""), error);
+            throw explain(fileOf(locked.path), error);
           });
         }
         return;

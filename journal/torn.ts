@@ -74,7 +74,7 @@ export class Ending {
       if (unended > 0) await writeAll(file, BLANK);
       else await file.truncate(size);
     }
-    await file.sync();
+    await file.syncData();
   }
 
   /** Tells what is torn, and what was done about it. */
