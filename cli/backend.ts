@@ -41,7 +41,7 @@ export async function openBackend(
     : await openMaster(flags, host, events, stats);
   try {
     await backend.load();
-    if (backend instanceof URLStore) {
+    if (backend instanceof URLStore && !backend.journal.readOnly) {
       if (backend.hits) await takeUnsent(flags.file || FILE, backend.hits, events);
       if (flags.promote) await promote(backend, events);
     }
@@ -58,7 +58,7 @@ async function openMaster(
   events: Events,
   stats?: Stats,
 ): Promise<Backend> {
-  const { kv, keys, cache } = flags;
+  const { kv, keys, cache, hits } = flags;
   if (kv !== "") {
     const { openDatabase } = await import("../kv/open.ts");
     const { KVMaster } = await import("../kv/master.ts");
@@ -66,6 +66,10 @@ async function openMaster(
     return new KVMaster(database, { cache, keys, host, events });
   }
   const file = flags.file || FILE;
+  if (flags.export !== undefined) { // which only reads, whatever else is asked for
+    const options = { progress: showProgress(`loading ${file}`, events), events };
+    return new URLStore(await Journal.read(file, options), { hits });
+  }
   if (!await exists(file)) await (await import("../replica/part.ts")).refusePart(file);
   if (flags.promote && !await exists(file)) {
     throw new JournalError(
@@ -74,11 +78,7 @@ async function openMaster(
   }
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
-  return new URLStore(await Journal.open(file, options), {
-    keys,
-    host,
-    hits: flags.hits,
-  });
+  return new URLStore(await Journal.open(file, options), { keys, host, hits });
 }
 
 /** Makes the store a master that is followed in place of those before. */
