@@ -6,14 +6,8 @@
 import { StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
 import { isExpired } from "../links/time.ts";
-import {
-  LIMIT,
-  type Listing,
-  MAX_CHARS,
-  MAX_LIMIT,
-  needlesOf,
-  type Query,
-} from "../links/query.ts";
+import { Matcher } from "../links/matcher.ts";
+import { LIMIT, type Listing, MAX_CHARS, MAX_LIMIT, type Query } from "../links/query.ts";
 import { after, type Database, MAX_RANGE, MAX_READ } from "./database.ts";
 import { DEADLINE_MS } from "./head.ts";
 import { linkKey, LINKS_END, MADE, madeKey, toChange, toKeys } from "./layout.ts";
@@ -48,7 +42,7 @@ async function findLinks(
   database: Database,
   { q, after: from, limit, order }: Required<Query>,
 ): Promise<Omit<Listing, "count">> {
-  const needles = needlesOf(q);
+  const matcher = new Matcher(q);
   const most = Math.min(limit, MAX_LIMIT);
   const links: Link[] = [];
   let [seen, chars, next] = [0, 0, from];
@@ -61,18 +55,11 @@ async function findLinks(
     if (links.length >= most || chars >= MAX_CHARS || seen >= MAX_SEEN) return { links, next };
     seen++;
     next = place.next;
-    if (place.link === undefined || !holds(place.link, needles)) continue;
+    if (place.link === undefined || !matcher.matches(place.link)) continue;
     links.push(place.link);
     chars += place.link.url.length;
   }
   return { links };
-}
-
-/** Whether a link holds one of the texts, or there are none. */
-function holds({ key, url }: Link, needles: string[]): boolean {
-  if (needles.length === 0) return true;
-  const texts = [key.toLowerCase(), url.toLowerCase()];
-  return needles.some((needle) => texts.some((text) => text.includes(needle)));
 }
 
 async function* byKey(database: Database, from: string, limit: number): AsyncGenerator<Place> {
