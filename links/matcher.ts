@@ -77,7 +77,6 @@ function fold(text: string): string {
 }
 
 function isASCII(text: string): boolean {
-  // deno-lint-ignore no-control-regex
   return !/[^\0-\x7f]/.test(text);
 }
 

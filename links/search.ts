@@ -14,7 +14,7 @@ import type { Following } from "./readahead.ts";
 import type { EntryWriter } from "./writer.ts";
 
 const SLICE_MS = 3; // after so long others get their turn
-const PAGES = 16; // that are looked for at once, where one page after the other is asked for
+const PAGES = 32; // that are looked for at once, where one page after the other is asked for
 const TURN = 256; // places that are sorted before it looks at the clock
 
 export const errUncounted = new StoreError(
@@ -133,16 +133,15 @@ export class Search {
   /** Takes an entry, if it is among the best. */
   #lookFor(ref: number, block: Block, text?: string): void {
     const { entries } = this.table;
-    const hits = this.hits?.hitsOf(entries.counterOf(ref)) ?? 0;
     const created = entries.madeOf(ref);
-    const compare = (place: Place) =>
-      this.#order.compareNumbers(hits, created, place) ||
-      this.#order.direction * entries.compareKey(ref, place.key);
-    if (this.#after !== undefined && compare(this.#after) <= 0) return;
-    const { isFull, last } = this.#best;
-    const gives = isFull && last !== undefined && compare(last) >= 0;
+    const hits = this.#byHits ? this.#hitsOf(ref) : 0;
+    const after = this.#after;
+    if (after !== undefined && this.#compare(ref, hits, created, after) <= 0) return;
+    const worst = this.#best.isFull ? this.#best.last : undefined;
+    const gives = worst !== undefined && this.#compare(ref, hits, created, worst) >= 0;
     if (gives && this.#more) return; // most are such
-    if (this.#end !== undefined && compare(this.#end) > 0) return;
+    const end = this.#end;
+    if (end !== undefined && this.#compare(ref, hits, created, end) > 0) return;
     if (text !== undefined) {
       const [from, till] = entries.blocks.rangeOf(ref, block);
       if (!this.#matcher.mayMatchIn(text.slice(from, till))) return;
@@ -161,21 +160,35 @@ export class Search {
     this.#created.delete(out.key);
   }
 
+  /** As {@linkcode Order.compare}, without the key of the entry, which would have to be made. */
+  #compare(ref: number, hits: number, created: number, place: Place): number {
+    return this.#order.compareNumbers(hits, created, place) ||
+      this.#order.direction * this.table.entries.compareKey(ref, place.key);
+  }
+
+  get #byHits(): boolean {
+    return this.#order.name === "hits";
+  }
+
+  #hitsOf(ref: number): number {
+    return this.hits?.hitsOf(this.table.entries.counterOf(ref)) ?? 0;
+  }
+
   #leads(ref: number): boolean {
     return this.table.entries.leads(ref) && !this.table.entries.isExpired(ref);
   }
 
   /** Whether a block can't hold any that would be taken. */
   #isBeyond({ oldest, newest }: Block): boolean {
-    const { name, direction } = this.#order;
+    const { direction } = this.#order;
     const after = this.#after;
     const isBefore = (a: number, b: number) => direction * (a - b) < 0;
     const [first, last] = direction > 0 ? [oldest, newest] : [newest, oldest];
     if (oldest > newest) return true; // none leads anywhere
-    if (after && (name !== "hits" || after.hits === 0) && isBefore(last, after.created)) {
+    if (after && (!this.#byHits || after.hits === 0) && isBefore(last, after.created)) {
       return true;
     }
-    if (name === "hits") return false;
+    if (this.#byHits) return false;
     if (this.#end !== undefined && isBefore(this.#end.created, first)) return true;
     const worst = this.#best.last;
     if (!this.#best.isFull || worst === undefined) return false;
@@ -230,7 +243,7 @@ export class Search {
     const last = isLast || next === 0 ? undefined : this.#order.format(places[next - 1]);
     return {
       listing: { links, next: last, count: this.table.count() },
-      rest: rest.length === 0 || this.#order.name === "hits"
+      rest: rest.length === 0 || this.#byHits
         ? undefined
         : { places: rest, more: this.#more, written },
     };
@@ -243,7 +256,7 @@ export class Search {
     if (ref === 0 || !this.#leads(ref) || entries.madeOf(ref) !== created) return;
     const link = entries.linkOf(ref);
     if (!this.#matcher.matches(link)) return;
-    if (this.hits) link.hits = hits;
+    if (this.hits) link.hits = this.#byHits ? hits : this.#hitsOf(ref);
     return link;
   }
 }
