@@ -18,7 +18,7 @@ export interface Block {
   end: number;
   /** How many bytes were written before, in all segments. */
   readonly offset: number;
-  /** No link in it was made later, and none sooner. */
+  /** No link in it was created later, and none sooner. */
   newest: number;
   oldest: number;
   /** Whether there are entries in it with two bytes a character. */
@@ -49,7 +49,7 @@ export class Blocks {
   constructor(private readonly entries: EntryReader) {}
 
   /**
-   * Notes that links made between `oldest` and `newest` are written to a segment, from `start` to `end`. Where
+   * Notes that links created between `oldest` and `newest` are written to a segment, from `start` to `end`. Where
    * none leads anywhere, `oldest` is Infinity, and `newest` 0.
    */
   note(

@@ -48,9 +48,9 @@ export class Matcher {
     return this.#words.length === 0;
   }
 
-  matches({ key, url, by = "", changedBy = "" }: Link): boolean {
+  matches({ key, url, author = "", editor = "" }: Link): boolean {
     if (this.matchesAll) return true;
-    const texts = [key, url, by, changedBy].map(fold);
+    const texts = [key, url, author, editor].map(fold);
     let read: string | undefined; // most need none
     return this.#words.every(({ text }) =>
       texts.some((one) => one.includes(text)) ||

@@ -133,7 +133,7 @@ export class Search {
   /** Takes an entry, if it is among the best. */
   #lookFor(ref: number, block: Block, text?: string): void {
     const { entries } = this.table;
-    const created = entries.madeOf(ref);
+    const created = entries.createdOf(ref);
     const hits = this.#byHits ? this.#hitsOf(ref) : 0;
     const after = this.#after;
     if (after !== undefined && this.#compare(ref, hits, created, after) <= 0) return;
@@ -253,7 +253,7 @@ export class Search {
   #linkAt({ key, created, hits }: Place): Link | undefined {
     const { entries } = this.table;
     const ref = this.table.find(key);
-    if (ref === 0 || !this.#leads(ref) || entries.madeOf(ref) !== created) return;
+    if (ref === 0 || !this.#leads(ref) || entries.createdOf(ref) !== created) return;
     const link = entries.linkOf(ref);
     if (!this.#matcher.matches(link)) return;
     if (this.hits) link.hits = this.#byHits ? hits : this.#hitsOf(ref);

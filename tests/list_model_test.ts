@@ -68,8 +68,8 @@ async function checkPages(
   const add = (late: boolean) => {
     const n = made++;
     const key = `${digits[pick(62)]}${digits[pick(62)]}${n}`;
-    const link: Link = { key, url: urlOf(), made: createdAt(n) };
-    if (link.made === undefined) delete link.made;
+    const link: Link = { key, url: urlOf(), created: createdAt(n) };
+    if (link.created === undefined) delete link.created;
     set(link);
     model.set(key, { ...link, hits: 0, late });
     if (pick(3) === 0) follow(key, 1 + pick(3));
@@ -91,7 +91,7 @@ async function checkPages(
         case 2: // deleted, and perhaps created again
           known.ended = true;
           set({ key: known.key, url: "" });
-          if (pick(2) === 0) set({ key: known.key, url: urlOf(), made: now() });
+          if (pick(2) === 0) set({ key: known.key, url: urlOf(), created: now() });
           break;
         case 3: // ended
           known.ended = true;
