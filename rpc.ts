@@ -11,7 +11,7 @@ import { checkLength, Lookup } from "./jsonrpc/lookup.ts";
 import { PARAMS } from "./jsonrpc/params.ts";
 import { type Args, type Method, type Observer, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
-import { StoreError } from "./links/errors.ts";
+import { checkLeft, StoreError } from "./links/errors.ts";
 import { type Health, isHealth } from "./links/health.ts";
 import { checkKey, checkURL, type Link, parseName, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/query.ts";
@@ -25,8 +25,16 @@ export interface Reply {
   position: Position;
 }
 
+/** Who asks. The signal, which says that they left, is made where it is read: few calls need it. */
+export interface Caller {
+  readonly signal: AbortSignal;
+}
+
 /** Answers a JSON-RPC text, no older than at `since`; at once where the store does. */
-export type Call = (text: string, since?: number) => Reply | Promise<Reply>;
+export type Call = (text: string, since?: number, caller?: Caller) => Reply | Promise<Reply>;
+
+/** What all calls of a text share. */
+type Context = Asked & { caller?: Caller };
 
 /**
  * Serves `store` by JSON-RPC, as Go's `rpc.RegisterName("Store", store)` does by its own protocol.
@@ -65,8 +73,8 @@ export function serveRPC(
   const remove = async (
     [key = "", id, editor]: Args,
   ) => (await store.delete(key, { id, editor: parseName(editor) }), true);
-  const list = ([q, after, limit, order]: Args) =>
-    store.list(readQuery({ q, after, limit, order }));
+  const list = ([q, after, limit, order]: Args, { caller }: Context) =>
+    store.list(readQuery({ q, after, limit, order }), caller?.signal);
   const hits = async (
     [counts = "", id]: Args,
   ) => (await store.hits?.take({ ...parseCounts(counts), id }), true);
@@ -74,7 +82,7 @@ export function serveRPC(
   const readHits = async ([file = "", offset]: Args) =>
     await store.hits?.read(file, Number(offset)) ?? null;
   const answer = serve(
-    new Map<string, Method<Asked>>([
+    new Map<string, Method<Context>>([
       ["Store.Get", { params: PARAMS.get, safe: true, call: get }],
       ["Store.Link", { params: PARAMS.get, safe: true, call: link }],
       ["Store.Put", { params: PARAMS.put, call: put }],
@@ -93,8 +101,8 @@ export function serveRPC(
     },
     observer,
   );
-  return (text, since = 0) => {
-    const asked = { since, from: store.position.from };
+  return (text, since = 0, caller) => {
+    const asked = { since, from: store.position.from, caller };
     const position = () => ({ from: asked.from, to: store.position.to });
     const reply = (text?: string) => ({ text, position: position() });
     const answered = answer(text, asked);
@@ -167,7 +175,8 @@ export class ProxyStore implements Store {
   }
 
   /** Asks the master, who has them all. */
-  async list({ q, after, limit, order }: Query = {}): Promise<Listing> {
+  async list({ q, after, limit, order }: Query = {}, signal?: AbortSignal): Promise<Listing> {
+    checkLeft(signal);
     const params = [q, after, limit?.toString(), order];
     const { result, error } = await this.client.call("Store.List", params);
     if (isListing(result)) return result;

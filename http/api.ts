@@ -37,7 +37,7 @@ function isRead({ method }: Request): boolean {
 
 /** `GET /api/links?q=&after=&limit=&order=` */
 async function listLinks(req: Request, store: Store, base: string): Promise<Response> {
-  const { links, next, count } = await store.list(queryOf(req));
+  const { links, next, count } = await store.list(queryOf(req), req.signal);
   return json({ links: links.map((link) => show(link, base)), next, count });
 }
 

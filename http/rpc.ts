@@ -36,7 +36,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
   // Before anything is done: who is refused may be sure that nothing was.
   const room = new Room(Math.min(body.length * MAX_GROWTH, MAX_BATCH_ANSWER));
   try {
-    const { text, position } = await rpc.call(body, since);
+    const { text, position } = await rpc.call(body, since, req);
     const headers = { "goto-position": formatPosition(position) };
     if (text !== undefined) {
       const type = { "content-type": "application/json" };

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { StoreError } from "../links/errors.ts";
+import { checkLeft, StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
 import { isExpired } from "../links/time.ts";
 import { Matcher } from "../links/matcher.ts";
@@ -29,9 +29,10 @@ interface Place {
 export async function listLinks(
   database: Database,
   query: Query = {},
+  signal?: AbortSignal,
 ): Promise<Omit<Listing, "count">> {
   const { q = "", after: from = "", limit = LIMIT, order = "newest" } = query;
-  const page = await findLinks(database, { q, after: from, limit, order });
+  const page = await findLinks(database, { q, after: from, limit, order }, signal);
   // Those that stand side by side are counted side by side.
   if (order === "written" && q === "") await countRange(database, page.links);
   else await countEach(database, page.links);
@@ -41,6 +42,7 @@ export async function listLinks(
 async function findLinks(
   database: Database,
   { q, after: from, limit, order }: Required<Query>,
+  signal?: AbortSignal,
 ): Promise<Omit<Listing, "count">> {
   const matcher = new Matcher(q);
   const most = Math.min(limit, MAX_LIMIT);
@@ -52,6 +54,7 @@ async function findLinks(
     ? mostFollowed(database, from)
     : newest(database, from);
   for await (const place of places) {
+    checkLeft(signal);
     if (links.length >= most || chars >= MAX_CHARS || seen >= MAX_SEEN) return { links, next };
     seen++;
     next = place.next;

@@ -5,7 +5,7 @@
  */
 import { Best } from "./best.ts";
 import { type Block, endOf } from "./blocks.ts";
-import { StoreError } from "./errors.ts";
+import { checkLeft, StoreError } from "./errors.ts";
 import type { Link } from "./link.ts";
 import { Matcher } from "./matcher.ts";
 import { Order, type Place } from "./order.ts";
@@ -74,7 +74,7 @@ export class Search {
 
   /** @param following what was kept of the search for the page before */
   async run(following?: Following): Promise<Found> {
-    this.signal?.throwIfAborted();
+    checkLeft(this.signal);
     await this.hits?.loaded;
     this.#began = performance.now();
     const { blocks, bytes } = this.table.entries;
@@ -222,7 +222,7 @@ export class Search {
   async #pause(): Promise<void> {
     if (performance.now() - this.#began < SLICE_MS) return;
     await new Promise((resolve) => setTimeout(resolve));
-    this.signal?.throwIfAborted();
+    checkLeft(this.signal);
     this.#began = performance.now();
   }
 

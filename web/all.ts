@@ -9,6 +9,7 @@ import { allow, query } from "../http/request.ts";
 import { StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
 import type { Listing } from "../links/query.ts";
+import { toReadable } from "../links/readable.ts";
 import type { Store } from "../store.ts";
 import { factWords } from "./facts.ts";
 import { detailOf, escapeHTML, layout, linkTo, page, sentence } from "./page.ts";
@@ -34,7 +35,7 @@ export async function all(req: Request, store: Store): Promise<Response> {
     deleted: get("deleted"),
   };
   try {
-    return page(200, show(asked, await store.list(queryOf(req))));
+    return page(200, show(asked, await store.list(queryOf(req), req.signal)));
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     const { status, message, headers } = toHTTPError(error);
@@ -67,7 +68,7 @@ function show({ q, after, order, deleted }: Asked, listing?: Listing, error?: st
 <h1>All links</h1>
 <form class="search" action="/.all" role="search">
 <label class="unseen" for="q">Search</label>
-<input id="q" name="q" type="search" maxlength="200" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="Key or address" value="${
+<input id="q" name="q" type="search" maxlength="200" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="Key, address or name" value="${
     escapeHTML(q)
   }">
 ${
@@ -114,6 +115,6 @@ function summary(
 function item(link: Link): string {
   const { key, url } = link;
   return `<li><a class="key" href="${escapeHTML(detailOf(key))}">${escapeHTML(key)}</a>${
-    linkTo(url, ' class="url"', url.replace(/^https?:\/\/(?:www\.)?/, ""))
+    linkTo(url, ' class="url"', toReadable(url).replace(/^https?:\/\/(?:www\.)?/, ""))
   }${factWords(link)}</li>\n`;
 }
