@@ -5,7 +5,7 @@
  */
 import { parseCounts } from "./hits/counts.ts";
 import { isTraffic, type Traffic } from "./hits/traffic.ts";
-import type { Asked, Position } from "./journal/position.ts";
+import type { Asked, Caller, Position } from "./journal/position.ts";
 import { type Client, toRPCError } from "./jsonrpc/client.ts";
 import { checkLength, Lookup } from "./jsonrpc/lookup.ts";
 import { PARAMS } from "./jsonrpc/params.ts";
@@ -25,16 +25,8 @@ export interface Reply {
   position: Position;
 }
 
-/** Who asks. The signal, which says that they left, is made where it is read: few calls need it. */
-export interface Caller {
-  readonly signal: AbortSignal;
-}
-
 /** Answers a JSON-RPC text, no older than at `since`; at once where the store does. */
 export type Call = (text: string, since?: number, caller?: Caller) => Reply | Promise<Reply>;
-
-/** What all calls of a text share. */
-type Context = Asked & { caller?: Caller };
 
 /**
  * Serves `store` by JSON-RPC, as Go's `rpc.RegisterName("Store", store)` does by its own protocol.
@@ -73,7 +65,7 @@ export function serveRPC(
   const remove = async (
     [key = "", id, editor]: Args,
   ) => (await store.delete(key, { id, editor: parseName(editor) }), true);
-  const list = ([q, after, limit, order]: Args, { caller }: Context) =>
+  const list = ([q, after, limit, order]: Args, { caller }: Asked) =>
     store.list(readQuery({ q, after, limit, order }), caller?.signal);
   const hits = async (
     [counts = "", id]: Args,
@@ -82,16 +74,16 @@ export function serveRPC(
   const readHits = async ([file = "", offset]: Args) =>
     await store.hits?.read(file, Number(offset)) ?? null;
   const answer = serve(
-    new Map<string, Method<Context>>([
+    new Map<string, Method<Asked>>([
       ["Store.Get", { params: PARAMS.get, safe: true, call: get }],
       ["Store.Link", { params: PARAMS.get, safe: true, call: link }],
       ["Store.Put", { params: PARAMS.put, call: put }],
       ["Store.Update", { params: PARAMS.update, call: update }],
       ["Store.Delete", { params: PARAMS.delete, call: remove }],
-      ["Store.List", { params: PARAMS.list, safe: true, call: list }],
+      ["Store.List", { params: PARAMS.list, safe: true, large: true, call: list }],
       ["Store.Hits", { params: PARAMS.hits, call: hits }],
       ["Store.Traffic", { params: PARAMS.get, safe: true, call: traffic }],
-      ["Store.ReadHits", { params: PARAMS.readHits, safe: true, call: readHits }],
+      ["Store.ReadHits", { params: PARAMS.readHits, safe: true, large: true, call: readHits }],
       ["Store.Health", { params: [], safe: true, call: () => store.health() }],
     ]),
     (error) => {

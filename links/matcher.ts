@@ -102,7 +102,7 @@ function formsOf(text: string): RegExp {
       return [variant, bytes.toString("latin1"), encoded.join(""), asIs.join("")];
     });
     const all = new Set(forms.map((form) => form.toLowerCase()));
-    return `(?:${[...all].map(escape).join("|")})`;
+    return `(?:${[...all].map((form) => RegExp.escape(form)).join("|")})`;
   });
   return new RegExp(each.join(""));
 }
@@ -114,8 +114,4 @@ function variantsOf(char: string): string[] {
   const cases = [char, capital, capital.toLowerCase(), ...(char === "σ" ? ["ς"] : [])]
     .filter((one) => one.length === char.length);
   return cases.flatMap((one) => [one, one.normalize("NFD")]);
-}
-
-function escape(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|\/-]/g, "\\$&");
 }
