@@ -47,6 +47,7 @@ function storeOf(store: Store, user: string): Store {
 function nameOf(value: string | null, header: string): string | undefined {
   let name = value?.trim() ?? "";
   if (name === "") return;
+  if (name.length > MAX_NAME) throw tooLong(header); // each character is a byte
   try {
     const bytes = Uint8Array.from(name, (char) => char.charCodeAt(0));
     name = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -54,7 +55,11 @@ function nameOf(value: string | null, header: string): string | undefined {
     // Latin-1 it is.
   }
   if (!isName(name)) {
-    throw new HTTPError(400, `${header} has more than ${MAX_NAME} bytes, or control characters`);
+    throw tooLong(header);
   }
   return name;
+}
+
+function tooLong(header: string): HTTPError {
+  return new HTTPError(400, `${header} has more than ${MAX_NAME} bytes, or control characters`);
 }
