@@ -87,7 +87,7 @@ export function handler(options: HandlerOptions): Handler {
   const redirects = new Redirects(suffix, options.tally);
   const follow = (req: Request, key: string) => redirect(req, store, redirects, key, otherwise);
   const otherwise: Otherwise = missing(options, follow);
-  const followRest = placing(store, redirects, follow);
+  const followRest = placing(store, redirects, follow, onError);
   const answer = (req: Request, key: string, peer: Peer | undefined, route: Route) => {
     try {
       const response = guarded(req, key, peer, () => route(req, key));

@@ -5,13 +5,13 @@
  */
 import { parseCounts } from "./hits/counts.ts";
 import { isTrafficOrNull, type Traffic } from "./hits/traffic.ts";
-import type { Asked, Position } from "./journal/position.ts";
+import type { Asked, Caller, Position } from "./journal/position.ts";
 import { ask, type Client, toRPCError } from "./jsonrpc/client.ts";
 import { checkLength, Lookup } from "./jsonrpc/lookup.ts";
 import { PARAMS } from "./jsonrpc/params.ts";
 import { type Args, type Method, type Observer, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
-import { StoreError } from "./links/errors.ts";
+import { checkLeft, StoreError } from "./links/errors.ts";
 import { type Health, isHealth } from "./links/health.ts";
 import { checkKey, checkURL, isKey, type Link, parseName, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/query.ts";
@@ -27,7 +27,7 @@ export interface Reply {
 }
 
 /** Answers a JSON-RPC text, no older than at `since`; at once where the store does. */
-export type Call = (text: string, since?: number) => Reply | Promise<Reply>;
+export type Call = (text: string, since?: number, caller?: Caller) => Reply | Promise<Reply>;
 
 /**
  * Serves `store` by JSON-RPC, as Go's `rpc.RegisterName("Store", store)` does by its own protocol.
@@ -69,8 +69,8 @@ export function serveRPC(
   const remove = async (
     [key = "", id, editor]: Args,
   ) => (await store.delete(key, { id, editor: parseName(editor) }), true);
-  const list = ([q, after, limit, order]: Args) =>
-    store.list(readQuery({ q, after, limit, order }));
+  const list = ([q, after, limit, order]: Args, { caller }: Asked) =>
+    store.list(readQuery({ q, after, limit, order }), caller?.signal);
   const hits = async (
     [counts = "", id]: Args,
   ) => (await store.hits?.take({ ...parseCounts(counts), id }), true);
@@ -84,10 +84,10 @@ export function serveRPC(
       ["Store.Put", { params: PARAMS.put, call: put }],
       ["Store.Update", { params: PARAMS.update, call: update }],
       ["Store.Delete", { params: PARAMS.delete, call: remove }],
-      ["Store.List", { params: PARAMS.list, safe: true, call: list }],
+      ["Store.List", { params: PARAMS.list, safe: true, large: true, call: list }],
       ["Store.Hits", { params: PARAMS.hits, call: hits }],
       ["Store.Traffic", { params: PARAMS.get, safe: true, call: traffic }],
-      ["Store.ReadHits", { params: PARAMS.readHits, safe: true, call: readHits }],
+      ["Store.ReadHits", { params: PARAMS.readHits, safe: true, large: true, call: readHits }],
       ["Store.Health", { params: [], safe: true, call: () => store.health() }],
     ]),
     (error) => {
@@ -97,8 +97,8 @@ export function serveRPC(
     },
     observer,
   );
-  return (text, since = 0) => {
-    const asked = { since, from: store.position.from };
+  return (text, since = 0, caller) => {
+    const asked = { since, from: store.position.from, caller };
     const position = () => ({ from: asked.from, to: store.position.to });
     const reply = (text?: string) => ({ text, position: position() });
     const answered = answer(text, asked);
@@ -168,7 +168,8 @@ export class ProxyStore implements Store {
   }
 
   /** Asks the master, who has them all. */
-  async list({ q, after, limit, order }: Query = {}): Promise<Listing> {
+  async list({ q, after, limit, order }: Query = {}, signal?: AbortSignal): Promise<Listing> {
+    checkLeft(signal);
     const params = [q, after, limit?.toString(), order];
     return await ask(this.client, "Store.List", params, isListing);
   }

@@ -45,8 +45,8 @@ export interface Store {
   update(key: string, url: string, options?: ChangeOptions): Promise<Link>;
   /** Deletes a link. */
   delete(key: string, options?: ChangeOptions): Promise<void>;
-  /** Gives a page of links. */
-  list(query?: Query): Promise<Listing>;
+  /** Gives a page of links; the work ends with `signal`. */
+  list(query?: Query, signal?: AbortSignal): Promise<Listing>;
   /** How often a link was followed; nothing where nobody counts. */
   traffic(key: string): Promise<Traffic | undefined>;
   /** How the store is. */
@@ -184,8 +184,8 @@ export class URLStore implements Backend {
     });
   }
 
-  list(query?: Query): Promise<Listing> {
-    return this.urls.list(query);
+  list(query?: Query, signal?: AbortSignal): Promise<Listing> {
+    return this.urls.list(query, signal);
   }
 
   async traffic(key: string): Promise<Traffic | undefined> {

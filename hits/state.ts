@@ -4,7 +4,7 @@
  * @module
  */
 import type { Events } from "../journal/events.ts";
-import type { CountedHits } from "../links/list.ts";
+import type { CountedHits } from "../links/search.ts";
 import type { Table } from "../links/table.ts";
 import { type Counts, today } from "./counts.ts";
 import type { HitsFile } from "./file.ts";

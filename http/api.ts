@@ -40,7 +40,7 @@ function isRead({ method }: Request): boolean {
 
 /** `GET /api/links?q=&after=&limit=&order=` */
 async function listLinks(req: Request, store: Store, base: string): Promise<Response> {
-  const { links, next, count } = await store.list(queryOf(query(req, LISTED)));
+  const { links, next, count } = await store.list(queryOf(query(req, LISTED)), req.signal);
   return json({ links: links.map((link) => show(link, base)), next, count });
 }
 

@@ -23,7 +23,7 @@ export async function exportLinks(req: Request, store: Store): Promise<Response>
   query(req, []); // all links are given, whatever is asked for
   const asked: Query = { order: "written", limit: MAX_LIMIT };
   // Before the head is sent: what can't be had has a status of its own.
-  let page = await store.list(asked);
+  let page = await store.list(asked, req.signal);
   const encoder = new TextEncoder();
   async function* lines(): AsyncGenerator<Uint8Array, undefined, void> {
     for (;;) {
@@ -32,7 +32,7 @@ export async function exportLinks(req: Request, store: Store): Promise<Response>
       // Copies, since a part would keep all the rest.
       for (let at = 0; at < bytes.length;) yield bytes.slice(at, at += PART);
       if (next === undefined) return;
-      page = await store.list({ ...asked, after: next });
+      page = await store.list({ ...asked, after: next }, req.signal);
     }
   }
   const parts = lines();

@@ -5,7 +5,8 @@
  */
 import type { Tally } from "../hits/tally.ts";
 import { hash, RANDOM_HASH } from "../links/hash.ts";
-import { hasPlaces, place } from "./suffix.ts";
+import { HTTPError } from "./problem.ts";
+import { hasPlaces, MAX_PLACED, place, type Rest } from "./suffix.ts";
 
 const PLACES = 4096; // for answers that are kept, a power of 2: about 4 MB, if all are taken
 const FOUND = { status: 302 };
@@ -53,27 +54,44 @@ export class Redirects {
     return response;
   }
 
-  /** The answer to a request for `key` with something behind it, which leads to `url`. */
-  placed(req: Request, key: string, url: string): Response {
+  /**
+   * The answer to a request for `key`, which leads to `url`, with something behind it.
+   *
+   * @throws {HTTPError} 414: it leads to an address that is too long
+   */
+  placed(req: Request, key: string, url: string, rest: Omit<Rest, "key">): Response {
+    const placed = place(url, rest);
+    const location = placed === undefined ? undefined : locationOf(placed);
+    if (location === undefined || location.length > MAX_PLACED) throw errTooLong;
     this.tally?.count(req, key);
-    return redirectTo(url);
+    return redirectTo(location);
   }
 
   #make(url: string): Response {
-    return redirectTo(this.suffix && hasPlaces(url) ? place(url, NOTHING) : url);
+    const placed = this.suffix && hasPlaces(url) ? place(url, NOTHING) : url;
+    if (placed === undefined) throw errTooLong;
+    return redirectTo(locationOf(placed));
   }
 }
 
 const NOTHING = { path: "", query: "" };
 
-/** An answer that leads to `url`. */
-export function redirectTo(url: string): Response {
+const errTooLong = new HTTPError(
+  414,
+  `what follows the key is too long: the address would have more than ${MAX_PLACED} characters`,
+);
+
+function redirectTo(location: string): Response {
   const response = new Response(null, FOUND);
   // This is faster than to make it with its headers.
   const { headers } = response;
-  headers.append("location", PLAIN_URL.test(url) ? url : toLocation(url));
+  headers.append("location", location);
   headers.append("cache-control", "no-store"); // or a link that is changed stays as it was in somebody's cache
   return response;
+}
+
+function locationOf(url: string): string {
+  return PLAIN_URL.test(url) ? url : toLocation(url);
 }
 
 /** What can stand in a header as it is: all that was added since links are checked. */

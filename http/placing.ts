@@ -5,8 +5,9 @@
  */
 import type { Store } from "../store.ts";
 import type { Redirects } from "./location.ts";
+import { fail, type OnError } from "./problem.ts";
 import { decode, keyOf } from "./request.ts";
-import { place, type Rest } from "./suffix.ts";
+import type { Rest } from "./suffix.ts";
 
 /**
  * Makes what answers requests with something behind the key.
@@ -17,6 +18,7 @@ export function placing(
   store: Pick<Store, "get">,
   redirects: Redirects,
   otherwise: (req: Request, key: string) => Response | Promise<Response>,
+  onError?: OnError,
 ): (req: Request, rest: Rest) => Response | Promise<Response> {
   return (req, rest) => {
     const { path, query } = rest;
@@ -25,12 +27,19 @@ export function placing(
     // Old entries may have any key, one with a slash, too.
     const whole = () => otherwise(req, keyOf(req.url));
     if (req.method !== "GET" && req.method !== "HEAD") return whole();
+    const found = (url: string) => {
+      try {
+        return redirects.placed(req, key, url, rest);
+      } catch (error) {
+        return fail(error, key, onError);
+      }
+    };
+    let url: string | Promise<string>;
     try {
-      const found = (url: string) => redirects.placed(req, key, place(url, rest));
-      const url = store.get(key);
-      return typeof url === "string" ? found(url) : url.then(found, whole);
+      url = store.get(key);
     } catch {
       return whole();
     }
+    return typeof url === "string" ? found(url) : url.then(found, whole);
   };
 }

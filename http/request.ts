@@ -61,22 +61,22 @@ export function checkHost(req: Request): void {
 
 /** The type of the body, without its parameters. */
 export function mediaType(req: Request): string {
-  return (req.headers.get("content-type") ?? "").split(";")[0].trim().toLowerCase();
+  return (req.headers.get("content-type") ?? "").split(";", 1)[0].trim().toLowerCase();
 }
+
+const MAX_RANGES = 64; // in Accept: browsers send ten at most
+const RANKED = ["text/html", "text/plain", "text/*", "*/*"] as const;
 
 /** Whether `accept` ranks HTML above plain text, as browsers do and curl doesn't. */
 export function prefersHTML(req: Request): boolean {
   const accept = req.headers.get("accept") ?? "";
   if (!/text\//i.test(accept)) return false; // it ranks them alike
-  const rank = (...types: string[]) => {
-    for (const type of types) {
-      for (const range of accept.toLowerCase().split(",")) {
-        const [name, ...params] = range.split(";").map((part) => part.trim());
-        if (name !== type) continue;
-        return Number(params.find((param) => param.startsWith("q="))?.slice(2) ?? 1);
-      }
-    }
-    return 0;
-  };
-  return rank("text/html", "text/*", "*/*") > rank("text/plain", "text/*", "*/*");
+  const ranks = new Map<string, number>();
+  for (const range of accept.toLowerCase().split(",", MAX_RANGES)) {
+    const [name = "", ...params] = range.split(";").map((part) => part.trim());
+    if (ranks.has(name) || !RANKED.some((known) => known === name)) continue;
+    ranks.set(name, Number(params.find((param) => param.startsWith("q="))?.slice(2) ?? 1));
+  }
+  const rankOf = (type: string) => ranks.get(type) ?? ranks.get("text/*") ?? ranks.get("*/*") ?? 0;
+  return rankOf("text/html") > rankOf("text/plain");
 }

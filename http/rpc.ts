@@ -48,7 +48,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
   hold?.take(most, "answers");
   const room = new Room(most, rpcAnswers);
   try {
-    const { text, position } = await rpc.call(body, since);
+    const { text, position } = await rpc.call(body, since, req);
     const headers = { "goto-position": formatPosition(position) };
     hold?.give(Math.max(0, most - (text?.length ?? 0)));
     if (text !== undefined) {

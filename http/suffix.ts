@@ -41,10 +41,14 @@ export function hasPlaces(url: string): boolean {
   return url.includes("{") && (url.includes("{path}") || url.includes("{query}"));
 }
 
+/** Most characters of a URL with what was put into it. */
+export const MAX_PLACED = 64 << 10;
+
 /**
  * Puts what follows a key into the URL that the key leads to: in place of `{path}` and `{query}`,
  * escaped for where they stand, else at the end of its path, and of its query. What stands for the host
- * is left alone: no visitor shall choose it.
+ * is left alone: no visitor shall choose it. Nothing, where that would be longer than {@linkcode MAX_PLACED}: old
+ * links may have any number of places.
  *
  * @example
  * ```ts
@@ -54,25 +58,47 @@ export function hasPlaces(url: string): boolean {
  * // "https://example.com/search?q=a%2Bb%20c"
  * ```
  */
-export function place(url: string, { path, query }: Omit<Rest, "key">): string {
+export function place(url: string, { path, query }: Omit<Rest, "key">): string | undefined {
   const [, host = "", ...parts] = PARTS.exec(url) ?? [];
   let [way = "", search = "", hash = ""] = parts;
   if (host === "") path = path.replace(/^[/\\]+/, ""); // or it would name a host
   const placed = parts.join("");
-  way = way.replaceAll("{path}", () => path).replaceAll("{query}", () => escape(query));
-  search = search
-    .replace(WHOLE_QUERY, (_, before, after) => {
-      if (query !== "") return `${before}${query}${after}`;
-      return after === "" ? "" : before;
-    })
-    .replaceAll("{path}", () => escape(path))
-    .replaceAll("{query}", () => escape(query));
-  hash = hash.replaceAll("{path}", () => path).replaceAll("{query}", () => query);
+  const [pathValue, queryValue] = placed.includes("{") ? [escape(path), escape(query)] : ["", ""];
+  const whole = WHOLE_QUERY.exec(search);
+  let length = 0;
+  const fill = (text: string, path: string, query: string): string => {
+    length += lengthOf(text, path, query);
+    // In one pass: what is filled in is no place for more.
+    return length > MAX_PLACED
+      ? ""
+      : text.replace(PLACE, (_, name) => name === "path" ? path : query);
+  };
+  way = fill(way, path, queryValue);
+  if (whole === null) {
+    search = fill(search, pathValue, queryValue);
+  } else {
+    const [all, before, after] = whole;
+    const rest = query !== "" ? `${before}${query}${after}` : after === "" ? "" : before;
+    search = fill(search.slice(0, whole.index), pathValue, queryValue) + rest +
+      fill(search.slice(whole.index + all.length), pathValue, queryValue);
+  }
+  hash = fill(hash, path, query);
   if (path !== "" && !placed.includes("{path}")) way += way.endsWith("/") ? path : `/${path}`;
   if (query !== "" && !placed.includes("{query}")) {
     search += /^\??$/.test(search) ? `${search ? "" : "?"}${query}` : `&${query}`;
   }
-  return `${host}${way}${search}${hash}`;
+  const filled = `${host}${way}${search}${hash}`;
+  return length > MAX_PLACED || filled.length > MAX_PLACED ? undefined : filled;
+}
+
+/** How many characters a text has when its places are filled. */
+function lengthOf(text: string, path: string, query: string): number {
+  let { length } = text;
+  if (!text.includes("{")) return length;
+  for (const [place, name] of text.matchAll(PLACE)) {
+    length += (name === "path" ? path : query).length - place.length;
+  }
+  return length;
 }
 
 /** Host, path, query, fragment. */
@@ -80,6 +106,8 @@ const PARTS = /^([a-z][a-z\d+.-]*:\/\/[^/?#\\]*)?([^?#]*)(\?[^#]*)?(#.*)?$/is;
 
 /** `{query}` where it is all between two separators, with them. */
 const WHOLE_QUERY = /([?&])\{query\}(&|$)/;
+
+const PLACE = /\{(path|query)\}/g;
 
 /** A part of a path or a query as the value of a parameter. */
 function escape(text: string): string {

@@ -51,6 +51,7 @@ function storeOf(store: Store, user: string): Store {
  */
 export function userOf(req: Request, header: string): string | undefined {
   let name = req.headers.get(header) ?? "";
+  if (name.length > MAX_NAME) throw tooLong(header); // each character is a byte
   try {
     const bytes = Uint8Array.from(name, (char) => char.charCodeAt(0));
     name = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
@@ -60,7 +61,11 @@ export function userOf(req: Request, header: string): string | undefined {
   name = trim(name);
   if (name === "") return;
   if (!isName(name)) {
-    throw new HTTPError(400, `${header} has more than ${MAX_NAME} bytes, or control characters`);
+    throw tooLong(header);
   }
   return name;
+}
+
+function tooLong(header: string): HTTPError {
+  return new HTTPError(400, `${header} has more than ${MAX_NAME} bytes, or control characters`);
 }

@@ -19,6 +19,12 @@ export interface Asked {
   readonly since: number;
   /** The position up to which they show every change. */
   from: number;
+  readonly caller?: Caller;
+}
+
+/** Who asks. The signal, which says that they left, is made where it is read: few calls need it. */
+export interface Caller {
+  readonly signal: AbortSignal;
 }
 
 /**

@@ -10,7 +10,8 @@ const MAX_BATCH = 10_000; // calls that are taken at once
 const MAX_TURN = 250; // calls of a batch that are made before everyone else has a turn
 /** So many characters of a batch's answer may be results of safe methods; one result may be longer. */
 export const MAX_BATCH_ANSWER = 4 << 20;
-/** The code of calls that a batch's answer had no room for: they were not made, or had no effect. */
+const MAX_LARGE = 16; // calls of a batch that may take long
+/** The code of calls that a batch had no room for: they were not made, or had no effect. */
 export const NO_ROOM = -32006;
 
 /** A parameter, which is a text. */
@@ -35,6 +36,8 @@ export interface Method<Context = undefined> {
   params: Param[];
   /** Whether it changes nothing, so that its result may be left out where there is no room for it. */
   safe?: boolean;
+  /** Whether it may take long, or give much: of such a batch makes one after the other, and only a few. */
+  large?: boolean;
   call(args: Args, context: Context): unknown;
 }
 
@@ -65,6 +68,9 @@ interface Request {
 interface Room {
   left: number;
   full: boolean;
+  /** How many large calls there were, and the last one of them. */
+  large: number;
+  turn: Promise<Answer>;
 }
 
 /** An answer to one request; a notification has none. */
@@ -102,7 +108,12 @@ export function serve<Context>(
     if (!Array.isArray(body)) return answer(body, context);
     if (body.length === 0) return invalid();
     if (body.length > MAX_BATCH) return invalid(`: a batch holds at most ${MAX_BATCH} calls`);
-    const room: Room = { left: MAX_BATCH_ANSWER, full: false };
+    const room: Room = {
+      left: MAX_BATCH_ANSWER,
+      full: false,
+      large: 0,
+      turn: Promise.resolve(undefined),
+    };
     if (body.length > MAX_TURN) return answerInTurns(body, context, room);
     const answers = body.map((request) => answer(request, context, room));
     return answers.every(isSettled) ? batch(answers) : Promise.all(answers).then(batch);
@@ -149,13 +160,18 @@ export function serve<Context>(
     };
     const args = bind(known.params, params);
     if (typeof args === "string") return fail({ code: -32602, message: `Invalid params${args}` });
-    try {
-      const result = known.call(args, context);
-      if (!(result instanceof Promise)) return succeed(result);
-      return result.then(succeed, (error) => fail(explain(error)));
-    } catch (error) {
-      return fail(explain(error));
-    }
+    const make = () => {
+      try {
+        const result = known.call(args, context);
+        if (!(result instanceof Promise)) return succeed(result);
+        return result.then(succeed, (error) => fail(explain(error)));
+      } catch (error) {
+        return fail(explain(error));
+      }
+    };
+    if (!known.large || room === undefined) return make();
+    if (room.large++ >= MAX_LARGE) return fail(errNoRoom);
+    return room.turn = room.turn.then(() => bounded?.full ? fail(errNoRoom) : make());
   }
 }
 
@@ -169,7 +185,7 @@ async function nextTurn(before: Promise<void>): Promise<void> {
 
 const errNoRoom = {
   code: NO_ROOM,
-  message: "the batch's answer is too large: ask for the rest again",
+  message: "the batch asks for too much: ask for the rest again",
 };
 
 /** Takes room for one more result. There is always room for the first, or nobody would ever get it. */

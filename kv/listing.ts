@@ -3,17 +3,11 @@
  *
  * @module
  */
-import { StoreError } from "../links/errors.ts";
+import { checkLeft, StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
 import { isExpired } from "../links/time.ts";
-import {
-  LIMIT,
-  type Listing,
-  MAX_CHARS,
-  MAX_LIMIT,
-  needlesOf,
-  type Query,
-} from "../links/query.ts";
+import { Matcher } from "../links/matcher.ts";
+import { LIMIT, type Listing, MAX_CHARS, MAX_LIMIT, type Query } from "../links/query.ts";
 import { after, type Database, MAX_RANGE, MAX_READ } from "./database.ts";
 import { DEADLINE_MS } from "./head.ts";
 import { linkKey, LINKS_END, MADE, madeKey, toChange, toKeys } from "./layout.ts";
@@ -35,9 +29,10 @@ interface Place {
 export async function listLinks(
   database: Database,
   query: Query = {},
+  signal?: AbortSignal,
 ): Promise<Omit<Listing, "count">> {
   const { q = "", after: from = "", limit = LIMIT, order = "newest" } = query;
-  const page = await findLinks(database, { q, after: from, limit, order });
+  const page = await findLinks(database, { q, after: from, limit, order }, signal);
   // Those that stand side by side are counted side by side.
   if (order === "written" && q === "") await countRange(database, page.links);
   else await countEach(database, page.links);
@@ -47,8 +42,9 @@ export async function listLinks(
 async function findLinks(
   database: Database,
   { q, after: from, limit, order }: Required<Query>,
+  signal?: AbortSignal,
 ): Promise<Omit<Listing, "count">> {
-  const needles = needlesOf(q);
+  const matcher = new Matcher(q);
   const most = Math.min(limit, MAX_LIMIT);
   const links: Link[] = [];
   let [seen, chars, next] = [0, 0, from];
@@ -58,21 +54,15 @@ async function findLinks(
     ? mostFollowed(database, from)
     : newest(database, from);
   for await (const place of places) {
+    checkLeft(signal);
     if (links.length >= most || chars >= MAX_CHARS || seen >= MAX_SEEN) return { links, next };
     seen++;
     next = place.next;
-    if (place.link === undefined || !holds(place.link, needles)) continue;
+    if (place.link === undefined || !matcher.matches(place.link)) continue;
     links.push(place.link);
     chars += place.link.url.length;
   }
   return { links };
-}
-
-/** Whether a link holds one of the texts, or there are none. */
-function holds({ key, url }: Link, needles: string[]): boolean {
-  if (needles.length === 0) return true;
-  const texts = [key.toLowerCase(), url.toLowerCase()];
-  return needles.some((needle) => texts.some((text) => text.includes(needle)));
 }
 
 async function* byKey(database: Database, from: string, limit: number): AsyncGenerator<Place> {

@@ -139,8 +139,8 @@ export class KVStore implements Store {
     this.history.notify();
   }
 
-  async list(query?: Query): Promise<Listing> {
-    const listing = await listLinks(this.database, query);
+  async list(query?: Query, signal?: AbortSignal): Promise<Listing> {
+    const listing = await listLinks(this.database, query, signal);
     if (this.#head.latest === undefined) await this.#head.read();
     return { ...listing, count: this.count };
   }

@@ -21,6 +21,8 @@ export interface Block {
   /** No link in it was created later, and none sooner. */
   newest: number;
   oldest: number;
+  /** Whether there are entries in it with two bytes a character. */
+  wide: boolean;
   /** Whether its segment was let go. */
   freed: boolean;
 }
@@ -46,8 +48,18 @@ export class Blocks {
 
   constructor(private readonly entries: EntryReader) {}
 
-  /** Notes that links created between `oldest` and `newest` are written to a segment, from `start` to `end`. */
-  note(segment: number, start: number, end: number, oldest: number, newest: number): void {
+  /**
+   * Notes that links created between `oldest` and `newest` are written to a segment, from `start` to `end`. Where
+   * none leads anywhere, `oldest` is Infinity, and `newest` 0.
+   */
+  note(
+    segment: number,
+    start: number,
+    end: number,
+    oldest: number,
+    newest: number,
+    wide: boolean,
+  ): void {
     const offset = this.written;
     this.written += end - start;
     const last = this.#blocks.at(-1);
@@ -55,8 +67,9 @@ export class Blocks {
       last.end = end;
       last.newest = Math.max(last.newest, newest);
       last.oldest = Math.min(last.oldest, oldest);
+      last.wide ||= wide;
     } else {
-      this.#blocks.push({ segment, start, end, offset, newest, oldest, freed: false });
+      this.#blocks.push({ segment, start, end, offset, newest, oldest, wide, freed: false });
     }
   }
 
@@ -103,10 +116,10 @@ export class Blocks {
     return block.offset + this.entries.offsetOf(ref) - block.start;
   }
 
-  /** Where in a block the key and the URL of an entry begin, and where that ends. */
-  rangesOf(ref: number, { start }: Block): [key: number, url: number, end: number] {
-    const { key, url, end } = this.entries.parts(ref);
-    return [key - start, url - start, end - start];
+  /** Where in a block the texts of an entry begin, and end: its key, its URL, and its names. */
+  rangeOf(ref: number, { start }: Block): [from: number, till: number] {
+    const { key, till } = this.entries.parts(ref);
+    return [key - start, till - start];
   }
 
   linkOf(ref: number): Link {

@@ -14,6 +14,7 @@
  */
 import { Buffer } from "node:buffer";
 import { hash, hashBytes, type HashConstants } from "./hash.ts";
+import { compareKeys, rankOf } from "./keys.ts";
 import type { Link } from "./link.ts";
 import { isExpired } from "./time.ts";
 
@@ -91,6 +92,20 @@ export class EntryReader {
       if (bytes[at + i] !== otherBytes[otherAt + i]) return false;
     }
     return true;
+  }
+
+  /** Compares the key of an entry, which is at hand, with another, as {@linkcode compareKeys} does. */
+  compareKey(ref: number, key: string): number {
+    const bytes = this.segments[ref >>> this.shift]!;
+    const at = (ref << 3) & this.mask;
+    if ((bytes[at + FLAGS] & (LONG | WIDE_KEY)) !== 0) return compareKeys(this.keyOf(ref), key);
+    const length = bytes[at + KEY_LENGTH];
+    if (length !== key.length) return length - key.length;
+    for (let i = 0, p = at + HEAD; i < length; i++, p++) {
+      const difference = rankOf(bytes[p]) - rankOf(key.charCodeAt(i));
+      if (difference !== 0) return difference;
+    }
+    return 0;
   }
 
   keyOf(ref: number): string {

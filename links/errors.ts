@@ -40,6 +40,17 @@ export const errNotFound = new StoreError("not found", "key not found");
 export const errExpired = new StoreError("expired", "link expired");
 /** The key asked for is taken. */
 export const errExists = new StoreError("exists", "key already exists");
+/** Nobody waits for the answer any more. */
+export const errLeft = new StoreError("unavailable", "whoever asked has left");
+
+/**
+ * Ends work that nobody waits for.
+ *
+ * @throws {StoreError} unavailable: whoever asked has left
+ */
+export function checkLeft(signal?: AbortSignal): void {
+  if (signal?.aborted) throw errLeft;
+}
 
 /** What went wrong; of a failed fetch, why. */
 export function causeOf(error: unknown): string {

@@ -71,6 +71,7 @@ export const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTU
 const RANDOM_KEY_LENGTH = 10; // 59 bits: among a million links, one guess in 10^12 hits
 const MAX_URL = 8192;
 const KEY = /^(?!\.)[A-Za-z0-9_.-]{1,64}(?<!\.)$/;
+const MAX_PLACES = 4; // each is filled with as much as a request can bring
 
 /** The first segments of the paths that mean something else than a link. */
 export const RESERVED: ReadonlySet<string> = new Set(
@@ -142,6 +143,9 @@ export function checkURL(text: string, host?: string): string {
   if (url.username || url.password) throw invalidURL("it has credentials");
   if (host && isBelow(url, host)) throw invalidURL("it points back at this server");
   const href = text.includes("{") ? keepPlaces(text, url.href) : url.href;
+  if (countPlaces(href) > MAX_PLACES) {
+    throw invalidURL(`it has more than ${MAX_PLACES} places ({path}, {query})`);
+  }
   if (href.length > MAX_URL) throw invalidURL(`it is longer than ${MAX_URL} characters`);
   return href;
 }
@@ -163,6 +167,10 @@ function keepPlaces(text: string, href: string): string {
     if (text.includes(`{${name}}`)) href = href.replaceAll(`%7B${name}%7D`, `{${name}}`);
   }
   return href;
+}
+
+function countPlaces(href: string): number {
+  return href.includes("{") ? href.split(/\{(?:path|query)\}/, MAX_PLACES + 2).length - 1 : 0;
 }
 
 /** Whether `url` is at `host`, which may have a path. */
@@ -187,8 +195,10 @@ export function plainHost({ hostname, port }: URL): string {
 
 /** Whether a URL is to be taken as it is; `example.com/x` and `localhost:80` lack a scheme. */
 function hasScheme(text: string): boolean {
-  const host = /^(?:localhost|[^/?#:@\\]*\.[^/?#:@\\]*|\[[\da-f:.]+\])(?::\d+)?(?:[/?#]|$)/i;
-  return !host.test(text) || text.startsWith(".");
+  // No part can end in more than one place, so it takes a linear time, whatever is typed.
+  const [, host = ""] = /^(\[[\da-f:.]+\]|[^/?#:@\\]*)(?::\d+)?(?:[/?#]|$)/i.exec(text) ?? [];
+  const isHost = host.includes(".") || /^(?:localhost|\[[\da-f:.]+\])$/i.test(host);
+  return !isHost || text.startsWith(".");
 }
 
 function invalidURL(why: string): StoreError {

@@ -3,48 +3,66 @@
  *
  * @module
  */
+import { Buffer } from "node:buffer";
 import { StoreError } from "./errors.ts";
+import { compareKeys } from "./keys.ts";
 import type { Query } from "./query.ts";
 
-/** Where a link stands among others. */
+/**
+ * Where a link stands among others. Nothing of it changes while the link lives, but for its hits: neither a
+ * change, nor a compaction, nor a restart moves it.
+ */
 export interface Place {
   /** How often it was followed. */
   hits: number;
   /** When it was created, in seconds since 1970, or 0. */
   created: number;
-  /** How many bytes were written before it. */
-  at: number;
+  key: string;
 }
 
-const NEXT = /^(?:([\da-z]{1,11})-)?([\da-z]{1,9})-([\da-z]{1,10})-([\da-z]{1,9})$/;
+type Name = NonNullable<Query["order"]>;
+
+/** The first letter names the order; a key that could not be chosen stands in base64 behind a dot. */
+const NEXT = /^(?:h([\da-z]{1,11})-|[nw])([\da-z]{1,7})-(.+)$/s;
 
 /**
  * One of the orders of a list: which link stands before which, and how whoever asks for the next page says where
- * the last one ended.
+ * the last one ended. Links created in the same second, or at an unknown time, stand in the order of their keys,
+ * which is the one in which the server counts them.
  *
  * @example
  * ```ts
- * const order = new Order("hits", 1);
- * const [old, followed] = [{ hits: 0, created: 1, at: 0 }, { hits: 3, created: 2, at: 64 }];
- * order.isBefore(followed, old); // true
- * order.parse(order.format(old)); // { hits: 0, created: 1, at: 0 }
+ * const order = new Order("hits");
+ * const [old, followed] = [{ hits: 0, created: 1, key: "0" }, { hits: 3, created: 2, key: "1" }];
+ * order.compare(followed, old) < 0; // true
+ * order.parse(order.format(old)); // { hits: 0, created: 1, key: "0" }
  * ```
  */
 export class Order {
-  /** @param epoch a number of the table's own, since places are compared in one table only */
-  constructor(readonly name: NonNullable<Query["order"]>, private readonly epoch: number) {}
+  /** 1 where the oldest stand first, else -1. */
+  readonly direction: 1 | -1;
 
-  /** Whether `a` stands before `b`. */
-  isBefore(a: Place, b: Place): boolean {
-    if (this.name === "written") return a.at < b.at;
-    if (this.name === "hits" && a.hits !== b.hits) return a.hits > b.hits;
-    return a.created === b.created ? a.at > b.at : a.created > b.created;
+  constructor(readonly name: Name) {
+    this.direction = name === "written" ? 1 : -1;
+  }
+
+  /** Below 0 where `a` stands before `b`, above 0 where it stands behind. */
+  compare(a: Place, b: Place): number {
+    return this.compareNumbers(a.hits, a.created, b) || this.direction * compareKeys(a.key, b.key);
+  }
+
+  /** The same for a link of which the key is not at hand: 0 where the keys decide. */
+  compareNumbers(hits: number, created: number, b: Place): number {
+    if (this.name === "hits" && hits !== b.hits) return b.hits - hits;
+    return this.direction * (created - b.created);
   }
 
   /** What to ask for those behind a place with. */
-  format({ hits, created, at }: Place): string {
-    const numbers = [...(this.name === "hits" ? [hits] : []), created, at, this.epoch];
-    return numbers.map((n) => n.toString(36)).join("-");
+  format({ hits, created, key }: Place): string {
+    const numbers = (this.name === "hits" ? [hits, created] : [created]).map((n) => n.toString(36));
+    const plain = /^(?!\.)[\w.-]+$/.test(key);
+    const text = plain ? key : `.${Buffer.from(key, "utf16le").toString("base64url")}`;
+    return `${this.name.charAt(0)}${numbers.join("-")}-${text}`;
   }
 
   /**
@@ -53,13 +71,14 @@ export class Order {
    * @throws {StoreError} invalid query
    */
   parse(text: string): Place {
-    const [whole, ...parts] = NEXT.exec(text) ?? [];
-    if (whole === undefined || (parts[0] !== undefined) !== (this.name === "hits")) {
+    const [, hits = "0", created = "", rest = ""] = NEXT.exec(text) ?? [];
+    const key = rest.startsWith(".")
+      ? Buffer.from(rest.slice(1), "base64url").toString("utf16le")
+      : rest;
+    const place = { hits: parseInt(hits, 36), created: parseInt(created, 36), key };
+    if (this.format(place) !== text) { // as that of another order
       throw new StoreError("invalid query", `"after" is no "next" of a page`);
     }
-    const [hits, created, at, epoch] = parts.map((part = "0") => parseInt(part, 36));
-    if (epoch === this.epoch) return { hits, created, at };
-    if (this.name !== "written" && created > 0) return { hits, created, at: 0 }; // as near as can be
-    throw new StoreError("invalid query", `"after" is out of date: begin with the first page`);
+    return place;
   }
 }

@@ -14,22 +14,21 @@ export const MAX_LIMIT = 1000;
 export const LIMIT = 50;
 /** Most characters of a page's URLs, beside those of its last link. */
 export const MAX_CHARS = 1 << 20;
-const MAX_QUERY = 200; // characters
-const MAX_NEXT = 4096; // the same, of what asks for the next page
+const MAX_NEXT = 4096; // characters of what asks for the next page
 
 const ORDERS = ["newest", "hits", "written"] as const;
 
 /** Which links are asked for. */
 export interface Query {
-  /** What the key or the URL must hold, whatever the case. */
+  /** Words that a link must hold, all of them: see `Matcher`. */
   q?: string;
   /** What the page before gave as `next`. */
   after?: string;
   limit?: number;
   /**
-   * The newest first; or the most followed, of which one may be missed, or come twice, that is followed while
-   * page after page is asked for; or in the order in which they were written: then none is missed that is changed
-   * meanwhile, but it may come twice.
+   * The newest first; or the most followed; or, with "written", the oldest first. Page after page, a link comes
+   * once, whatever is changed, added or deleted meanwhile; but by hits one may be missed, or come twice, that is
+   * followed meanwhile.
    */
   order?: (typeof ORDERS)[number];
 }
@@ -66,24 +65,6 @@ function toLimit(text: string): number {
   const limit = /^\d{1,6}$/.test(text) ? Number(text) : 0;
   if (limit >= 1 && limit <= MAX_LIMIT) return limit;
   throw new StoreError("invalid query", `"limit" must be a number from 1 to ${MAX_LIMIT}`);
-}
-
-/**
- * What is looked for, in lower case: the text, and how a URL would have it. Nothing, where that is all links.
- *
- * @throws {StoreError} invalid query: it is too long
- * @example
- * ```ts
- * needlesOf(" M\u00fcsli "); // ["m\u00fcsli", "m%c3%bcsli"]
- * ```
- */
-export function needlesOf(q: string): string[] {
-  if (q.length > MAX_QUERY) {
-    throw new StoreError("invalid query", `"q" must have at most ${MAX_QUERY} characters`);
-  }
-  const text = trim(q).toLowerCase();
-  if (text === "") return [];
-  return [...new Set([text, encodeURI(text.toWellFormed()).toLowerCase()])];
 }
 
 /** Whether what came from elsewhere is a page of links. */

@@ -9,9 +9,10 @@
  */
 import { hash, type HashConstants, RANDOM_HASH } from "./hash.ts";
 import type { Link } from "./link.ts";
-import { type CountedHits, Lister } from "./list.ts";
+import { Lister } from "./list.ts";
 import type { Listing, Query } from "./query.ts";
 import { Rewriter } from "./rewriter.ts";
+import type { CountedHits } from "./search.ts";
 import { Sharing, type TableMemory } from "./sharing.ts";
 import { Slots } from "./slots.ts";
 import { EntryWriter } from "./writer.ts";
@@ -92,17 +93,13 @@ export class Table {
     this.#lister = new Lister({
       entries: this.#entries,
       count: () => this.count,
-      isCurrent: (ref) => this.#find(this.#entries.keyOf(ref)) === ref,
+      find: (key) => this.#find(key),
     });
   }
 
-  /**
-   * Gives a page of links.
-   *
-   * @throws {StoreError} invalid query; unavailable, where too many wait
-   */
-  list(query?: Query): Promise<Listing> {
-    return this.#lister.list(query);
+  /** Gives a page of links, as {@linkcode Lister.list} does. */
+  list(query?: Query, signal?: AbortSignal): Promise<Listing> {
+    return this.#lister.list(query, signal);
   }
 
   /** What knows how often links are followed, by their counters: lists tell of it. */
@@ -245,6 +242,7 @@ export class Table {
     if (ref === 0 || this.#entries.isHidden(ref) === hidden) return;
     if (hidden && this.#entries.leads(ref)) this.count--;
     this.#entries.hide(ref, hidden);
+    if (!hidden) this.#lister.forget();
     if (!hidden && this.#entries.leads(ref)) this.count++;
   }
 

@@ -37,6 +37,15 @@ export const MAX_SEGMENTS = 2 ** (32 - (SEGMENT_BITS - 3));
 const MIN_SEGMENT = 1 << 20; // bytes, so that few links take little memory
 const MOSTLY = 1 / 2; // of what is written in a segment
 
+/** When the first and the last of some links were created. */
+interface Times {
+  oldest: number;
+  newest: number;
+}
+
+/** That of deleted ones, which no list has. */
+const NO_TIME: Times = { oldest: Infinity, newest: 0 };
+
 /** What is known of a segment. */
 interface Segment {
   number: number;
@@ -67,8 +76,6 @@ export class EntryWriter extends EntryReader {
   superseded = 0;
   /** How often segments came or went. */
   changes = 0;
-  /** How many have a key or a URL of two bytes a character. */
-  wide = 0;
   readonly blocks = new Blocks(this);
   readonly #opened: Segment[] = []; // in the order in which they were; the last one is written to
   readonly #numbered: (Segment | undefined)[] = [];
@@ -98,11 +105,11 @@ export class EntryWriter extends EntryReader {
     const urlLength = wideURL ? 2 * url.length : url.length;
     const long = keyLength > MAX_SHORT_KEY || urlLength > MAX_SHORT_URL;
     const head = long ? LONG_HEAD : HEAD;
-    if (wideKey || wideURL) this.wide++;
     const names = namesOf(link);
     const tail = names === "" ? 0 : 1 + Buffer.byteLength(names);
     const size = head + keyLength + urlLength + (expires > 0 ? EXPIRES : 0) + tail;
-    const ref = this.#allocate(size, this.most - 1, created);
+    const time = url === "" ? NO_TIME : { oldest: created, newest: created };
+    const ref = this.#allocate(size, this.most - 1, time, wideKey || wideURL);
     const bytes = this.segments[ref >>> this.shift]!;
     const at = (ref << 3) & this.mask;
     if (long) {
@@ -134,7 +141,7 @@ export class EntryWriter extends EntryReader {
    * @throws {RangeError} as {@linkcode add}
    */
   addBlock(block: Uint8Array, oldest: number, newest: number): number {
-    const ref = this.#allocate(block.length, this.most - 1, oldest, newest);
+    const ref = this.#allocate(block.length, this.most - 1, { oldest, newest });
     this.segments[ref >>> this.shift]!.set(block, (ref << 3) & this.mask);
     return ref;
   }
@@ -145,8 +152,11 @@ export class EntryWriter extends EntryReader {
    * @throws {RangeError} as {@linkcode add}
    */
   copy(ref: number): number {
-    const { bytes, at, till } = this.parts(ref);
-    const copy = this.#allocate(till - at, this.most, this.createdOf(ref));
+    const { bytes, at, till, url, end, flags } = this.parts(ref);
+    const created = this.createdOf(ref);
+    const time = url === end ? NO_TIME : { oldest: created, newest: created };
+    const wide = (flags & (WIDE_KEY | WIDE_URL)) !== 0;
+    const copy = this.#allocate(till - at, this.most, time, wide);
     this.segments[copy >>> this.shift]!.set(bytes.subarray(at, till), (copy << 3) & this.mask);
     return copy;
   }
@@ -213,7 +223,7 @@ export class EntryWriter extends EntryReader {
   }
 
   /** Finds room in the last segment, or in a new one, of which there are `most`. */
-  #allocate(size: number, most: number, oldest: number, newest = oldest): number {
+  #allocate(size: number, most: number, { oldest, newest }: Times, wide = false): number {
     let segment = this.#opened.at(-1);
     if (segment === undefined || segment.end + size > segment.capacity) {
       segment = this.#open(size, most);
@@ -221,7 +231,7 @@ export class EntryWriter extends EntryReader {
     const at = segment.end;
     segment.end = align(at + size);
     this.bytes += segment.end - at;
-    this.blocks.note(segment.number, at, segment.end, oldest, newest);
+    this.blocks.note(segment.number, at, segment.end, oldest, newest, wide);
     return this.refTo(segment.number, at);
   }
 

@@ -96,8 +96,8 @@ export class Mirror implements Copy, Followed {
     this.#expose();
   }
 
-  list(query?: Query): Promise<Listing> {
-    return this.#links.list(query);
+  list(query?: Query, signal?: AbortSignal): Promise<Listing> {
+    return this.#links.list(query, signal);
   }
 
   /** What a mirror is told, the feed will bring. */

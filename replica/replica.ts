@@ -50,7 +50,7 @@ interface FedCopy extends Copy, Followed {
   /** What it has of how often links are followed, if it has that. */
   readonly hits?: HitsCopy;
   /** Lists its links, if it has them all. */
-  list?(query?: Query): Promise<Listing>;
+  list?(query?: Query, signal?: AbortSignal): Promise<Listing>;
   feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream>;
   share(take: (memory: TableMemory) => void): void;
   /** What there is to tell of it, where the master's journal reaches to `end`. */
@@ -151,13 +151,13 @@ export class Replica extends ProxyStore implements Backend {
   }
 
   /** With nobody above in reach, a mirror lists what it has. */
-  override async list(query?: Query): Promise<Listing> {
+  override async list(query?: Query, signal?: AbortSignal): Promise<Listing> {
     try {
-      return await super.list(query);
+      return await super.list(query, signal);
     } catch (error) {
       const isAway = error instanceof StoreError && error.kind === "unavailable";
       if (!isAway || !this.#copy.whole || !this.#copy.list) throw error;
-      return await this.#copy.list(query);
+      return await this.#copy.list(query, signal);
     }
   }
 

@@ -1,12 +1,13 @@
-import { assertEquals, assertMatch } from "@std/assert";
-import { it } from "@std/testing/bdd";
-import { place, restOf } from "../http/suffix.ts";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
+import { MAX_PLACED, place, restOf } from "../http/suffix.ts";
 import { checkURL } from "../links/link.ts";
-import { add, follow, start } from "./processes.ts";
+import { StoreError } from "../links/errors.ts";
+import { add, follow, start, tempDir } from "./processes.ts";
 
 /** Where `go/KEY` and what follows leads, if the key leads to `url`. */
 function leads(url: string, rest: string): string {
-  return place(url, restOf(`http://go/k${rest}`) ?? { path: "", query: "" });
+  return place(url, restOf(`http://go/k${rest}`) ?? { path: "", query: "" }) ?? "too long";
 }
 
 it("restOf() takes apart what follows a key, as it came", () => {
@@ -145,4 +146,56 @@ it("without -suffix a query is passed over, and a path is not found", async () =
   await add(master.url, "https://example.com/{path}", "docs");
   assertEquals((await follow(master.url, "docs?x=1")).location, "https://example.com/{path}");
   assertEquals((await follow(master.url, "docs/x")).status, 404);
+});
+
+describe("Places", () => {
+  it("are four at most in a new link", () => {
+    const four = "https://example.com/{path}/{path}?a={query}#{query}";
+    assertEquals(checkURL(four), four);
+    for (const url of [`${four}{path}`, `https://example.com/${"{query}".repeat(1100)}`]) {
+      assertThrows(() => checkURL(url), StoreError, "it has more than 4 places ({path}, {query})");
+    }
+    const braces = "https://example.com/?q={other}{other}{other}{other}{other}";
+    assertEquals(checkURL(braces), braces);
+  });
+
+  it("are filled once: what is filled in has none", () => {
+    assertEquals(
+      leads("https://example.com/{path}/{query}", "/{query}{path}?x"),
+      "https://example.com/{query}{path}/x",
+    );
+    const path = "{query}".repeat(4000);
+    assertEquals(leads("https://example.com/{path}", `/${path}`), `https://example.com/${path}`);
+  });
+
+  it("are never filled with more than an answer may have", () => {
+    const url = `https://example.com/${"{path}".repeat(1360)}?${"{query}".repeat(1000)}&{query}`;
+    const long = "x".repeat(60_000);
+    assertEquals(leads(url, `/${long}`), "too long");
+    assertEquals(leads(url, `?${long}`), "too long");
+    const most = "x".repeat(MAX_PLACED - "https://example.com/".length);
+    assertEquals(leads("https://example.com/{path}", `/${most}`).length, MAX_PLACED);
+    assertEquals(leads("https://example.com/{path}", `/${most}x`), "too long");
+    assertEquals(leads("https://example.com", `/${most}x`), "too long");
+  });
+
+  it("of an old link may be any number: it loads and works, and what is too long is 414", async () => {
+    using dir = tempDir();
+    const url = `https://example.com/${"{path}".repeat(1000)}`;
+    await Deno.writeTextFile(
+      `${dir.path}/store.jsonl`,
+      `${JSON.stringify({ Key: "old", URL: url })}\n`,
+    );
+    await using goto = await start({ cwd: dir.path }, "-suffix");
+    assertEquals((await follow(goto.url, "old")).location, "https://example.com/");
+    assertEquals(
+      (await follow(goto.url, "old/ab")).location,
+      `https://example.com/${"ab".repeat(1000)}`,
+    );
+    const { status, body } = await follow(goto.url, `old/${"x".repeat(1000)}`);
+    assertEquals([status, body], [
+      414,
+      "what follows the key is too long: the address would have more than 65536 characters",
+    ]);
+  });
 });

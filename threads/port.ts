@@ -4,7 +4,7 @@
  * @module
  */
 import type { Counting } from "../hits/counting.ts";
-import { errExpired, errNotFound, type Refusal, StoreError } from "../links/errors.ts";
+import { checkLeft, errExpired, errNotFound, type Refusal, StoreError } from "../links/errors.ts";
 import type { Limit } from "../http/rate.ts";
 import type { RPC } from "../http/rpc.ts";
 import type { Backend } from "../store.ts";
@@ -33,6 +33,12 @@ type Question = {
   [Name in keyof Methods]: { id: number; method: Name; args: Parameters<Methods[Name]> };
 }[keyof Methods];
 
+/** Who asked a question doesn't wait for its answer any more. */
+interface Abandoned {
+  id: number;
+  abandoned: true;
+}
+
 /** What is said to a question: a value, or why there is none. */
 type Answer =
   & { id: number }
@@ -44,9 +50,16 @@ type Answer =
 
 /** Answers the questions that come over `port`. */
 export function answerQuestions(port: MessagePort, service: Service): void {
-  port.addEventListener("message", async ({ data }: MessageEvent<Question>) => {
+  const left = new Map<number, AbortController>(); // of those who may leave, by their questions
+  port.addEventListener("message", async ({ data }: MessageEvent<Question | Abandoned>) => {
+    if ("abandoned" in data) return left.get(data.id)?.abort();
     if (!("method" in data)) return;
     const { id } = data;
+    if (data.method === "list") {
+      const controller = new AbortController();
+      left.set(id, controller);
+      data.args[1] = controller.signal;
+    }
     const say = (answer: Answer, transfer: Transferable[] = []) =>
       port.postMessage(answer, transfer);
     try {
@@ -56,6 +69,8 @@ export function answerQuestions(port: MessagePort, service: Service): void {
     } catch (error) {
       if (error instanceof StoreError) say({ id, refusal: error.kind, message: error.message });
       else say({ id, failure: String(error) });
+    } finally {
+      left.delete(id);
     }
   });
 }
@@ -121,6 +136,8 @@ export class Asker {
     method: Name,
     ...args: Parameters<Methods[Name]>
   ): Promise<Awaited<ReturnType<Methods[Name]>>> {
+    const signal = args.find((arg): arg is AbortSignal => arg instanceof AbortSignal);
+    checkLeft(signal);
     const { promise, resolve, reject } = Promise.withResolvers<
       Awaited<ReturnType<Methods[Name]>>
     >();
@@ -133,7 +150,13 @@ export class Asker {
       else if (data.refusal === errExpired.kind) reject(errExpired);
       else reject(new StoreError(data.refusal, data.message));
     });
-    this.port.postMessage({ id, method, args });
-    return promise;
+    if (signal === undefined) {
+      this.port.postMessage({ id, method, args });
+      return promise;
+    }
+    const leave = () => this.port.postMessage({ id, abandoned: true });
+    signal.addEventListener("abort", leave, { once: true });
+    this.port.postMessage({ id, method, args: args.filter((arg) => arg !== signal) });
+    return promise.finally(() => signal.removeEventListener("abort", leave));
   }
 }

@@ -82,8 +82,8 @@ export class ThreadStore implements Store {
     return this.main.ask("delete", key, options);
   }
 
-  list(query?: Query): Promise<Listing> {
-    return this.main.ask("list", query);
+  list(query?: Query, signal?: AbortSignal): Promise<Listing> {
+    return this.main.ask("list", query, signal);
   }
 
   traffic(key: string): Promise<Traffic | undefined> {

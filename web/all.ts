@@ -9,6 +9,7 @@ import { allow, query } from "../http/request.ts";
 import { StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
 import type { Listing } from "../links/query.ts";
+import { toReadable } from "../links/readable.ts";
 import type { Store } from "../store.ts";
 import { factWords } from "./facts.ts";
 import { detailOf, escapeHTML, layout, linkTo, page, sentence } from "./page.ts";
@@ -31,7 +32,7 @@ export async function all(req: Request, store: Store): Promise<Response> {
     const [q = "", after = "", order, deleted = ""] = ["q", "after", "order", "deleted"]
       .map((name) => params.get(name));
     asked = { q, after, order: order === "hits" ? order : "", deleted };
-    return page(200, show(asked, await store.list(queryOf(params))));
+    return page(200, show(asked, await store.list(queryOf(params), req.signal)));
   } catch (error) {
     if (!(error instanceof StoreError || error instanceof HTTPError)) throw error;
     const { status, message, headers } = toHTTPError(error);
@@ -64,7 +65,7 @@ function show({ q, after, order, deleted }: Asked, listing?: Listing, error?: st
 <h1>All links</h1>
 <form class="search" action="/.all" role="search">
 <label class="unseen" for="q">Search</label>
-<input id="q" name="q" type="search" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="Key or address" value="${
+<input id="q" name="q" type="search" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="Key, address or name" value="${
     escapeHTML(q)
   }">
 ${
@@ -111,6 +112,6 @@ function summary(
 function item(link: Link): string {
   const { key, url } = link;
   return `<li><a class="key" href="${escapeHTML(detailOf(key))}">${escapeHTML(key)}</a>${
-    linkTo(url, ' class="url"', url.replace(/^https?:\/\/(?:www\.)?/, ""))
+    linkTo(url, ' class="url"', toReadable(url).replace(/^https?:\/\/(?:www\.)?/, ""))
   }${factWords(link)}</li>\n`;
 }

@@ -11,6 +11,7 @@ import { today } from "../hits/counts.ts";
 import type { Traffic } from "../hits/traffic.ts";
 import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
+import { toReadable } from "../links/readable.ts";
 import { trim } from "../links/text.ts";
 import { formatExpires, parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
@@ -106,7 +107,7 @@ function show(link: Link, base: string, { note, traffic, typed, errors = {} }: S
 <div class="short"><a href="${short}">${short.replace(/^https?:\/\//, "")}</a>
 <button type="button" data-copy="${short}" hidden>Copy</button><output aria-live="polite"></output></div>
 <dl>
-<dt>Leads to</dt><dd>${linkTo(url)}</dd>
+<dt>Leads to</dt><dd>${linkTo(url, "", toReadable(url))}</dd>
 ${factRows(link, traffic)}</dl>
 ${traffic ? chart(traffic.days, today()) : ""}</section>
 <section class="card">

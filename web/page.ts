@@ -78,7 +78,9 @@ ${footer === undefined ? "" : `<footer>\n${footer}</footer>\n`}</body>
 
 /** Text as it may stand in HTML, in a quoted attribute, too. */
 export function escapeHTML(text: string): string {
-  return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
+  if (!/[&<>"']/.test(text)) return text;
+  return text.replaceAll("&", "&#38;").replaceAll("<", "&#60;").replaceAll(">", "&#62;")
+    .replaceAll('"', "&#34;").replaceAll("'", "&#39;");
 }
 
 /** A link to `url`, where a browser may follow it: old entries may hold anything. */
