@@ -12,31 +12,29 @@ import { readJSONText } from "./body.ts";
 import { sendPatiently } from "./patience.ts";
 import { HTTPError } from "./problem.ts";
 import { allow, query } from "./request.ts";
-import { authorizeReplica } from "./token.ts";
+import { authorizeCaller, type Tokens } from "./token.ts";
 
 const MAX_RPC_BODY = 1 << 20;
 const SMALL_RPC_BODY = 16 << 10; // two hundred calls for a link
 const MAX_GROWTH = 160; // from the shortest call to the longest answer
 
 /** The calls and the feed that are served. */
-export interface RPC {
+export interface RPC extends Tokens {
   call: Call;
   /** Opens the feed: from `offset`, or at its end, if there is none. */
   feed(offset?: number, check?: string): Promise<FeedStream>;
-  /** The bearer token that is asked for. */
-  token?: string;
 }
 
 /** `POST /rpc` */
 export async function call(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "POST");
-  if (rpc.token !== undefined) await authorizeReplica(req, rpc.token);
+  const trusted = await authorizeCaller(req, rpc);
   const since = parsePosition(req.headers.get("goto-position")).to;
   const body = await readJSONText(req, MAX_RPC_BODY, SMALL_RPC_BODY);
   // Before anything is done: who is refused may be sure that nothing was.
   const room = new Room(Math.min(body.length * MAX_GROWTH, MAX_BATCH_ANSWER));
   try {
-    const { text, position } = await rpc.call(body, since);
+    const { text, position } = await rpc.call(body, since, trusted);
     const headers = { "goto-position": formatPosition(position) };
     if (text !== undefined) {
       const type = { "content-type": "application/json" };
@@ -53,7 +51,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
 /** `GET /rpc/log` */
 export async function feed(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "GET");
-  if (rpc.token !== undefined) await authorizeReplica(req, rpc.token);
+  await authorizeCaller(req, rpc);
   const params = query(req);
   const at = params.get("offset") ?? "0";
   if (at !== "end" && !/^\d{1,15}$/.test(at)) {
