@@ -8,7 +8,7 @@ import { reasonOf, writeAll } from "../journal/file.ts";
 import { randomKey } from "../links/link.ts";
 import { FLUSH_MS, printable, stderr } from "./stderr.ts";
 
-const MAX_FIRST = 64 << 10; // bytes of a list that are looked at, to know it again
+const MAX_FIRST = 64 << 10; // bytes in which the first line of a list must end, to be known again
 
 /** A link that was not taken over, and what its key leads to, where it is another one. */
 export interface Rejection {
@@ -130,6 +130,5 @@ async function isList(path: string): Promise<boolean> {
   const buffer = new Uint8Array(MAX_FIRST);
   const read = await file.read(buffer) ?? 0;
   const [first] = new TextDecoder().decode(buffer.subarray(0, read)).split("\n", 1);
-  return /^\{(?:"line":\d+,)?"Key":"/.test(first) &&
-    (first.includes('"reason":"') || read === MAX_FIRST);
+  return /^\{(?:"line":\d+,)?"Key":"/.test(first) && first.includes('"reason":"');
 }

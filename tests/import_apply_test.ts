@@ -374,6 +374,10 @@ describe("FILE.rejected", () => {
     "a FIFO": [(list) => tool("mkfifo", list), /Not a regular file/],
     "a folder": [(list) => Deno.mkdirSync(list), /Not a regular file/],
     "another's file": [(list) => Deno.writeTextFileSync(list, "precious\n"), /another file/],
+    "a long journal": [
+      (list) => Deno.writeTextFileSync(list, OURS.repeat(1000)),
+      /another file/,
+    ],
     "a journal": [(list) => Deno.writeTextFileSync(list, OURS), /another file/],
   };
   for (const [name, [prepare, reason]] of Object.entries(obstacles)) {
@@ -388,6 +392,7 @@ describe("FILE.rejected", () => {
       assertEquals(more, ["store.jsonl"]);
       if (name === "another's file") assertEquals(list, "precious\n");
       if (name === "a journal") assertEquals(list, OURS);
+      if (name === "a long journal") assertEquals(list, OURS.repeat(1000));
       assertEquals(target, name === "a link to another file" ? "precious\n" : undefined);
     });
   }
