@@ -28,7 +28,7 @@ type Look = (key: string) => Link | undefined | Promise<Link | undefined>;
  * ```ts
  * const store = new DryStore(() => undefined);
  * await store.put("https://example.com/", "docs");
- * await store.put("https://example.com/", "docs"); // key already exists
+ * (await store.link("docs")).url; // "https://example.com/", though nobody else will find it
  * ```
  */
 export class DryStore implements Target {
