@@ -8,15 +8,16 @@ import { isTrafficOrNull, type Traffic } from "./hits/traffic.ts";
 import type { Asked, Caller, Position } from "./journal/position.ts";
 import { ask, type Client, toRPCError } from "./jsonrpc/client.ts";
 import { checkLength, Lookup } from "./jsonrpc/lookup.ts";
+import { formatOptions, readChange, readOptions } from "./jsonrpc/options.ts";
 import { PARAMS } from "./jsonrpc/params.ts";
 import { type Args, type Method, type Observer, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
 import { checkLeft, StoreError } from "./links/errors.ts";
 import { type Health, isHealth } from "./links/health.ts";
-import { checkKey, checkURL, isKey, type Link, parseName, randomKey } from "./links/link.ts";
+import { checkKey, checkURL, isKey, type Link, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/query.ts";
 import { trim } from "./links/text.ts";
-import { formatExpires, parseExpires } from "./links/time.ts";
+import { formatExpires } from "./links/time.ts";
 import type { ChangeOptions } from "./links/wanted.ts";
 import type { Served, Store } from "./store.ts";
 
@@ -26,8 +27,18 @@ export interface Reply {
   position: Position;
 }
 
-/** Answers a JSON-RPC text, no older than at `since`; at once where the store does. */
-export type Call = (text: string, since?: number, caller?: Caller) => Reply | Promise<Reply>;
+/**
+ * Answers a JSON-RPC text, no older than at `since`; at once where the store does. Who is `trusted` may say
+ * when links were created, and who changed them. Work is given up that the `caller` waits for no more.
+ */
+export type Call = (
+  text: string,
+  since?: number,
+  trusted?: boolean,
+  caller?: Caller,
+) => Reply | Promise<Reply>;
+
+type Context = Asked & { trusted: boolean };
 
 /**
  * Serves `store` by JSON-RPC, as Go's `rpc.RegisterName("Store", store)` does by its own protocol.
@@ -52,23 +63,16 @@ export function serveRPC(
 ): Call {
   const get = ([key = ""]: Args, asked: Asked) => store.get(key, asked);
   const link = ([key = ""]: Args, asked: Asked) => store.link(key, asked);
-  const put = async ([url = "", key, id, expires = "", author]: Args) =>
-    (await store.put(url, key && trim(key), {
-      id,
-      expires: parseExpires(expires),
-      author: parseName(author),
-    })).key;
+  const put = async ([url = "", key, ...options]: Args, { trusted }: Context) =>
+    (await store.put(url, key && trim(key), readOptions(options, trusted))).key;
   const update = async (
-    [key = "", url = "", id, expires = "", editor]: Args,
-  ) => (await store.update(key, url, {
-    id,
-    expires: parseExpires(expires),
-    editor: parseName(editor),
-  }),
-    true);
+    [key = "", url = "", ...options]: Args,
+  ) => (await store.update(key, url, readChange(options)), true);
   const remove = async (
     [key = "", id, editor]: Args,
-  ) => (await store.delete(key, { id, editor: parseName(editor) }), true);
+  ) => (await store.delete(key, readChange([id, undefined, editor])), true);
+  const trusts = async (_: Args, { trusted }: Context) =>
+    trusted && (await store.trusted?.() ?? true);
   const list = ([q, after, limit, order]: Args, { caller }: Asked) =>
     store.list(readQuery({ q, after, limit, order }), caller?.signal);
   const hits = async (
@@ -78,7 +82,7 @@ export function serveRPC(
   const readHits = async ([file = "", offset]: Args) =>
     await store.hits?.read(file, Number(offset)) ?? null;
   const answer = serve(
-    new Map<string, Method<Asked>>([
+    new Map<string, Method<Context>>([
       ["Store.Get", { params: PARAMS.get, safe: true, call: get }],
       ["Store.Link", { params: PARAMS.get, safe: true, call: link }],
       ["Store.Put", { params: PARAMS.put, call: put }],
@@ -88,6 +92,7 @@ export function serveRPC(
       ["Store.Hits", { params: PARAMS.hits, call: hits }],
       ["Store.Traffic", { params: PARAMS.get, safe: true, call: traffic }],
       ["Store.ReadHits", { params: PARAMS.readHits, safe: true, large: true, call: readHits }],
+      ["Store.Trusts", { params: [], safe: true, call: trusts }],
       ["Store.Health", { params: [], safe: true, call: () => store.health() }],
     ]),
     (error) => {
@@ -97,8 +102,8 @@ export function serveRPC(
     },
     observer,
   );
-  return (text, since = 0, caller) => {
-    const asked = { since, from: store.position.from, caller };
+  return (text, since = 0, trusted = false, caller) => {
+    const asked = { since, from: store.position.from, trusted, caller };
     const position = () => ({ from: asked.from, to: store.position.to });
     const reply = (text?: string) => ({ text, position: position() });
     const answered = answer(text, asked);
@@ -140,25 +145,19 @@ export class ProxyStore implements Store {
     return isNew && this.urls.get(key) && this.urls.peek(key) || this.#lookup.look(key, asked);
   }
 
-  async put(
-    url: string,
-    key?: string,
-    { id = this.#id(), expires, author }: ChangeOptions = {},
-  ): Promise<Link> {
+  async put(url: string, key?: string, options: ChangeOptions = {}): Promise<Link> {
     url = checkURL(url, this.host);
     if (key !== undefined) checkKey(key);
-    const params = [url, key, id, formatExpires(expires), author];
+    const { id = this.#id() } = options;
+    const params = [url, key, ...formatOptions({ ...options, id })];
     const newKey = await this.#write("Store.Put", params, key);
     if (isKey(newKey) && newKey === (key ?? newKey)) return { key: newKey, url };
     throw new StoreError("unavailable", "master gave no key");
   }
 
-  async update(
-    key: string,
-    url: string,
-    { id = this.#id(), expires, editor }: ChangeOptions = {},
-  ): Promise<Link> {
+  async update(key: string, url: string, options: ChangeOptions = {}): Promise<Link> {
     url = checkURL(url, this.host);
+    const { id = this.#id(), expires, editor } = options;
     await this.#write("Store.Update", [key, url, id, formatExpires(expires), editor], key);
     return { key, url };
   }

@@ -54,7 +54,12 @@ export interface Store {
 }
 
 /** A store that knows how new its answers are, and counts how often links are followed, unless it shall not. */
-export type Served = Store & { readonly position: Position; readonly hits?: ServedHits };
+export type Served = Store & {
+  readonly position: Position;
+  readonly hits?: ServedHits;
+  /** Whether the master believes when links were created, and by whom; the master itself does. */
+  trusted?(): Promise<boolean>;
+};
 
 /** What a process serves: the store that owns the links, or one that follows it. */
 export interface Backend extends Served {
@@ -161,12 +166,12 @@ export class URLStore implements Backend {
     this.#answers.remember(id, link);
   }
 
-  put(url: string, key?: string, { id, expires, author }: ChangeOptions = {}): Promise<Link> {
-    return this.#answers.once(id, async () => {
+  put(url: string, key?: string, options: ChangeOptions = {}): Promise<Link> {
+    return this.#answers.once(options.id, async () => {
       url = rules.checkURL(url, this.options.host);
       if (key !== undefined) rules.checkKey(key);
-      if (expires !== undefined) checkExpires(expires);
-      return await this.#save({ key, url, expires, author, id, isNew: true });
+      if (options.expires !== undefined) checkExpires(options.expires);
+      return await this.#save({ key, url, ...options, isNew: true });
     });
   }
 

@@ -108,7 +108,8 @@ async function openReplica(
 
 async function transportsOf(flags: Flags, observer?: Stats): Promise<HTTPTransport[]> {
   const { HTTPTransport } = await import("../replica/transport.ts");
-  const token = flags["rpc-token"] || undefined;
+  // Who serves has a token of its own writers; who imports bears that of the master's.
+  const token = flags.import !== "" && flags.token || flags["rpc-token"] || undefined;
   return flags.master.map((url) =>
     new HTTPTransport(url, { token, ca: flags["tls-ca"], observer })
   );

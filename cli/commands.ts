@@ -17,6 +17,7 @@ import { type Flags, help } from "./flags.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
 import { complain } from "./stderr.ts";
+import type { Target } from "./taker.ts";
 import { isService } from "./values.ts";
 
 const HEALTHCHECK_MS = 2000;
@@ -42,7 +43,9 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   if (path) {
     const { openInput, runImport } = await import("./import.ts");
     const input = await openInput(path);
-    return await withBackend(flags, events, (store) => runImport(input, store, events));
+    const dry = flags["dry-run"];
+    const take = (target: Target) => runImport(input, target, { events, dry });
+    return await (dry ? withDry : withBackend)(flags, events, take);
   }
 }
 
@@ -64,6 +67,24 @@ async function withBackend(
   } finally {
     await backend.close();
   }
+}
+
+/** Runs what tells what would happen to the store that the flags name, which is only read. */
+async function withDry(
+  flags: Flags,
+  events: Events,
+  run: (target: Target) => Promise<number>,
+): Promise<number> {
+  const { dryBackend, dryFile, DryStore } = await import("./dry.ts");
+  const { kv, file, master } = flags;
+  const host = baseOf(flags).replace(/^https?:\/\//, "");
+  if (master.length === 0 && kv === "") return await run(await dryFile(file || FILE, host, events));
+  if (kv !== "" && !isService(kv) && !await exists(kv)) {
+    return await run(new DryStore(() => undefined, host));
+  }
+  // A mirror's file would be brought up to date.
+  const source = { ...flags, file: "" };
+  return await withBackend(source, events, (store) => run(dryBackend(store, kv !== "", host)));
 }
 
 /** Compacts the journal at `path`, or has the process that uses it do so, and gives the exit code. */

@@ -160,6 +160,7 @@ const FLAGS = {
   compact: flag("false", undefined, "drop superseded lines from -file, and exit", parseBoolean),
   repair: flag("false", undefined, "move bad lines of -file to FILE.bad", parseBoolean),
   import: flag("", "FILE", "take over the links in FILE (-: standard input), and exit", String),
+  "dry-run": flag("false", undefined, "only tell what -import would do", parseBoolean),
   backup: flag("", "FILE", "write all links of -file or -master to FILE, and exit", parseNewFile),
   export: flag(
     "false",

@@ -11,11 +11,11 @@ import { stderr } from "./stderr.ts";
 export function showProgress(
   what: string,
   events: Events,
-): (done: number, total: number) => void {
+): (done: number, total: number, rows?: number) => void {
   const terminal = Deno.stderr.isTerminal();
   let next = performance.now() + 1000;
   let shown = false;
-  return (done, total) => {
+  return (done, total, rows) => {
     const now = performance.now();
     if (done < total && now < next) return;
     if (done >= total) {
@@ -23,13 +23,21 @@ export function showProgress(
       shown = false;
       return;
     }
-    const percent = Math.floor(100 * done / total);
+    // Of what has no end, there are no percents.
+    const percent = total === Infinity ? undefined : Math.floor(100 * done / total);
     if (terminal) {
-      stderr.write(`\r${printable(what)}: ${percent}%`);
+      const parts = [
+        percent !== undefined && `${percent}%`,
+        rows !== undefined && `${rows.toLocaleString("en-US")} rows`,
+      ];
+      stderr.write(`\r${printable(what)}: ${parts.filter(Boolean).join(", ")}`);
       shown = true;
       next = now + 100;
     } else {
-      events("info", what, { percent });
+      events("info", what, {
+        ...percent !== undefined && { percent },
+        ...rows !== undefined && { rows },
+      });
       next = now + 1000;
     }
   };

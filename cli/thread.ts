@@ -40,6 +40,7 @@ export function handlerFor(
   tally?: Tally,
 ): Handler {
   const { flags, base } = config;
+  const writers = flags.token || undefined;
   const counters = new Counters(config.counters, parts.index);
   const threads = config.counters.byteLength / COUNTERS_BYTES;
   stderr.onlose = (count) => counters.dropped(count);
@@ -50,10 +51,10 @@ export function handlerFor(
     counters,
     tally,
     probes: flags.admin ? [] : probes(parts.store, parts.metrics),
-    rpc: flags.rpc ? { ...parts.rpc, token: flags["rpc-token"] || undefined } : undefined,
+    rpc: flags.rpc ? { ...parts.rpc, token: flags["rpc-token"] || undefined, writers } : undefined,
     suffix: flags.suffix,
     userHeader: flags["user-header"] || undefined,
-    token: flags.token || undefined,
+    token: writers,
     limit: flags.rate > 0 ? parts.limit : undefined,
     proxies: flags.proxy,
     feeds: Math.ceil(MAX_FOLLOWERS / 2 / threads),

@@ -30,6 +30,11 @@ export function conflictOf(flags: Flags): string | undefined {
     "-healthcheck": flags.healthcheck,
   });
   if (another !== undefined) return pair(command, another);
+  if (flags["dry-run"]) {
+    if (flags.import === "") return "-dry-run needs -import: it tells what that would do";
+    const [changes] = given({ "-promote": promote, "-repair": repair });
+    if (changes !== undefined) return pair("-dry-run", changes);
+  }
   if (kv === "") return;
   const [other] = given({
     "-file": file !== "",

@@ -15,6 +15,7 @@ const STATUS: Record<Refusal, number> = {
   "invalid time": 400,
   "invalid name": 400,
   "expired": 410,
+  "forbidden": 403,
   "unavailable": 503,
   "full": 507,
 };

@@ -13,7 +13,7 @@ import { sendPatiently } from "./patience.ts";
 import { HTTPError } from "./problem.ts";
 import { holdOf } from "./quota.ts";
 import { allow, query } from "./request.ts";
-import { authorizeReplica } from "./token.ts";
+import { authorizeCaller, type Tokens } from "./token.ts";
 
 const MAX_RPC_BODY = 1 << 20;
 const SMALL_RPC_BODY = 16 << 10; // two hundred calls for a link
@@ -23,18 +23,16 @@ const MAX_GROWTH = 160; // from the shortest call to the longest answer
 const TYPES = ["application/json", "application/json-rpc", "application/jsonrequest"];
 
 /** The calls and the feed that are served. */
-export interface RPC {
+export interface RPC extends Tokens {
   call: Call;
   /** Opens the feed: from `offset`, or at its end, if there is none. */
   feed(offset?: number, check?: string): Promise<FeedStream>;
-  /** The bearer token that is asked for. */
-  token?: string;
 }
 
 /** `POST /rpc` */
 export async function call(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "POST");
-  if (rpc.token !== undefined) await authorizeReplica(req, rpc.token);
+  const trusted = await authorizeCaller(req, rpc);
   const since = parsePosition(req.headers.get("goto-position")).to;
   const body = await readJSONText(req, {
     limit: MAX_RPC_BODY,
@@ -48,7 +46,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
   hold?.take(most, "answers");
   const room = new Room(most, rpcAnswers);
   try {
-    const { text, position } = await rpc.call(body, since, req);
+    const { text, position } = await rpc.call(body, since, trusted, req);
     const headers = { "goto-position": formatPosition(position) };
     hold?.give(Math.max(0, most - (text?.length ?? 0)));
     if (text !== undefined) {
@@ -66,7 +64,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
 /** `GET /rpc/log` */
 export async function feed(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "GET");
-  if (rpc.token !== undefined) await authorizeReplica(req, rpc.token);
+  await authorizeCaller(req, rpc);
   const params = query(req);
   const at = params.get("offset") ?? "0";
   if (at !== "end" && !/^\d{1,15}$/.test(at)) {

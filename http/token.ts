@@ -49,20 +49,38 @@ export function readsLinks(req: Request, path: string): boolean {
 export async function authorizeWriter(req: Request, token: string): Promise<void> {
   const given = req.headers.get("authorization") ?? "";
   const [, scheme = "", value = ""] = /^(\w+) +(\S+) *$/.exec(given) ?? [];
-  await compare(scheme.toLowerCase() === "basic" ? passwordOf(value) : bearerOf(given), token, {
+  const secret = scheme.toLowerCase() === "basic" ? passwordOf(value) : bearerOf(given);
+  if (await isSame(secret, token)) return;
+  throw refusal(secret, {
     // Chromium doesn't ask where the other scheme has no parameter: it takes its name for one of Basic's.
     "www-authenticate": 'Basic realm="goto", charset="UTF-8", Bearer realm="goto"',
   });
 }
 
+/** The tokens of a server, where it has them. */
+export interface Tokens {
+  /** That of replicas. */
+  token?: string;
+  /** That of writers, who may do by RPC all that replicas may. */
+  writers?: string;
+}
+
 /**
- * Refuses whoever doesn't bear the `token` of replicas.
+ * Refuses whoever may not use RPC. Says whether the caller is trusted as the server's own writers are: it bears
+ * their token, or the server has no tokens at all.
  *
  * @throws {HTTPError} 401
  */
-export async function authorizeReplica(req: Request, token: string): Promise<void> {
-  const given = req.headers.get("authorization") ?? "";
-  await compare(bearerOf(given), token, { "www-authenticate": "Bearer" });
+export async function authorizeCaller(
+  req: Request,
+  { token, writers }: Tokens,
+): Promise<boolean> {
+  const given = bearerOf(req.headers.get("authorization") ?? "");
+  // That of replicas first: they call far more often.
+  if (token !== undefined && await isSame(given, token)) return token === writers;
+  if (writers !== undefined && given !== "" && await isSame(given, writers)) return true;
+  if (token === undefined) return writers === undefined;
+  throw refusal(given, { "www-authenticate": "Bearer" });
 }
 
 function bearerOf(authorization: string): string {
@@ -80,11 +98,7 @@ function passwordOf(value: string): string {
 }
 
 /** Compares in a time that tells nothing: digests have one length, and are looked at to their end. */
-async function compare(
-  given: string,
-  token: string,
-  headers: Record<string, string>,
-): Promise<void> {
+async function isSame(given: string, token: string): Promise<boolean> {
   const [a, b] = await Promise.all(
     [given, token].map(async (text) =>
       new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(text)))
@@ -92,6 +106,9 @@ async function compare(
   );
   let difference = 0;
   for (let i = 0; i < a.length; i++) difference |= a[i] ^ b[i];
-  if (difference === 0) return;
-  throw new HTTPError(401, given === "" ? "a token is needed" : "that is another token", headers);
+  return difference === 0;
+}
+
+function refusal(given: string, headers: Record<string, string>): HTTPError {
+  return new HTTPError(401, given === "" ? "a token is needed" : "that is another token", headers);
 }

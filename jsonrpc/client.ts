@@ -19,6 +19,7 @@ export const CODES: ReadonlyMap<Refusal, number> = new Map([
   ["full", -32005],
   ["expired", -32007],
   ["invalid time", -32008],
+  ["forbidden", -32009],
 ]);
 
 /** The error that a refusal is. */

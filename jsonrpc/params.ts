@@ -9,13 +9,14 @@ const key: Param = { name: "key" };
 const url: Param = { name: "url" };
 const id: Param = { name: "id", optional: true, min: 1, max: 64 };
 const expires: Param = { name: "expires", optional: true, number: true, max: 64 };
+const created: Param = { name: "created", optional: true, number: true, max: 10 };
 const author: Param = { name: "author", optional: true };
 const editor: Param = { name: "editor", optional: true };
 
 /** The parameters by method. */
 export const PARAMS = {
   get: [key],
-  put: [url, { ...key, optional: true }, id, expires, author],
+  put: [url, { ...key, optional: true }, id, expires, author, created, editor],
   update: [key, url, id, expires, editor],
   delete: [key, id, editor],
   list: ["q", "after", "limit", "order"].map((name) => ({

@@ -87,11 +87,11 @@ export class KVStore implements Store {
     return link;
   }
 
-  async put(url: string, key?: string, { id, expires, author }: ChangeOptions = {}): Promise<Link> {
+  async put(url: string, key?: string, options: ChangeOptions = {}): Promise<Link> {
     url = checkURL(url, this.options.host);
     if (key !== undefined) checkKey(key);
-    if (expires !== undefined) checkExpires(expires);
-    return await this.#save({ key, url, id, expires, author, isNew: true });
+    if (options.expires !== undefined) checkExpires(options.expires);
+    return await this.#save({ key, url, ...options, isNew: true });
   }
 
   async update(

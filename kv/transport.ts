@@ -16,7 +16,7 @@ export class KVTransport implements Transport {
     let failure: { error: unknown } | undefined;
     const call = serveRPC(this.store, (error) => failure ??= { error });
     // What it reads is never older than what was committed before: as new as any position that is known.
-    const { text: answer = "", position } = await until(signal, call(text));
+    const { text: answer = "", position } = await until(signal, call(text, undefined, true)); // who may say what was asked before
     if (failure) throw failure.error;
     return { text: answer, position };
   }

@@ -14,6 +14,7 @@ export type Refusal =
   | "invalid time"
   | "invalid name"
   | "expired"
+  | "forbidden"
   | "unavailable"
   | "full";
 

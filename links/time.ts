@@ -83,6 +83,23 @@ export function formatTime(time: number): string {
 }
 
 /**
+ * When a link was created, in seconds since 1970, as a call gives it; 0 where that isn't known.
+ *
+ * @throws {StoreError} invalid time
+ * @example
+ * ```ts
+ * parseCreated("1795600000"); // 1795600000
+ * parseCreated(undefined); // undefined
+ * ```
+ */
+export function parseCreated(text?: string): number | undefined {
+  if (text === undefined) return;
+  const time = Number(text);
+  if (/^\d{1,10}$/.test(text) && (time === 0 || isTime(time))) return time;
+  throw new StoreError("invalid time", "invalid time of creation: use seconds since 1970");
+}
+
+/**
  * Refuses an end that has come already, or that is too far away. 0 is none.
  *
  * @throws {StoreError} invalid time

@@ -13,9 +13,11 @@ export interface ChangeOptions {
   id?: string;
   /** The second from which on the link is over, or 0 for never; by default, as before. */
   expires?: number;
+  /** Of a new link: when it was created, or 0 where that isn't known; by default, now. */
+  created?: number;
   /** Of a new link: who creates it. */
   author?: string;
-  /** Of a change: who makes it; of a link that is restored: who changed it last. */
+  /** Of a change: who makes it; of a new link that was elsewhere before: who changed it last. */
   editor?: string;
 }
 
@@ -25,8 +27,6 @@ export interface Wanted extends ChangeOptions {
   key?: string;
   /** "" deletes. */
   url: string;
-  /** When it was created, or 0 where that isn't known; by default, as before, or now. */
-  created?: number;
   /** Whether the key must lead nowhere yet, or somewhere already. */
   isNew: boolean;
 }

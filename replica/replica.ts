@@ -213,9 +213,15 @@ export class Replica extends ProxyStore implements Backend {
     }
   }
 
-  /** The master makes the link anew, if it takes it. */
-  restore({ key, url, expires, author }: Link): Promise<Link> {
-    return this.put(url, key, { expires, author });
+  /** The master creates the link anew, if it takes it. */
+  restore({ key, url, created = 0, expires, author, editor }: Link): Promise<Link> {
+    return this.put(url, key, { created, expires, author, editor });
+  }
+
+  async trusted(): Promise<boolean> {
+    const { result, error } = await this.client.call("Store.Trusts", []);
+    if (error) throw error;
+    return result === true;
   }
 
   /** Opens its feed for those below, unless they would hear of nothing by it. */

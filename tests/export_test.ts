@@ -46,8 +46,8 @@ it("links come back the same from a file by a database to a file, however odd th
   assertEquals(Object.keys(first).length, 2504);
   assertEquals(second, first);
   assertEquals(third, first);
-  assertEquals(outputs[1], `${path}/0: 2,504 new\n`);
-  assertEquals((await run(...steps[1])).stdout, `${path}/0: 0 new, 2,504 equal\n`);
+  assertEquals(outputs[1], `${path}/0: 2,504 rows: 2,504 new\n`);
+  assertEquals((await run(...steps[1])).stdout, `${path}/0: 2,504 rows: 0 new, 2,504 equal\n`);
 });
 
 for (const store of ["-file=store.jsonl", "-kv=links.db"]) {
@@ -81,7 +81,7 @@ it("what -export=csv writes, -import reads", async () => {
   const csv = await run("-export=csv", `-file=${path}/one.jsonl`);
   await Deno.writeTextFile(`${path}/links.csv`, csv.stdout);
   const { stdout } = await run(`-import=${path}/links.csv`, `-file=${path}/two.jsonl`);
-  assertEquals(stdout, `${path}/links.csv: 3 new\n`);
+  assertEquals(stdout, `${path}/links.csv: 3 rows: 3 new\n`);
   const [one, two] = await Promise.all(
     ["one", "two"].map(async (name) =>
       (await run("-export", `-file=${path}/${name}.jsonl`)).stdout
@@ -93,7 +93,7 @@ it("what -export=csv writes, -import reads", async () => {
     "url,slug,expires\nhttps://example.com/,a,2099-12-24T00:00:00Z\nhttps://example.com/,b,soon\n",
   );
   const some = await run(`-import=${path}/some.csv`, `-file=${path}/three.jsonl`);
-  assertMatch(some.stdout, /: 1 new, 1 refused; see /);
+  assertMatch(some.stdout, /: 2 rows: 1 new, 1 refused; see /);
   assertMatch(await Deno.readTextFile(`${path}/three.jsonl`), /"Key":"a".*"Expires":4101753600/);
 });
 

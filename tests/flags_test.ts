@@ -39,6 +39,7 @@ it("parseFlags() has the defaults that the help names", () => {
     compact: false,
     repair: false,
     import: "",
+    "dry-run": false,
     export: undefined,
     backup: "",
     healthcheck: false,

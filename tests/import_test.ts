@@ -59,7 +59,7 @@ for (const [name, text] of Object.entries({ YOURLS, SHLINK, KUTT, BITLY, GOLINK,
   it(`-import takes over what ${name} exports`, async () => {
     const { code, stdout, links } = await imported(text);
     assertEquals(code, 0);
-    assertEquals(stdout, "in: 2 new\n");
+    assertEquals(stdout, "in: 2 rows: 2 new\n");
     assertEquals(links, ["docs https://example.com/docs", "multi https://example.com/multi"]);
   });
 }
@@ -75,7 +75,8 @@ it("-import takes over what the Go program wrote, as it stands", async () => {
   const file = `${import.meta.dirname}/testdata/go.jsonl`;
   const text = await Deno.readTextFile(file);
   const { stdout, links } = await imported(text);
-  assertEquals(stdout, `in: ${lines(text).length} new\n`);
+  const count = lines(text).length;
+  assertEquals(stdout, `in: ${count} rows: ${count} new\n`);
   assertEquals(links, lines(text).map(({ Key, URL }) => `${Key} ${URL}`));
 });
 
@@ -91,7 +92,7 @@ it("-import reads the names that a link's members had, and loses none", async ()
       `{"Key":"d","URL":"","ChangedBy":"bob"}\n`,
   );
   const { code, stdout } = await run("-import", input, "-file", file);
-  assertEquals([code, stdout], [0, `${input}: 3 new\n`]);
+  assertEquals([code, stdout], [0, `${input}: 3 rows: 3 new\n`]);
   assertEquals(
     await Deno.readTextFile(file),
     `{"Key":"a","URL":"https://example.com/a","Created":1795600000,"Author":"ada","Editor":"bob"}\n` +
@@ -119,9 +120,9 @@ api,https://example.com/
 ftp,ftp://example.com/
 `);
   assertEquals(code, 0);
-  assertEquals(stdout, "in: 1 new, 1 equal, 1 conflict, 3 refused; see in.rejected\n");
+  assertEquals(stdout, "in: 6 rows: 1 new, 1 equal, 1 conflict, 3 refused; see in.rejected\n");
   assertEquals(rejected.map(({ line, reason, kept }) => [line, reason, kept]), [
-    [3, "key already exists", "https://example.com/docs"],
+    [3, "line 2 has this key, too: it leads elsewhere", "https://example.com/docs"],
     [5, `invalid key: "api" is reserved`, undefined],
     [6, "it has no key", undefined],
     [7, "invalid URL: it must start with http:// or https://", undefined],
@@ -134,7 +135,7 @@ it("-import takes a golink template that only places .Path, and lists others", a
       (template, i) => `{"Short":"k${i}","Long":"https://example.com/?q=${template}"}\n`,
     ).join(""),
   );
-  assertEquals(stdout, "in: 2 new, 2 refused; see in.rejected\n");
+  assertEquals(stdout, "in: 4 rows: 2 new, 2 refused; see in.rejected\n");
   assertEquals(rejected.map(({ Key }) => Key), ["k2", "k3"]);
 });
 
@@ -145,19 +146,19 @@ it("-import done again changes nothing, also through a replica's master that run
   const rows = Array.from({ length: 10_000 }, (_, i) => `k${i},https://example.com/${i}\n`);
   await Deno.writeTextFile(input, `key,url\n${rows.join("")}`);
   const first = await run("-import", input, `-master=${master.url}`);
-  assertEquals(first.stdout, `${input}: 10,000 new\n`);
+  assertEquals(first.stdout, `${input}: 10,000 rows: 10,000 new\n`);
   assertEquals(await where(master.url, "k9999"), "https://example.com/9999");
   const second = await run("-import", input, `-master=${master.url}`);
-  assertEquals(second.stdout, `${input}: 0 new, 10,000 equal\n`);
+  assertEquals(second.stdout, `${input}: 10,000 rows: 0 new, 10,000 equal\n`);
 });
 
 it("-import says in one line why it can't", async () => {
   for (
     const [text, reason] of [
-      ["a,b\n1,2\n", /^goto: in: no links in it: use lines like .* after 0 new\n$/],
+      ["a,b\n1,2\n", /^goto: in: no links in it: use lines like .*; nothing was imported\n$/],
       [
         'key,url\nk,"https://example.com/\n',
-        /^goto: in: line 2: a quote is not closed, after 0 new\n$/,
+        /^goto: in: line 2: a quote is not closed; nothing was imported\n$/,
       ],
     ] as const
   ) {

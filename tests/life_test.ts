@@ -312,7 +312,7 @@ describe("a link that expires", () => {
     );
     const { code, stdout } = await run({ cwd }, "-import=links.jsonl");
     assertEquals(code, 0);
-    assertEquals(stdout, "links.jsonl: 1 new, 1 refused; see links.jsonl.rejected\n");
+    assertEquals(stdout, "links.jsonl: 2 rows: 1 new, 1 refused; see links.jsonl.rejected\n");
     assertStringIncludes(await Deno.readTextFile(`${cwd}/links.jsonl.rejected`), "link expired");
     await using master = await start({ cwd });
     const { created, expires } = await api(master.url, "GET", "/soon");

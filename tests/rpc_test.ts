@@ -288,7 +288,7 @@ it("params that a method does not take are refused, whatever is wrong with them"
     ["Store.Put", [null, "b"]],
     ["Store.Put", { key: "b" }],
     ["Store.Put", [URL2, "b", "x".repeat(65)]],
-    ["Store.Put", [URL2, "b", "x", "never", "y", "z"]],
+    ["Store.Put", [URL2, "b", "x", "never", "y", "1", "z", "more"]],
     ["Store.Update", ["a"]],
     ["Store.Update", { url: URL2 }],
     ["Store.Delete", []],

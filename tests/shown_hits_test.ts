@@ -118,7 +118,7 @@ it("an export has the hits, which an import passes over", async () => {
   assertEquals((await run("-export", `-master=${master.url}`)).stdout, text);
   await Deno.writeTextFile(`${dir.path}/in.jsonl`, text);
   const { stdout } = await run(`-import=${dir.path}/in.jsonl`, `-file=${dir.path}/store.jsonl`);
-  assertEquals(stdout, `${dir.path}/in.jsonl: 2 new\n`);
+  assertEquals(stdout, `${dir.path}/in.jsonl: 2 rows: 2 new\n`);
   assertFalse((await Deno.readTextFile(`${dir.path}/store.jsonl`)).includes("Hits"));
   await using other = await start({ cwd: dir.path });
   assertEquals((await json(other, "/api/links/b")).hits, 0);

@@ -121,7 +121,7 @@ export async function runThread<Config>(
   const main = new Asker(port);
   const store = new ThreadStore(memory, main);
   const rpc: RPC = {
-    call: (text, since) => main.ask("call", text, since),
+    call: (text, since, trusted) => main.ask("call", text, since, trusted),
     feed: (offset, check) => main.ask("feed", offset, check),
   };
   const limit: Limit = {

@@ -55,17 +55,25 @@ const TIMES = [
   "x".repeat(65),
 ];
 
+const CREATED = [null, null, 0, 1795600000, "1795600000", 1e10, "12345678901", ""];
+
 const NAMES = [null, null, "ada", "é@example.com", "", "a\nb", "x".repeat(101)];
 
 /** The methods, and what each takes. */
 const METHODS: Record<string, { params: string[]; needed: number }> = {
   "Store.Get": { params: ["key"], needed: 1 },
   "Store.Link": { params: ["key"], needed: 1 },
-  "Store.Put": { params: ["url", "key", "id", "expires", "author"], needed: 1 },
+  "Store.Put": {
+    params: ["url", "key", "id", "expires", "author", "created", "editor"],
+    needed: 1,
+  },
   "Store.Update": { params: ["key", "url", "id", "expires", "editor"], needed: 2 },
   "Store.Delete": { params: ["key", "id", "editor"], needed: 1 },
+  "Store.Trusts": { params: [], needed: 0 },
   "Store.Health": { params: [], needed: 0 },
 };
+
+const NUMBERS: ReadonlySet<string> = new Set(["expires", "created"]);
 
 /** What must be answered: an error with this code, a result, or some result that is looked at. */
 type Expected = { code: number } | { result: unknown } | { look: (result: unknown) => boolean };
@@ -85,7 +93,15 @@ function makeCall(pick: Pick): Record<string, unknown> {
   const values = params.map((name) =>
     pick(20) === 0 ? makeValue(pick, 1) : oneOf(
       pick,
-      { key: KEYS, url: URLS, id: MARKS, expires: TIMES, author: NAMES, editor: NAMES }[name]!,
+      {
+        key: KEYS,
+        url: URLS,
+        id: MARKS,
+        expires: TIMES,
+        author: NAMES,
+        editor: NAMES,
+        created: CREATED,
+      }[name]!,
     )
   );
   while (values.length > 0 && pick(4) === 0) values.pop();
@@ -158,14 +174,16 @@ class Model {
     const args: Record<string, string | undefined> = {};
     for (const [i, name] of params.entries()) {
       let value = values[i] ?? undefined;
-      if (name === "expires" && typeof value === "number") value = `${value}`;
+      if (NUMBERS.has(name) && typeof value === "number") value = `${value}`;
       if (value === undefined ? i < needed : typeof value !== "string") return { code: -32602 };
       args[name] = value as string | undefined;
     }
     if (args.id !== undefined && (args.id === "" || args.id.length > 64)) return { code: -32602 };
     if (args.expires !== undefined && args.expires.length > 64) return { code: -32602 };
+    if (args.created !== undefined && args.created.length > 10) return { code: -32602 };
     const { key = "", url = "", id } = args;
     if (method === "Store.Health") return { look: (result) => Object(result).ready === true };
+    if (method === "Store.Trusts") return { result: false };
     if (method === "Store.Get") {
       const found = before.get(key);
       return found ? { result: found } : { code: -32001 };
@@ -173,6 +191,9 @@ class Model {
     if (method === "Store.Link") {
       const found = before.get(key);
       return found ? { look: (result) => Object(result).url === found } : { code: -32001 };
+    }
+    if (method === "Store.Put" && (args.created ?? args.editor) !== undefined) {
+      return { code: -32009 };
     }
     try {
       parseExpires(args.expires ?? "");
