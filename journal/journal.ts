@@ -13,7 +13,7 @@ import { type Events, silent } from "./events.ts";
 import { type Compacted, type CompactionOptions, Copy } from "./compaction.ts";
 import { BLANK } from "./feed.ts";
 import { Draft, explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
-import { type Apply, type Bad, countLines, formatAbout, type Tell } from "./lines.ts";
+import { type Apply, type Bad, countLines, formatAbout, OLD_NAME, type Tell } from "./lines.ts";
 import { loadLines, type Scanner } from "./load.ts";
 import { Published } from "./published.ts";
 
@@ -250,11 +250,12 @@ export class Journal {
   }
 }
 
-/** Refuses a file with a bad line. */
-function refuse(path: string): Bad {
+/** Refuses a file with a bad line, and says what to do. */
+export function refuse(path: string): Bad {
   return (line, reason) => {
-    throw new JournalError(
-      `${path}:${line}: ${reason}; -repair moves bad lines to ${path}.bad`,
-    );
+    const remedy = reason.endsWith(OLD_NAME)
+      ? `: take the file over with -import=${path} -file=NEW`
+      : `; -repair moves bad lines to ${path}.bad`;
+    throw new JournalError(`${path}:${line}: ${reason}${remedy}`);
   };
 }

@@ -196,7 +196,8 @@ export class CachedCopy implements Copy, Followed {
 
 /** Whether two links are the same in all that is shown of them. */
 function isSame(a: Omit<Link, "key">, b: Omit<Link, "key">): boolean {
-  return a.url === b.url && a.expires === b.expires && a.by === b.by && a.changedBy === b.changedBy;
+  return a.url === b.url && a.expires === b.expires && a.author === b.author &&
+    a.editor === b.editor;
 }
 
 /** Gives the rest of a feed to someone else no sooner than `window` has it. */

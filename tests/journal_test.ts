@@ -209,6 +209,26 @@ describe("Journal.load()", () => {
     });
   }
 
+  for (const name of ["Made", "By", "ChangedBy"]) {
+    it(`refuses a line that bears "${name}", also with -repair, and says to import it`, async () => {
+      using dir = tempDir();
+      const path = `${dir.path}/store.jsonl`;
+      const value = name === "Made" ? 1795600000 : "ada";
+      const old = JSON.stringify({ Key: "x", URL: "https://example.com/", [name]: value });
+      await Deno.writeTextFile(path, `${A}${B}${old}\n${C}`);
+      const message =
+        `${path}:3: "${name}" is an old name: take the file over with -import=${path} -file=NEW`;
+      for (const repair of [false, true]) {
+        assertEquals(
+          await assertRejects(() => load(path, { repair }), JournalError).then(String),
+          `JournalError: ${message}`,
+        );
+      }
+      assertEquals(await Deno.readTextFile(path), `${A}${B}${old}\n${C}`);
+      assertEquals([...Deno.readDirSync(dir.path)].map(({ name }) => name), ["store.jsonl"]);
+    });
+  }
+
   it("refuses a last line that is no change, though it is JSON: nothing tore it", async () => {
     using dir = tempDir();
     const path = `${dir.path}/store.jsonl`;
