@@ -120,7 +120,9 @@ export class CSVParser {
         this.#begin = this.#line;
         at++;
       } else {
-        if (this.#state === "closed") this.#bad ??= "it has text behind a quote that closes a field";
+        if (this.#state === "closed") {
+          this.#bad ??= "it has text behind a quote that closes a field";
+        }
         this.#state = "bare";
         let end = at + 1;
         for (; end < text.length; end++) {

@@ -3,13 +3,28 @@
  *
  * @module
  */
-import { readLines, renameMembers } from "../journal/lines.ts";
-import { isName, type Link } from "../links/link.ts";
-import { isTime } from "../links/time.ts";
-import { readCSV } from "./csv.ts";
+import { type CSVRecord, readCSV } from "./csv.ts";
+import { decode } from "./formats/decode.ts";
+import { type JSONValue, readJSON } from "./formats/json.ts";
+import { type Confusion, type Layout, layOut } from "./formats/layout.ts";
+import { isOwn, isOwnHeader, OwnLines, readOwnRecord } from "./formats/own.ts";
+import { readRecord } from "./formats/record.ts";
+import type { Remarks } from "./formats/remarks.ts";
 
-/** A link as it stands in a file, or why it can't be taken over. */
-export interface Row extends Link {
+export { COLUMNS } from "./formats/own.ts";
+export { Remarks } from "./formats/remarks.ts";
+
+/** A link as it stands in a file, or why it can't be taken over. Times are seconds since 1970. */
+export interface Row {
+  key: string;
+  url: string;
+  created?: number;
+  /** It may be over. */
+  expires?: number;
+  author?: string;
+  editor?: string;
+  /** How often it was followed. */
+  clicks?: number;
   /** Where it stands; nothing, where later lines of the file changed it. */
   line?: number;
   /** Why it can't be taken over. */
@@ -18,136 +33,142 @@ export interface Row extends Link {
   own?: boolean;
 }
 
-/** The columns of our own CSV. */
-export const COLUMNS = ["key", "url", "created", "expires"];
-
-// What others call the two columns that are needed, in lower case and without anything but letters.
-const KEY_COLUMNS = [
-  "key",
-  "keyword",
-  "slug",
-  "shortcode",
-  "alias",
-  "address",
-  "short",
-  "shorturl",
-];
-const URL_COLUMNS = ["url", "longurl", "long", "target", "destination", "originalurl"];
+const HINT =
+  `use lines like {"Key":"docs","URL":"https://example.com/"}, or CSV whose first line ` +
+  `names a column key (or keyword, slug, short code, ...) and one url (or target, long url, ...)`;
+const MAX_RAW = 200; // characters that show a row which can't be read
+const MAX_LAYOUTS = 100;
 
 /**
- * Reads links from a text: JSON lines of ours, of the Go program, and of golink's `/.export`, or CSV
- * with a header, as YOURLS, Shlink, Kutt and Bitly export it.
+ * Reads links: JSON or CSV, of ours, of the Go program, golink, YOURLS, Shlink, Kutt, chhoto-url, Bitly,
+ * dub, or with columns that are called alike.
  *
- * @throws {Error} it is neither
+ * @param remarks what there is to say of the file
+ * @throws {Error} nothing can be read, or nothing more
  */
-export async function* readLinks(text: ReadableStream<string>): AsyncGenerator<Row> {
-  const reader = text.getReader();
+export async function* readLinks(
+  bytes: AsyncIterable<Uint8Array>,
+  remarks: Remarks,
+): AsyncGenerator<Row> {
+  const iterator = decode(bytes);
   let begin = "";
   while (begin.trim() === "") {
-    const { value, done } = await reader.read();
+    const { value, done } = await iterator.next();
     if (done) return;
     begin += value;
   }
   const all = async function* () {
-    yield begin.replace(/^\ufeff/, "");
-    for (let next; !(next = await reader.read()).done;) yield next.value;
+    yield begin;
+    yield* iterator;
   };
-  yield* begin.trimStart().startsWith("{") ? readJSONLines(all()) : readTable(all());
+  yield* /^[{[]/.test(begin.trimStart()) ? readObjects(all(), remarks) : readTable(all(), remarks);
 }
 
-/** Lines of ours may change what earlier ones said: they count once all are read. */
-async function* readJSONLines(chunks: AsyncIterable<string>): AsyncGenerator<Row> {
-  const own = new Map<string, Link>();
-  const encoder = new TextEncoder();
-  for await (const { line, text } of lines(chunks)) {
-    if (text.trim() === "") continue;
-    const golink = /^\s*\{\s*"Short"/.test(text) ? readGolink(line, text) : undefined;
-    if (golink) yield golink;
-    else {
-      let wrong: string | undefined;
-      const bytes = encoder.encode(`${renameMembers(text)}\n`);
-      readLines(
-        bytes,
-        ({ id: _, ...link }) => own.set(link.key, link),
-        (_, reason) => wrong = reason,
-      );
-      if (wrong !== undefined) yield { line, key: "", url: text.slice(0, 200), reason: wrong };
+async function* readTable(chunks: AsyncIterable<string>, remarks: Remarks): AsyncGenerator<Row> {
+  let header: string[] | undefined;
+  let read: (values: string[], line: number) => Row[] = () => [];
+  for await (const record of readCSV(chunks)) {
+    const { line, fields } = record;
+    if (header === undefined) {
+      header = fields;
+      read = isOwnHeader(header) ? readOwnRecord : readerOf(header, remarks);
+      continue;
     }
+    const reason = badRow(record, header);
+    if (reason === undefined) yield* read(fields, line);
+    else yield { ...rawRow(line, fields.join(",")), reason };
   }
-  for (const link of own.values()) if (link.url !== "") yield { ...link, own: true };
 }
 
-/** `{"Short":"docs","Long":"https://example.com/{{.Path}}",...}` */
-function readGolink(line: number, text: string): Row | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return;
+/** Reads rows of another program. */
+function readerOf(header: string[], remarks: Remarks): (values: string[], line: number) => Row[] {
+  const layout = layOut(header);
+  if ("reason" in layout) {
+    const { reason, hint } = layout;
+    throw new Error(hint ? `${reason}: ${hint}` : `no links in it: ${HINT}`);
   }
-  const { Short, Long, Owner }: { Short?: unknown; Long?: unknown; Owner?: unknown } = Object(
-    value,
-  );
-  if (typeof Short !== "string" || typeof Long !== "string") return;
-  // A template that only places the path, escaped or not, is ours; more than that can't be said here.
-  const url = Long.replace(/\{\{\s*(?:(?:Path|Query)Escape\s+)?\.Path\s*\}\}/g, "{path}");
-  const reason = url.includes("{{") ? "a template that does more than place .Path" : undefined;
-  return { line, key: Short, url, author: isName(Owner) ? Owner : undefined, reason };
+  for (const name of layout.ignored) remarks.ignore(name);
+  return (values, line) => readRecord(layout, values, line, remarks);
 }
 
-async function* readTable(chunks: AsyncIterable<string>): AsyncGenerator<Row> {
-  let columns: { key: number; url: number; created: number; expires: number } | undefined;
-  let own = false;
-  for await (const { line, fields } of readCSV(chunks)) {
-    if (!columns) {
-      const names = fields.map((name) =>
-        name.toLowerCase().replace(/[^a-z]/g, "").replace(/^made$/, "created")
-      );
-      const find = (wanted: string[]) =>
-        wanted.map((name) => names.indexOf(name)).find((at) => at !== -1) ?? -1;
-      const [created, expires] = [find(["created"]), find(["expires"])];
-      columns = { key: find(KEY_COLUMNS), url: find(URL_COLUMNS), created, expires };
-      own = names.join() === COLUMNS.join();
-      if (columns.key !== -1 && columns.url !== -1) continue;
-      throw new Error(
-        `no links in it: use lines like {"Key":"docs","URL":"https://example.com/"}, or CSV whose ` +
-          `first line names a column ${KEY_COLUMNS.join("/")} and one ${URL_COLUMNS.join("/")}`,
-      );
+/** Why the fields of a row may not be what the header calls them. */
+function badRow({ fields, bad }: CSVRecord, header: string[]): string | undefined {
+  if (bad !== undefined) return bad;
+  if (fields.length !== header.length) {
+    const count = fields.length === 1 ? "1 field" : `${fields.length} fields`;
+    return `it has ${count}, and the header has ${header.length}`;
+  }
+  if (fields.every((field, at) => field === header[at])) return "it is the header again";
+}
+
+async function* readObjects(chunks: AsyncIterable<string>, remarks: Remarks): AsyncGenerator<Row> {
+  const own = new OwnLines(remarks);
+  const reader = new ObjectReader(remarks);
+  for await (const json of readJSON(chunks)) {
+    if (json.around) {
+      expectAll(json.value, remarks);
+      continue;
     }
-    const { [columns.key]: key = "", [columns.url]: url = "" } = fields;
-    const [created, expires] = [columns.created, columns.expires].map((at) =>
-      readTime(fields[at] ?? "")
-    );
-    const reason = created === null || expires === null
-      ? "a time is none of RFC 3339's"
-      : undefined;
-    const times = { created: created ?? undefined, expires: expires ?? undefined };
-    // Some give the whole short link; its key is the last part.
-    yield {
-      line,
-      key: own ? key : key.slice(key.lastIndexOf("/") + 1),
-      url,
-      ...times,
-      reason,
-      own,
-    };
+    remarks.find();
+    const { line, value, bad } = json;
+    if (bad === undefined && typeof value === "object" && value !== null && isOwn(value)) {
+      const row = own.read(value, line);
+      if (row !== undefined) yield row;
+    } else yield* reader.read(json);
+  }
+  yield* own.rows();
+}
+
+/** Notes how many links there are, if what stands around a page of them says so. */
+function expectAll(value: unknown, remarks: Remarks): void {
+  const { total, shortUrls, pagination } = Object(value);
+  const { totalItems } = Object(Object(shortUrls).pagination);
+  for (const count of [total, totalItems, Object(pagination).total]) {
+    if (Number.isSafeInteger(count)) remarks.expect(count);
   }
 }
 
-/** A time in seconds since 1970; nothing, where nothing is said, and null, where it can't be kept. */
-function readTime(text: string): number | undefined | null {
-  if (text === "") return;
-  const time = Math.floor(Date.parse(text) / 1000);
-  return isTime(time) ? time : null;
+/** Reads objects of other programs. */
+class ObjectReader {
+  // Most objects of a file have the same members.
+  readonly #layouts = new Map<string, Layout | Confusion>();
+
+  constructor(private readonly remarks: Remarks) {}
+
+  read({ line, text, value, bad }: JSONValue): Row[] {
+    if (
+      bad === undefined && (typeof value !== "object" || value === null || Array.isArray(value))
+    ) {
+      bad = "it is not a JSON object";
+    }
+    if (bad !== undefined) return [{ ...rawRow(line, text), reason: bad }];
+    const members = flatten(Object(value));
+    const layout = this.#layOut(members.map(([name]) => name));
+    if ("reason" in layout) return [{ ...rawRow(line, text), reason: layout.reason }];
+    return readRecord(layout, members.map(([, value]) => value), line, this.remarks);
+  }
+
+  #layOut(names: string[]): Layout | Confusion {
+    const id = names.join("\n");
+    let layout = this.#layouts.get(id);
+    if (layout !== undefined) return layout;
+    if (this.#layouts.size >= MAX_LAYOUTS) this.#layouts.clear();
+    layout = layOut(names);
+    this.#layouts.set(id, layout);
+    if ("ignored" in layout) { for (const name of layout.ignored) this.remarks.ignore(name); }
+    return layout;
+  }
 }
 
-async function* lines(chunks: AsyncIterable<string>) {
-  let rest = "";
-  let line = 0;
-  for await (const chunk of chunks) {
-    const texts = `${rest}${chunk}`.split("\n");
-    rest = texts.pop() ?? "";
-    for (const text of texts) yield { line: ++line, text };
-  }
-  if (rest !== "") yield { line: ++line, text: rest };
+/** The members of an object, and of objects in it. */
+function flatten(value: object): [name: string, value: unknown][] {
+  return Object.entries(value).flatMap(([name, value]): [string, unknown][] => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return [[name, value]];
+    return Object.entries(value).map(([inner, value]) => [`${name}.${inner}`, value]);
+  });
+}
+
+/** A row that can't be read. */
+function rawRow(line: number, text: string): Row {
+  return { line, key: "", url: text.slice(0, MAX_RAW) };
 }

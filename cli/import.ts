@@ -9,9 +9,10 @@ import { errExpired, StoreError } from "../links/errors.ts";
 import { checkURL } from "../links/link.ts";
 import { isExpired } from "../links/time.ts";
 import type { Backend } from "../store.ts";
-import { readLinks, type Row } from "./formats.ts";
+import { readLinks, Remarks, type Row } from "./formats.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
+import { complain } from "./stderr.ts";
 
 // Links that are on their way at once share commits and requests; a busy master must answer them in time.
 const IN_FLIGHT = 500;
@@ -75,13 +76,12 @@ export async function runImport(
       controller.enqueue(chunk);
     },
   });
-  const text = readable.pipeThrough(counted)
-    .pipeThrough(new TextDecoderStream("utf-8", { fatal: true }));
+  const remarks = new Remarks();
   const report: Report = { new: 0, equal: 0, conflict: 0, refused: 0 };
   await using rejected = new Rejected(`${path === "-" ? "import" : path}.rejected`);
   try {
     let batch: Promise<Rejection | undefined>[] = [];
-    for await (const row of readLinks(text)) {
+    for await (const row of readLinks(readable.pipeThrough(counted), remarks)) {
       batch.push(take(row));
       if (batch.length < IN_FLIGHT) continue;
       await rejected.write(await Promise.all(batch));
@@ -93,6 +93,7 @@ export async function runImport(
     throw new JournalError(`${path}: ${reasonOf(error)}${summary(", after ", report)}`);
   } finally {
     progress(total, total);
+    for (const line of remarks.lines) complain(`${path}: ${line}`);
   }
   const where = rejected.used ? `; see ${rejected.path}` : "";
   return print(`${path}:${summary(" ", report)}${where}\n`);
