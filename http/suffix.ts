@@ -38,13 +38,17 @@ export function mayHaveRest(url: string, key: string): boolean {
 
 /** Whether {@linkcode place} has something to do where nothing follows the key. */
 export function hasPlaces(url: string): boolean {
-  return url.includes("{") && (url.includes("{path}") || url.includes("{query}"));
+  return url.includes("{") && (hasPath(url) || url.includes("{query}"));
+}
+
+function hasPath(url: string): boolean {
+  return url.includes("{path}") || url.includes("{+path}");
 }
 
 /**
  * Puts what follows a key into the URL that the key leads to: in place of `{path}` and `{query}`,
- * escaped for where they stand, else at the end of its path, and of its query. What stands for the host
- * is left alone: no visitor shall choose it.
+ * escaped for where they stand, and of `{+path}`, as it came; else at the end of its path, and of its
+ * query. What stands for the host is left alone: no visitor shall choose it.
  *
  * @example
  * ```ts
@@ -52,6 +56,8 @@ export function hasPlaces(url: string): boolean {
  * // "https://example.com/docs/some/page?x=1"
  * place("https://example.com/search?q={path}", { path: "a+b%20c", query: "" });
  * // "https://example.com/search?q=a%2Bb%20c"
+ * place("https://example.com/search?q={+path}", { path: "a+b%20c", query: "" });
+ * // "https://example.com/search?q=a+b%20c"
  * ```
  */
 export function place(url: string, { path, query }: Omit<Rest, "key">): string {
@@ -68,11 +74,11 @@ export function place(url: string, { path, query }: Omit<Rest, "key">): string {
     .replaceAll("{path}", () => escape(path))
     .replaceAll("{query}", () => escape(query));
   hash = hash.replaceAll("{path}", () => path).replaceAll("{query}", () => query);
-  if (path !== "" && !placed.includes("{path}")) way += way.endsWith("/") ? path : `/${path}`;
+  if (path !== "" && !hasPath(placed)) way += way.endsWith("/") ? path : `/${path}`;
   if (query !== "" && !placed.includes("{query}")) {
     search += /^\??$/.test(search) ? `${search ? "" : "?"}${query}` : `&${query}`;
   }
-  return `${host}${way}${search}${hash}`;
+  return host + `${way}${search}${hash}`.replaceAll("{+path}", () => path);
 }
 
 /** Host, path, query, fragment. */

@@ -135,9 +135,9 @@ export function checkURL(text: string, host?: string): string {
   return href;
 }
 
-/** The places for what follows a key, `{path}` and `{query}`, stand in a URL as they were typed. */
+/** The places for what follows a key, such as `{path}`, stand in a URL as they were typed. */
 function keepPlaces(text: string, href: string): string {
-  for (const name of ["path", "query"]) {
+  for (const name of ["path", "+path", "query"]) {
     if (text.includes(`{${name}}`)) href = href.replaceAll(`%7B${name}%7D`, `{${name}}`);
   }
   return href;

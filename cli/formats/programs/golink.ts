@@ -45,7 +45,7 @@ function placed(part: string, where: "path" | "query" | "fragment"): string {
     }
     if (where === "query") return escape === undefined ? "{+path}" : "{path}";
     if (escape === undefined) return "{path}";
-    throw new Unfit(`its template ${action} stands in a ${where}, where goto escapes no slash`);
+    throw new Unfit(`its template ${action} escapes slashes in a ${where}, and a link here can't`);
   });
   if (/\{\{|\}\}/.test(text)) throw new Unfit("its template doesn't end");
   return text;
