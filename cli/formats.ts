@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type CSVRecord, readCSV } from "./csv.ts";
+import { type CSVRecord, MAX_RECORD, readCSV } from "./csv.ts";
 import { decode } from "./formats/decode.ts";
 import { type JSONValue, readJSON } from "./formats/json.ts";
 import { type Confusion, type Layout, layOut } from "./formats/layout.ts";
@@ -52,10 +52,12 @@ export async function* readLinks(
 ): AsyncGenerator<Row> {
   const iterator = decode(bytes);
   let begin = "";
-  while (begin.trim() === "") {
+  for (let blank = true; blank;) {
     const { value, done } = await iterator.next();
     if (done) return;
     begin += value;
+    blank = value.trim() === "";
+    if (blank && begin.length > MAX_RECORD) throw new Error("nothing but blanks is in it");
   }
   const all = async function* () {
     yield begin;

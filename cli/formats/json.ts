@@ -35,10 +35,14 @@ export async function* readJSON(chunks: AsyncIterable<string>): AsyncGenerator<J
   const iterator = chunks[Symbol.asyncIterator]();
   let head = "";
   let ended = false;
-  while (!/\n/.test(head.trimStart()) && head.length < PEEK && !ended) {
-    const { value, done } = await iterator.next();
-    ended = done === true;
-    head += value ?? "";
+  for (let blank = true, line = false; !line && !ended && head.length < PEEK;) {
+    const next = await iterator.next();
+    ended = next.done === true;
+    const chunk: string = next.value ?? "";
+    head += chunk;
+    const text: string = blank ? chunk.trimStart() : chunk;
+    line = text.includes("\n");
+    blank &&= text === "";
   }
   const all = async function* () {
     yield head;
