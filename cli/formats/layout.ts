@@ -118,6 +118,8 @@ export interface Column {
 export interface Layout {
   program?: Program;
   key: Column;
+  /** Each has the key, too. */
+  copies: Column[];
   /** Each is one more key of the same link. */
   more: Column[];
   url: Column;
@@ -182,9 +184,10 @@ export function layOut(names: string[]): Layout | Confusion {
     const guard = GUARDS.get(column.plain) ?? GUARDS.get(head);
     return guard === undefined ? [] : [{ ...column, guard }];
   });
+  const copies = find(keys).filter((column) => column !== key);
   const moreKeys = find(more);
   const taken = new Set([
-    ...[...possibleURLs, ...moreKeys, ...find(keys), ...possibleKeys, ...guards],
+    ...[...possibleURLs, ...moreKeys, ...copies, ...possibleKeys, ...guards],
     ...Object.entries(facts).filter(([fact]) => fact !== "clicks").map(([, column]) => column),
   ].map(({ at }) => at));
   // Of a member none of whose members are taken, the name of the whole is enough.
@@ -195,6 +198,7 @@ export function layOut(names: string[]): Layout | Confusion {
   return {
     program,
     key: possibleKeys[0],
+    copies,
     more: moreKeys,
     url: possibleURLs[0],
     facts,

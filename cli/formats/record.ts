@@ -38,7 +38,9 @@ export function readRecord(
     checkGuards(layout, values, remarks);
     const facts = readFacts(layout, values, remarks);
     const target = readURL(layout, values[url.at]);
-    return readKeys(layout, values).map((key) => ({ ...facts, key, url: target, line }));
+    const keys = readKeys(layout, values);
+    checkCopies(layout, values, keys[0]);
+    return keys.map((key) => ({ ...facts, key, url: target, line }));
   } catch (error) {
     if (!(error instanceof Unfit)) throw error;
     return [{ ...raw, reason: error.message }];
@@ -119,4 +121,21 @@ function readKeys({ program, key, more }: Layout, values: unknown[]): string[] {
   }
   if (keys.size === 0) throw new Unfit("it has no key");
   return [...keys];
+}
+
+/** Refuses a link of which another column has another key. */
+function checkCopies({ key: { name }, copies }: Layout, values: unknown[], key: string): void {
+  for (const copy of copies) {
+    const value = values[copy.at];
+    if (typeof value !== "string" || value === "") continue;
+    let text = value;
+    try {
+      text = decodeURIComponent(value);
+    } catch {
+      // It is no escaped text.
+    }
+    if (text !== key && value !== key && !text.endsWith(`/${key}`)) {
+      throw new Unfit(`${copy.name} ${quote(value)} doesn't end with its ${name}`);
+    }
+  }
 }

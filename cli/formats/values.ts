@@ -7,6 +7,10 @@ import { isName, MAX_NAME } from "../../links/link.ts";
 import { isTime, MAX_TIME, parseTime } from "../../links/time.ts";
 import { type Remarks, shorten } from "./remarks.ts";
 
+/** A day, or a time: the day, the time of the day, the zone. */
+const TIME =
+  /^(\d{4}-\d\d-\d\d)(?:([T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?) ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?$/i;
+
 /** Why a link can't be taken over: what stands in its file, and what is wrong with it. */
 export class Unfit extends Error {
   override name = "Unfit";
@@ -37,12 +41,11 @@ export function isOff(value: unknown): boolean {
 export function readTime(value: unknown, name: string, ends: boolean, remarks: Remarks): number {
   if (isUnset(value) || (ends && value === "never")) return 0;
   if (typeof value !== "string") throw unfit(name, value, "a time");
-  let text = value.trim();
-  if (/^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?)?$/i.test(text)) {
-    remarks.zoneless = true;
-    if (text.length > 10) text += "Z";
-  }
-  const time = parseTime(text.replace(/([+-]\d\d)(\d\d)$/, withColon), ends);
+  const text = value.trim();
+  if (!ends && /^0000-00-00/.test(text)) return 0; // as MySQL has it
+  const [, day, clock = "", zone] = TIME.exec(text) ?? [];
+  if (day !== undefined && zone === undefined) remarks.zoneless = true;
+  const time = parseTime(`${day}${clock}${clock && toZone(zone)}`, ends);
   if (time === undefined) throw unfit(name, value, "a time like 2099-12-24T18:00:00Z");
   return keepTime(time, name, value, ends);
 }
@@ -94,10 +97,11 @@ function unfit(name: string, value: unknown, wanted: string): Unfit {
 
 /** A value as a message can show it. */
 export function quote(value: unknown): string {
-  return shorten(JSON.stringify(value) ?? "");
+  return typeof value === "string" ? `"${shorten(value)}"` : shorten(JSON.stringify(value) ?? "");
 }
 
-/** ISO 8601 knows offsets without a colon. */
-function withColon(_: string, hours: string, minutes: string): string {
-  return `${hours}:${minutes}`;
+/** A zone as RFC 3339 has it: databases leave out the minutes or the colon, and where it is UTC all. */
+function toZone(zone = "Z"): string {
+  const [, hours, minutes = "00"] = /^([+-]\d\d):?(\d\d)?$/.exec(zone) ?? [];
+  return hours === undefined ? "Z" : `${hours}:${minutes}`;
 }
