@@ -3,35 +3,18 @@
  *
  * @module
  */
-import { type CSVRecord, MAX_RECORD, readCSV } from "./csv.ts";
+import { CSVParser, type CSVRecord, MAX_RECORD } from "./csv.ts";
 import { decode } from "./formats/decode.ts";
-import { type JSONValue, readJSON } from "./formats/json.ts";
+import { JSONParser, type JSONValue } from "./formats/json.ts";
 import { type Confusion, type Layout, layOut } from "./formats/layout.ts";
 import { isOwn, isOwnHeader, OwnLines, readOwnRecord } from "./formats/own.ts";
 import { readRecord } from "./formats/record.ts";
 import type { Remarks } from "./formats/remarks.ts";
+import type { Row } from "./formats/row.ts";
 
+export type { Row } from "./formats/row.ts";
 export { COLUMNS } from "./formats/own.ts";
 export { Remarks } from "./formats/remarks.ts";
-
-/** A link as it stands in a file, or why it can't be taken over. Times are seconds since 1970. */
-export interface Row {
-  key: string;
-  url: string;
-  created?: number;
-  /** It may be over. */
-  expires?: number;
-  author?: string;
-  editor?: string;
-  /** How often it was followed. */
-  clicks?: number;
-  /** Where it stands; nothing, where later lines of the file changed it. */
-  line?: number;
-  /** Why it can't be taken over. */
-  reason?: string;
-  /** Whether it is one of ours: then it stays as it is, however odd, unless a master makes it anew. */
-  own?: boolean;
-}
 
 const HINT =
   `use lines like {"Key":"docs","URL":"https://example.com/"}, or CSV whose first line ` +
@@ -50,35 +33,48 @@ export async function* readLinks(
   bytes: AsyncIterable<Uint8Array>,
   remarks: Remarks,
 ): AsyncGenerator<Row> {
-  const iterator = decode(bytes);
-  let begin = "";
-  for (let blank = true; blank;) {
-    const { value, done } = await iterator.next();
-    if (done) return;
-    begin += value;
-    blank = value.trim() === "";
-    if (blank && begin.length > MAX_RECORD) throw new Error("nothing but blanks is in it");
+  let head = "";
+  let reader: TableReader | ObjectReader | undefined;
+  for await (const text of decode(bytes)) {
+    if (reader !== undefined) yield* reader.push(text);
+    else {
+      head += text;
+      const begin = text.trimStart();
+      if (begin !== "") {
+        reader = /^[{[]/.test(begin) ? new ObjectReader(remarks) : new TableReader(remarks);
+        yield* reader.push(head);
+      } else if (head.length > MAX_RECORD) throw new Error("nothing but blanks is in it");
+    }
   }
-  const all = async function* () {
-    yield begin;
-    yield* iterator;
-  };
-  yield* /^[{[]/.test(begin.trimStart()) ? readObjects(all(), remarks) : readTable(all(), remarks);
+  if (reader !== undefined) yield* reader.end();
 }
 
-async function* readTable(chunks: AsyncIterable<string>, remarks: Remarks): AsyncGenerator<Row> {
-  let header: string[] | undefined;
-  let read: (values: string[], line: number) => Row[] = () => [];
-  for await (const record of readCSV(chunks)) {
+/** Reads a table. */
+class TableReader {
+  readonly #parser = new CSVParser();
+  #header?: string[];
+  #read!: (values: string[], line: number) => Row[];
+
+  constructor(private readonly remarks: Remarks) {}
+
+  push(text: string): Row[] {
+    return this.#parser.push(text).flatMap((record) => this.#rows(record));
+  }
+
+  end(): Row[] {
+    return this.#parser.end().flatMap((record) => this.#rows(record));
+  }
+
+  #rows(record: CSVRecord): Row[] {
     const { line, fields } = record;
-    if (header === undefined) {
-      header = fields;
-      read = isOwnHeader(header) ? readOwnRecord : readerOf(header, remarks);
-      continue;
+    if (this.#header === undefined) {
+      this.#header = fields;
+      this.#read = isOwnHeader(fields) ? readOwnRecord : readerOf(fields, this.remarks);
+      return [];
     }
-    const reason = badRow(record, header);
-    if (reason === undefined) yield* read(fields, line);
-    else yield { ...rawRow(line, fields.join(",")), reason };
+    const reason = badRow(record, this.#header);
+    if (reason === undefined) return this.#read(fields, line);
+    return [{ ...rawRow(line, fields.join(",")), reason }];
   }
 }
 
@@ -103,22 +99,70 @@ function badRow({ fields, bad }: CSVRecord, header: string[]): string | undefine
   if (fields.every((field, at) => field === header[at])) return "it is the header again";
 }
 
-async function* readObjects(chunks: AsyncIterable<string>, remarks: Remarks): AsyncGenerator<Row> {
-  const own = new OwnLines(remarks);
-  const reader = new ObjectReader(remarks);
-  for await (const json of readJSON(chunks)) {
-    if (json.around) {
-      expectAll(json.value, remarks);
-      continue;
-    }
-    remarks.find();
-    const { line, value, bad } = json;
-    if (bad === undefined && typeof value === "object" && value !== null && isOwn(value)) {
-      const row = own.read(value, line);
-      if (row !== undefined) yield row;
-    } else yield* reader.read(json);
+/** Reads objects. */
+class ObjectReader {
+  readonly #parser = new JSONParser();
+  readonly #own: OwnLines;
+  // Most objects of a file have the same members, and most of all those that follow one another.
+  readonly #layouts = new Map<string, Layout | Confusion>();
+  #names: string[] = [];
+  #layout?: Layout | Confusion;
+
+  constructor(private readonly remarks: Remarks) {
+    this.#own = new OwnLines(remarks);
   }
-  yield* own.rows();
+
+  push(text: string): Row[] {
+    return this.#parser.push(text).flatMap((json) => this.#rows(json));
+  }
+
+  *end(): Generator<Row> {
+    for (const json of this.#parser.end()) yield* this.#rows(json);
+    yield* this.#own.rows();
+  }
+
+  #rows({ line, text, value, bad, around }: JSONValue): Row[] {
+    if (around) {
+      expectAll(value, this.remarks);
+      return [];
+    }
+    this.remarks.find();
+    if (
+      bad === undefined && (typeof value !== "object" || value === null || Array.isArray(value))
+    ) {
+      bad = "it is not a JSON object";
+    }
+    if (bad !== undefined) return [{ ...rawRow(line, text), reason: bad }];
+    const object = Object(value);
+    if (isOwn(object)) {
+      const row = this.#own.read(object, line);
+      return row === undefined ? [] : [row];
+    }
+    const members = flatten(object);
+    const layout = this.#layOut(Object.keys(members));
+    if ("reason" in layout) return [{ ...rawRow(line, text), reason: layout.reason }];
+    return readRecord(layout, Object.values(members), line, this.remarks);
+  }
+
+  #layOut(names: string[]): Layout | Confusion {
+    const last = this.#names;
+    if (
+      this.#layout !== undefined && names.length === last.length &&
+      names.every((name, at) => name === last[at])
+    ) {
+      return this.#layout;
+    }
+    const id = names.join("\n");
+    let layout = this.#layouts.get(id);
+    if (layout === undefined) {
+      if (this.#layouts.size >= MAX_LAYOUTS) this.#layouts.clear();
+      layout = layOut(names);
+      this.#layouts.set(id, layout);
+      if ("ignored" in layout) { for (const name of layout.ignored) this.remarks.ignore(name); }
+    }
+    this.#names = names;
+    return this.#layout = layout;
+  }
 }
 
 /** Notes how many links there are, if what stands around a page of them says so. */
@@ -130,44 +174,18 @@ function expectAll(value: unknown, remarks: Remarks): void {
   }
 }
 
-/** Reads objects of other programs. */
-class ObjectReader {
-  // Most objects of a file have the same members.
-  readonly #layouts = new Map<string, Layout | Confusion>();
-
-  constructor(private readonly remarks: Remarks) {}
-
-  read({ line, text, value, bad }: JSONValue): Row[] {
-    if (
-      bad === undefined && (typeof value !== "object" || value === null || Array.isArray(value))
-    ) {
-      bad = "it is not a JSON object";
-    }
-    if (bad !== undefined) return [{ ...rawRow(line, text), reason: bad }];
-    const members = flatten(Object(value));
-    const layout = this.#layOut(members.map(([name]) => name));
-    if ("reason" in layout) return [{ ...rawRow(line, text), reason: layout.reason }];
-    return readRecord(layout, members.map(([, value]) => value), line, this.remarks);
-  }
-
-  #layOut(names: string[]): Layout | Confusion {
-    const id = names.join("\n");
-    let layout = this.#layouts.get(id);
-    if (layout !== undefined) return layout;
-    if (this.#layouts.size >= MAX_LAYOUTS) this.#layouts.clear();
-    layout = layOut(names);
-    this.#layouts.set(id, layout);
-    if ("ignored" in layout) { for (const name of layout.ignored) this.remarks.ignore(name); }
-    return layout;
-  }
-}
-
-/** The members of an object, and of objects in it. */
-function flatten(value: object): [name: string, value: unknown][] {
-  return Object.entries(value).flatMap(([name, value]): [string, unknown][] => {
-    if (typeof value !== "object" || value === null || Array.isArray(value)) return [[name, value]];
-    return Object.entries(value).map(([inner, value]) => [`${name}.${inner}`, value]);
-  });
+/** An object in which members of members are called `meta.validUntil`. */
+function flatten(object: Record<string, unknown>): Record<string, unknown> {
+  const isInner = (value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!Object.values(object).some(isInner)) return object;
+  return Object.fromEntries(
+    Object.entries(object).flatMap(([name, value]): [string, unknown][] =>
+      isInner(value)
+        ? Object.entries(Object(value)).map(([inner, value]) => [`${name}.${inner}`, value])
+        : [[name, value]]
+    ),
+  );
 }
 
 /** A row that can't be read. */

@@ -27,29 +27,46 @@ export interface JSONValue {
 }
 
 /**
- * Reads values.
+ * Reads values of a text that comes in pieces. Each character is looked at once.
  *
- * @throws {Error} what stands between them is not JSON, or it ends too soon
+ * @example
+ * ```ts
+ * const parser = new JSONParser();
+ * parser.push('[{"a":1},{"a"'); // [{ line: 1, text: '{"a":1}', value: { a: 1 } }]
+ * ```
  */
-export async function* readJSON(chunks: AsyncIterable<string>): AsyncGenerator<JSONValue> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  let head = "";
-  let ended = false;
-  for (let blank = true, line = false; !line && !ended && head.length < PEEK;) {
-    const next = await iterator.next();
-    ended = next.done === true;
-    const chunk: string = next.value ?? "";
-    head += chunk;
-    const text: string = blank ? chunk.trimStart() : chunk;
-    line = text.includes("\n");
-    blank &&= text === "";
+export class JSONParser {
+  #head = ""; // what came before it was known how values stand
+  #blank = true; // whether there was anything yet
+  #parser?: LineParser | JSONSplitter;
+
+  /**
+   * The values that end in `chunk`.
+   *
+   * @throws {Error} what stands between them is not JSON, or one is too long
+   */
+  push(chunk: string): JSONValue[] {
+    if (this.#parser !== undefined) return this.#parser.push(chunk);
+    const text = this.#blank ? chunk.trimStart() : chunk;
+    this.#head += chunk;
+    this.#blank &&= text === "";
+    return text.includes("\n") || this.#head.length >= PEEK ? this.#begin() : [];
   }
-  const all = async function* () {
-    yield head;
-    if (ended) return;
-    for (let next; !(next = await iterator.next()).done;) yield next.value;
-  };
-  yield* areLines(head) ? readJSONLines(all()) : readValues(all());
+
+  /**
+   * The last value, where its line doesn't end.
+   *
+   * @throws {Error} a value ends too soon
+   */
+  end(): JSONValue[] {
+    const values = this.#parser === undefined ? this.#begin() : [];
+    return [...values, ...this.#parser!.end()];
+  }
+
+  #begin(): JSONValue[] {
+    this.#parser = areLines(this.#head) ? new LineParser() : new JSONSplitter();
+    return this.#parser.push(this.#head);
+  }
 }
 
 /** Whether each line is a value, so that a line which is none says nothing of the others. */
@@ -67,38 +84,41 @@ function areLines(head: string): boolean {
   });
 }
 
-async function* readJSONLines(chunks: AsyncIterable<string>): AsyncGenerator<JSONValue> {
-  for await (const { line, text } of lines(chunks)) {
-    if (text.trim() === "") continue;
-    const value = parse(text);
-    yield { line, text, value, bad: value === undefined ? "bad JSON" : undefined };
-  }
-}
+/** A value a line. */
+class LineParser {
+  #rest = "";
+  #line = 1;
 
-/** Lines, with the number of each. */
-async function* lines(chunks: AsyncIterable<string>) {
-  let rest = "";
-  let line = 1;
-  for await (const chunk of chunks) {
+  push(chunk: string): JSONValue[] {
+    const values: JSONValue[] = [];
     let start = 0;
     for (let end; (end = chunk.indexOf("\n", start)) !== -1; start = end + 1) {
-      const text = rest + chunk.slice(start, end);
-      rest = "";
-      yield { line: line++, text: text.replace(/^\ufeff+/, "") };
+      this.#take(this.#rest + chunk.slice(start, end), values);
+      this.#rest = "";
     }
-    rest += chunk.slice(start);
-    if (rest.length > MAX_VALUE) throw tooLong(line);
+    this.#rest += chunk.slice(start);
+    if (this.#rest.length > MAX_VALUE) throw tooLong(this.#line);
+    return values;
   }
-  if (rest !== "") yield { line, text: rest };
+
+  end(): JSONValue[] {
+    const values: JSONValue[] = [];
+    this.#take(this.#rest, values);
+    return values;
+  }
+
+  #take(text: string, values: JSONValue[]): void {
+    const line = this.#line++;
+    if (text.charCodeAt(0) !== 0x7b) {
+      text = text.replace(/^\ufeff+/, "");
+      if (text.trim() === "") return;
+    }
+    const value = parse(text);
+    values.push({ line, text, value, bad: value === undefined ? "bad JSON" : undefined });
+  }
 }
 
-async function* readValues(chunks: AsyncIterable<string>): AsyncGenerator<JSONValue> {
-  const splitter = new JSONSplitter();
-  for await (const chunk of chunks) yield* splitter.push(chunk);
-  splitter.end();
-}
-
-/** Cuts a text that comes in pieces into values. Each character is looked at once. */
+/** Values wherever they stand. */
 class JSONSplitter {
   #line = 1;
   #begin = 1; // the line where the value begins
@@ -195,11 +215,9 @@ class JSONSplitter {
     return values;
   }
 
-  /** Throws where a value doesn't end. */
-  end(): void {
-    if (this.#depth > 0 || this.#array) {
-      throw new Error(`line ${this.#line}: the JSON ends too soon`);
-    }
+  end(): JSONValue[] {
+    if (this.#depth === 0 && !this.#array) return [];
+    throw new Error(`line ${this.#line}: the JSON ends too soon`);
   }
 
   /** Whether an array that begins here has the links. */

@@ -5,8 +5,8 @@
  */
 import { isName } from "../../links/link.ts";
 import { isTime, parseTime } from "../../links/time.ts";
-import type { Row } from "../formats.ts";
 import type { Remarks } from "./remarks.ts";
+import type { Row } from "./row.ts";
 import { quote, readClicks, Unfit } from "./values.ts";
 
 /** The columns of our own CSV. */
@@ -35,6 +35,8 @@ export function isOwn(value: object): value is { Key: string; URL: string } {
  *
  * @example
  * ```ts
+ * import { Remarks } from "./remarks.ts";
+ *
  * const lines = new OwnLines(new Remarks());
  * lines.read({ Key: "docs", URL: "https://example.com/" }, 1);
  * lines.read({ Key: "docs", URL: "" }, 2);

@@ -4,10 +4,10 @@
  * @module
  */
 import { isExpired } from "../../links/time.ts";
-import type { Row } from "../formats.ts";
 import type { Fact, Layout } from "./layout.ts";
 import { plain } from "./program.ts";
 import type { Remarks } from "./remarks.ts";
+import type { Row } from "./row.ts";
 import {
   isOff,
   isUnset,
@@ -40,7 +40,7 @@ export function readRecord(
     const target = readURL(layout, values[url.at]);
     const keys = readKeys(layout, values);
     checkCopies(layout, values, keys[0]);
-    return keys.map((key) => ({ ...facts, key, url: target, line }));
+    return keys.map((key) => ({ key, url: target, ...facts, line }));
   } catch (error) {
     if (!(error instanceof Unfit)) throw error;
     return [{ ...raw, reason: error.message }];
