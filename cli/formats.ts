@@ -167,10 +167,10 @@ class ObjectReader {
 
 /** Notes how many links there are, if what stands around a page of them says so. */
 function expectAll(value: unknown, remarks: Remarks): void {
-  const { total, shortUrls, pagination } = Object(value);
+  const { total, count, shortUrls, pagination } = Object(value);
   const { totalItems } = Object(Object(shortUrls).pagination);
-  for (const count of [total, totalItems, Object(pagination).total]) {
-    if (Number.isSafeInteger(count)) remarks.expect(count);
+  for (const all of [total, count, totalItems, Object(pagination).total]) {
+    if (Number.isSafeInteger(all)) remarks.expect(all);
   }
 }
 

@@ -327,6 +327,32 @@ describe("JSON", () => {
   });
 });
 
+it("a list of our API is read", async () => {
+  const { rows, remarks } = await read(JSON.stringify({
+    links: [
+      {
+        key: "docs",
+        url: "https://example.com/{path}",
+        short: "http://go/docs",
+        created: "2026-11-25T09:00:00Z",
+        author: "ada",
+        hits: 1,
+      },
+    ],
+    next: "x",
+    count: 2,
+  }));
+  assertEquals(rows, [{
+    key: "docs",
+    url: "https://example.com/{path}",
+    created: 1795597200,
+    author: "ada",
+    clicks: 1,
+    line: 1,
+  }]);
+  assertEquals(remarks, ["it has 1 of 2 links: get the other pages, too", "ignored: hits"]);
+});
+
 describe("lines of ours", () => {
   it("are read, also with the names that they had before, and the last one counts", async () => {
     const { rows, remarks } = await read(

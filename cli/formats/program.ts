@@ -6,6 +6,7 @@
 import { bitly } from "./programs/bitly.ts";
 import { chhoto } from "./programs/chhoto.ts";
 import { dub } from "./programs/dub.ts";
+import { goto } from "./programs/goto.ts";
 import { golink } from "./programs/golink.ts";
 import { kutt } from "./programs/kutt.ts";
 import { shlink } from "./programs/shlink.ts";
@@ -19,6 +20,8 @@ export interface Program {
   keys: string[];
   /** Those that have more keys of the same link. */
   more?: string[];
+  /** Whether `{path}` and the like are places in its URLs, as they are here. */
+  hasPlaces?: boolean;
   /** What a key is, of what stands in the file. */
   toKey?(text: string): string;
   /**
@@ -31,6 +34,7 @@ export interface Program {
 
 /** The more particular come first. */
 export const PROGRAMS: Program[] = [
+  goto,
   golink,
   shlink,
   kutt,

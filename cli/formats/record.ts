@@ -97,7 +97,7 @@ function readURL({ program, url: { name } }: Layout, value: unknown): string {
   if (!/^\s*[a-z][a-z\d+.-]*:/i.test(value)) {
     throw new Unfit(`${name} ${quote(value)} doesn't begin with https:// or http://`);
   }
-  if (/\{\+?(?:path|query)\}/.test(value)) {
+  if (!program.hasPlaces && /\{\+?(?:path|query)\}/.test(value)) {
     throw new Unfit(`${name} has {path} or {query} in it, which stand for what follows a key here`);
   }
   return program.toURL?.(value) ?? value;
