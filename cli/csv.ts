@@ -50,9 +50,9 @@ export class CSVParser {
   #begin = 1; // the line where the record begins
   #cr = false; // the last character was a CR: an LF belongs to it
 
-  /** The records that end in `chunk`. */
-  push(chunk: string): CSVRecord[] {
-    if (this.#separator !== 0) return this.#read(chunk);
+  /** The records that end in `chunk`. Those before an error come before it. */
+  *push(chunk: string): Generator<CSVRecord> {
+    if (this.#separator !== 0) return yield* this.#read(chunk);
     if (this.#head === "") {
       const blank = /^[\r\n]*/.exec(chunk)?.[0] ?? "";
       this.#countLines(blank);
@@ -60,27 +60,24 @@ export class CSVParser {
       chunk = chunk.slice(blank.length);
     }
     this.#head += chunk;
-    if (!/[\r\n]/.test(chunk) && this.#head.length <= MAX_RECORD) return [];
-    return this.#begun();
+    if (/[\r\n]/.test(chunk) || this.#head.length > MAX_RECORD) yield* this.#begun();
   }
 
   /** The last record, where its line doesn't end. */
-  end(): CSVRecord[] {
-    const records = this.#separator === 0 ? this.#begun() : [];
+  *end(): Generator<CSVRecord> {
+    if (this.#separator === 0) yield* this.#begun();
     if (this.#state === "quoted") throw new Error(this.#unclosed());
-    if (this.#size > 0) this.#endRecord(records);
-    return records;
+    if (this.#size > 0) yield* this.#endRecord();
   }
 
-  #begun(): CSVRecord[] {
+  #begun(): Generator<CSVRecord> {
     this.#separator = separatorOf(this.#head).charCodeAt(0);
     const head = this.#head;
     this.#head = "";
     return this.#read(head);
   }
 
-  #read(text: string): CSVRecord[] {
-    const records: CSVRecord[] = [];
+  *#read(text: string): Generator<CSVRecord> {
     const separator = this.#separator;
     let at = 0;
     while (at < text.length) {
@@ -115,7 +112,7 @@ export class CSVParser {
         this.#grow(1);
         at++;
       } else if (char === LF || char === CR) {
-        this.#endRecord(records);
+        yield* this.#endRecord();
         this.#countLines(text, at, at + 1);
         this.#begin = this.#line;
         at++;
@@ -133,7 +130,6 @@ export class CSVParser {
         at = end;
       }
     }
-    return records;
   }
 
   #take(text: string, start: number, end: number): void {
@@ -156,16 +152,16 @@ export class CSVParser {
     this.#state = "start";
   }
 
-  #endRecord(records: CSVRecord[]): void {
+  /** The record that ends, if it isn't blank. */
+  #endRecord(): CSVRecord[] {
     this.#endField();
-    const fields = this.#fields;
-    if (fields.length > 1 || this.#quoted || fields[0].trim() !== "") {
-      records.push({ line: this.#begin, fields, ...this.#bad !== undefined && { bad: this.#bad } });
-    }
+    const [line, fields, bad] = [this.#begin, this.#fields, this.#bad];
+    const blank = fields.length === 1 && !this.#quoted && fields[0].trim() === "";
     this.#fields = [];
     this.#quoted = false;
     this.#bad = undefined;
     this.#size = 0;
+    return blank ? [] : [bad === undefined ? { line, fields } : { line, fields, bad }];
   }
 
   /** Counts the lines that end between `start` and `end`. */

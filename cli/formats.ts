@@ -27,7 +27,7 @@ const MAX_LAYOUTS = 100;
  * dub, or with columns that are called alike.
  *
  * @param remarks what there is to say of the file
- * @throws {Error} nothing can be read, or nothing more
+ * @throws {Error} nothing can be read, or nothing more: the rows before come before that
  */
 export async function* readLinks(
   bytes: AsyncIterable<Uint8Array>,
@@ -57,12 +57,12 @@ class TableReader {
 
   constructor(private readonly remarks: Remarks) {}
 
-  push(text: string): Row[] {
-    return this.#parser.push(text).flatMap((record) => this.#rows(record));
+  *push(text: string): Generator<Row> {
+    for (const record of this.#parser.push(text)) yield* this.#rows(record);
   }
 
-  end(): Row[] {
-    return this.#parser.end().flatMap((record) => this.#rows(record));
+  *end(): Generator<Row> {
+    for (const record of this.#parser.end()) yield* this.#rows(record);
   }
 
   #rows(record: CSVRecord): Row[] {
@@ -112,8 +112,8 @@ class ObjectReader {
     this.#own = new OwnLines(remarks);
   }
 
-  push(text: string): Row[] {
-    return this.#parser.push(text).flatMap((json) => this.#rows(json));
+  *push(text: string): Generator<Row> {
+    for (const json of this.#parser.push(text)) yield* this.#rows(json);
   }
 
   *end(): Generator<Row> {

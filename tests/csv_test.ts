@@ -233,8 +233,10 @@ for (
     const all = (text: string) => () => {
       const parser = new Parser();
       try {
-        for (let at = 0; at < text.length; at += 8) parser.push(text.slice(at, at + 8));
-        parser.end();
+        for (let at = 0; at < text.length; at += 8) {
+          for (const _ of parser.push(text.slice(at, at + 8)));
+        }
+        for (const _ of parser.end());
       } catch {
         // It need not be right.
       }

@@ -173,6 +173,21 @@ describe("a file that isn't UTF-8", () => {
     }
   });
 
+  it("gives the rows before it, as any file that can't be read to its end", async () => {
+    const before = `key,url\na,${URL}\nb,${URL}\n`;
+    for (
+      const [text, error] of [
+        [`${before}c,\xe9\n`, "not UTF-8, line 4"],
+        [`${before}"c,\n`, "line 4: a quote is not closed"],
+        [`[\n{"key":"a","url":"${URL}"},{"key":"b","url":"${URL}"},\nx`, "line 3: a link is"],
+      ]
+    ) {
+      const { rows, error: said } = await read(Uint8Array.from(text, (c) => c.charCodeAt(0)));
+      assertEquals(rows.map(({ key }) => key), ["a", "b"]);
+      assertEquals(said?.startsWith(error), true, said);
+    }
+  });
+
   it("is said to be UTF-16", async () => {
     const utf16 = new Uint8Array(
       new Uint16Array(Array.from("key,url", (c) => c.charCodeAt(0))).buffer,

@@ -24,21 +24,26 @@ export async function* decode(chunks: AsyncIterable<Uint8Array>): AsyncGenerator
     }
     const whole = bytes.length - unfinished(bytes);
     rest = bytes.slice(whole);
-    yield text(bytes.subarray(0, whole));
+    yield* text(bytes.subarray(0, whole));
   }
-  if (rest.length > 0) yield text(rest);
+  if (rest.length > 0) yield* text(rest);
 
-  function text(bytes: Uint8Array): string {
+  function* text(bytes: Uint8Array): Generator<string> {
     if (!begun && isUTF16(bytes)) throw new Error("it is UTF-16: save it as UTF-8");
+    let text;
+    let end = bytes.length;
     try {
-      const text = utf8.decode(bytes);
-      line += countLines(bytes);
-      if (begun) return text;
-      begun = true;
-      return text.replace(/^\ufeff/, "");
+      text = utf8.decode(bytes);
     } catch {
-      throw new Error(`not UTF-8, line ${line + badLine(bytes)}`);
+      end = badLine(bytes);
+      text = utf8.decode(bytes.subarray(0, end));
     }
+    yield begun ? text : text.replace(/^\ufeff/, "");
+    begun = true;
+    line += countLines(bytes.subarray(0, end));
+    if (end === bytes.length) return;
+    const cut = bytes[end - 1] === CR && bytes[end] !== LF ? 1 : 0;
+    throw new Error(`not UTF-8, line ${line + cut}`);
   }
 }
 
@@ -59,7 +64,7 @@ function unfinished(bytes: Uint8Array): number {
   return 0;
 }
 
-/** Behind how many lines the first one begins that isn't UTF-8. */
+/** Where the first line begins that isn't UTF-8. */
 function badLine(bytes: Uint8Array): number {
   let start = 0;
   for (let end = 0; start < bytes.length; start = end) {
@@ -71,8 +76,7 @@ function badLine(bytes: Uint8Array): number {
       break;
     }
   }
-  const cut = bytes[start - 1] === CR && bytes[start] !== LF ? 1 : 0;
-  return countLines(bytes.subarray(0, start)) + cut;
+  return start;
 }
 
 /** How many lines end: with LF, CRLF or CR. */

@@ -32,7 +32,7 @@ export interface JSONValue {
  * @example
  * ```ts
  * const parser = new JSONParser();
- * parser.push('[{"a":1},{"a"'); // [{ line: 1, text: '{"a":1}', value: { a: 1 } }]
+ * [...parser.push('[{"a":1},{"a"')]; // [{ line: 1, text: '{"a":1}', value: { a: 1 } }]
  * ```
  */
 export class JSONParser {
@@ -41,16 +41,16 @@ export class JSONParser {
   #parser?: LineParser | JSONSplitter;
 
   /**
-   * The values that end in `chunk`.
+   * The values that end in `chunk`. Those before an error come before it.
    *
    * @throws {Error} what stands between them is not JSON, or one is too long
    */
-  push(chunk: string): JSONValue[] {
-    if (this.#parser !== undefined) return this.#parser.push(chunk);
+  *push(chunk: string): Generator<JSONValue> {
+    if (this.#parser !== undefined) return yield* this.#parser.push(chunk);
     const text = this.#blank ? chunk.trimStart() : chunk;
     this.#head += chunk;
     this.#blank &&= text === "";
-    return text.includes("\n") || this.#head.length >= PEEK ? this.#begin() : [];
+    if (text.includes("\n") || this.#head.length >= PEEK) yield* this.#begin();
   }
 
   /**
@@ -58,12 +58,12 @@ export class JSONParser {
    *
    * @throws {Error} a value ends too soon
    */
-  end(): JSONValue[] {
-    const values = this.#parser === undefined ? this.#begin() : [];
-    return [...values, ...this.#parser!.end()];
+  *end(): Generator<JSONValue> {
+    if (this.#parser === undefined) yield* this.#begin();
+    yield* this.#parser!.end();
   }
 
-  #begin(): JSONValue[] {
+  #begin(): Generator<JSONValue> {
     this.#parser = areLines(this.#head) ? new LineParser() : new JSONSplitter();
     return this.#parser.push(this.#head);
   }
@@ -89,32 +89,29 @@ class LineParser {
   #rest = "";
   #line = 1;
 
-  push(chunk: string): JSONValue[] {
-    const values: JSONValue[] = [];
+  *push(chunk: string): Generator<JSONValue> {
     let start = 0;
     for (let end; (end = chunk.indexOf("\n", start)) !== -1; start = end + 1) {
-      this.#take(this.#rest + chunk.slice(start, end), values);
+      yield* this.#take(this.#rest + chunk.slice(start, end));
       this.#rest = "";
     }
     this.#rest += chunk.slice(start);
     if (this.#rest.length > MAX_VALUE) throw tooLong(this.#line);
-    return values;
   }
 
   end(): JSONValue[] {
-    const values: JSONValue[] = [];
-    this.#take(this.#rest, values);
-    return values;
+    return this.#take(this.#rest);
   }
 
-  #take(text: string, values: JSONValue[]): void {
+  /** The value of a line, if it isn't blank. */
+  #take(text: string): JSONValue[] {
     const line = this.#line++;
     if (text.charCodeAt(0) !== 0x7b) {
       text = text.replace(/^\ufeff+/, "");
-      if (text.trim() === "") return;
+      if (text.trim() === "") return [];
     }
     const value = parse(text);
-    values.push({ line, text, value, bad: value === undefined ? "bad JSON" : undefined });
+    return [{ line, text, value, bad: value === undefined ? "bad JSON" : undefined }];
   }
 }
 
@@ -132,9 +129,7 @@ class JSONSplitter {
   #array = false; // whether the values are in one
   #around?: { text: string; begin: number; depth: number; members: number };
 
-  /** The values that end in `chunk`. */
-  push(chunk: string): JSONValue[] {
-    const values: JSONValue[] = [];
+  *push(chunk: string): Generator<JSONValue> {
     let start = 0; // of what belongs to the value
     let name = 0; // where a string begins
     for (let at = 0; at < chunk.length; at++) {
@@ -204,7 +199,7 @@ class JSONSplitter {
         case "]":
         case "}":
           if (--this.#depth > 0) break;
-          values.push(this.#value(this.#text + chunk.slice(start, at + 1)));
+          yield this.#value(this.#text + chunk.slice(start, at + 1));
           this.#text = "";
           start = chunk.length;
       }
@@ -212,7 +207,6 @@ class JSONSplitter {
     if (this.#string && this.#depth <= 2) this.#name += chunk.slice(name).slice(0, MAX_NAME);
     if (this.#depth > 0) this.#text += chunk.slice(start);
     if (this.#text.length > MAX_VALUE) throw tooLong(this.#begin);
-    return values;
   }
 
   end(): JSONValue[] {
