@@ -47,6 +47,7 @@ export async function runExport(
   return 0;
 }
 
-function toCSV({ key, url, created, expires }: Link): string {
-  return formatCSV([key, url, ...[created, expires].map((time) => time ? formatTime(time) : "")]);
+function toCSV({ key, url, created, expires, author = "", editor = "" }: Link): string {
+  const [from, to] = [created, expires].map((time) => time ? formatTime(time) : "");
+  return formatCSV([key, url, from, to, author, editor]);
 }

@@ -3,151 +3,192 @@
  *
  * @module
  */
-import { readLines, renameMembers } from "../journal/lines.ts";
-import { isName, type Link } from "../links/link.ts";
-import { isTime } from "../links/time.ts";
-import { readCSV } from "./csv.ts";
+import { CSVParser, type CSVRecord, MAX_RECORD } from "./csv.ts";
+import { decode } from "./formats/decode.ts";
+import { JSONParser, type JSONValue } from "./formats/json.ts";
+import { type Confusion, type Layout, layOut } from "./formats/layout.ts";
+import { isOwn, isOwnHeader, OwnLines, readOwnRecord } from "./formats/own.ts";
+import { readRecord } from "./formats/record.ts";
+import type { Remarks } from "./formats/remarks.ts";
+import type { Row } from "./formats/row.ts";
 
-/** A link as it stands in a file, or why it can't be taken over. */
-export interface Row extends Link {
-  /** Where it stands; nothing, where later lines of the file changed it. */
-  line?: number;
-  /** Why it can't be taken over. */
-  reason?: string;
-  /** Whether it is one of ours: then it stays as it is, however odd, unless a master makes it anew. */
-  own?: boolean;
-}
+export type { Row } from "./formats/row.ts";
+export { COLUMNS } from "./formats/own.ts";
+export { Remarks } from "./formats/remarks.ts";
 
-/** The columns of our own CSV. */
-export const COLUMNS = ["key", "url", "created", "expires"];
-
-// What others call the two columns that are needed, in lower case and without anything but letters.
-const KEY_COLUMNS = [
-  "key",
-  "keyword",
-  "slug",
-  "shortcode",
-  "alias",
-  "address",
-  "short",
-  "shorturl",
-];
-const URL_COLUMNS = ["url", "longurl", "long", "target", "destination", "originalurl"];
+const HINT =
+  `use lines like {"Key":"docs","URL":"https://example.com/"}, or CSV whose first line ` +
+  `names a column key (or keyword, slug, short code, ...) and one url (or target, long url, ...)`;
+const MAX_RAW = 200; // characters that show a row which can't be read
+const MAX_LAYOUTS = 100;
 
 /**
- * Reads links from a text: JSON lines of ours, of the Go program, and of golink's `/.export`, or CSV
- * with a header, as YOURLS, Shlink, Kutt and Bitly export it.
+ * Reads links: JSON or CSV, of ours, of the Go program, golink, YOURLS, Shlink, Kutt, chhoto-url, Bitly,
+ * dub, or with columns that are called alike.
  *
- * @throws {Error} it is neither
+ * @param remarks what there is to say of the file
+ * @throws {Error} nothing can be read, or nothing more: the rows before come before that
  */
-export async function* readLinks(text: ReadableStream<string>): AsyncGenerator<Row> {
-  const reader = text.getReader();
-  let begin = "";
-  while (begin.trim() === "") {
-    const { value, done } = await reader.read();
-    if (done) return;
-    begin += value;
-  }
-  const all = async function* () {
-    yield begin.replace(/^\ufeff/, "");
-    for (let next; !(next = await reader.read()).done;) yield next.value;
-  };
-  yield* begin.trimStart().startsWith("{") ? readJSONLines(all()) : readTable(all());
-}
-
-/** Lines of ours may change what earlier ones said: they count once all are read. */
-async function* readJSONLines(chunks: AsyncIterable<string>): AsyncGenerator<Row> {
-  const own = new Map<string, Link>();
-  const encoder = new TextEncoder();
-  for await (const { line, text } of lines(chunks)) {
-    if (text.trim() === "") continue;
-    const golink = /^\s*\{\s*"Short"/.test(text) ? readGolink(line, text) : undefined;
-    if (golink) yield golink;
+export async function* readLinks(
+  bytes: AsyncIterable<Uint8Array>,
+  remarks: Remarks,
+): AsyncGenerator<Row> {
+  let head = "";
+  let reader: TableReader | ObjectReader | undefined;
+  for await (const text of decode(bytes)) {
+    if (reader !== undefined) yield* reader.push(text);
     else {
-      let wrong: string | undefined;
-      const bytes = encoder.encode(`${renameMembers(text)}\n`);
-      readLines(
-        bytes,
-        ({ id: _, ...link }) => own.set(link.key, link),
-        (_, reason) => wrong = reason,
-      );
-      if (wrong !== undefined) yield { line, key: "", url: text.slice(0, 200), reason: wrong };
+      head += text;
+      const begin = text.trimStart();
+      if (begin !== "") {
+        reader = /^[{[]/.test(begin) ? new ObjectReader(remarks) : new TableReader(remarks);
+        yield* reader.push(head);
+      } else if (head.length > MAX_RECORD) throw new Error("nothing but blanks is in it");
     }
   }
-  for (const link of own.values()) if (link.url !== "") yield { ...link, own: true };
+  if (reader !== undefined) yield* reader.end();
 }
 
-/** `{"Short":"docs","Long":"https://example.com/{{.Path}}",...}` */
-function readGolink(line: number, text: string): Row | undefined {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return;
+/** Reads a table. */
+class TableReader {
+  readonly #parser = new CSVParser();
+  #header?: string[];
+  #read!: (values: string[], line: number) => Row[];
+
+  constructor(private readonly remarks: Remarks) {}
+
+  *push(text: string): Generator<Row> {
+    for (const record of this.#parser.push(text)) yield* this.#rows(record);
   }
-  const { Short, Long, Owner }: { Short?: unknown; Long?: unknown; Owner?: unknown } = Object(
-    value,
+
+  *end(): Generator<Row> {
+    for (const record of this.#parser.end()) yield* this.#rows(record);
+  }
+
+  #rows(record: CSVRecord): Row[] {
+    const { line, fields } = record;
+    if (this.#header === undefined) {
+      this.#header = fields;
+      this.#read = isOwnHeader(fields) ? readOwnRecord : readerOf(fields, this.remarks);
+      return [];
+    }
+    const reason = badRow(record, this.#header);
+    if (reason === undefined) return this.#read(fields, line);
+    return [{ ...rawRow(line, fields.join(",")), reason }];
+  }
+}
+
+/** Reads rows of another program. */
+function readerOf(header: string[], remarks: Remarks): (values: string[], line: number) => Row[] {
+  const layout = layOut(header);
+  if ("reason" in layout) {
+    const { reason, hint } = layout;
+    throw new Error(hint ? `${reason}: ${hint}` : `no links in it: ${HINT}`);
+  }
+  for (const name of layout.ignored) remarks.ignore(name);
+  return (values, line) => readRecord(layout, values, line, remarks);
+}
+
+/** Why the fields of a row may not be what the header calls them. */
+function badRow({ fields, bad }: CSVRecord, header: string[]): string | undefined {
+  if (bad !== undefined) return bad;
+  if (fields.length !== header.length) {
+    const count = fields.length === 1 ? "1 field" : `${fields.length} fields`;
+    return `it has ${count}, and the header has ${header.length}`;
+  }
+  if (fields.every((field, at) => field === header[at])) return "it is the header again";
+}
+
+/** Reads objects. */
+class ObjectReader {
+  readonly #parser = new JSONParser();
+  readonly #own: OwnLines;
+  // Most objects of a file have the same members, and most of all those that follow one another.
+  readonly #layouts = new Map<string, Layout | Confusion>();
+  #names: string[] = [];
+  #layout?: Layout | Confusion;
+
+  constructor(private readonly remarks: Remarks) {
+    this.#own = new OwnLines(remarks);
+  }
+
+  *push(text: string): Generator<Row> {
+    for (const json of this.#parser.push(text)) yield* this.#rows(json);
+  }
+
+  *end(): Generator<Row> {
+    for (const json of this.#parser.end()) yield* this.#rows(json);
+    yield* this.#own.rows();
+  }
+
+  #rows({ line, text, value, bad, around }: JSONValue): Row[] {
+    if (around) {
+      expectAll(value, this.remarks);
+      return [];
+    }
+    this.remarks.find();
+    if (
+      bad === undefined && (typeof value !== "object" || value === null || Array.isArray(value))
+    ) {
+      bad = "it is not a JSON object";
+    }
+    if (bad !== undefined) return [{ ...rawRow(line, text), reason: bad }];
+    const object = Object(value);
+    if (isOwn(object)) {
+      const row = this.#own.read(object, line);
+      return row === undefined ? [] : [row];
+    }
+    const members = flatten(object);
+    const layout = this.#layOut(Object.keys(members));
+    if ("reason" in layout) return [{ ...rawRow(line, text), reason: layout.reason }];
+    return readRecord(layout, Object.values(members), line, this.remarks);
+  }
+
+  #layOut(names: string[]): Layout | Confusion {
+    const last = this.#names;
+    if (
+      this.#layout !== undefined && names.length === last.length &&
+      names.every((name, at) => name === last[at])
+    ) {
+      return this.#layout;
+    }
+    const id = names.join("\n");
+    let layout = this.#layouts.get(id);
+    if (layout === undefined) {
+      if (this.#layouts.size >= MAX_LAYOUTS) this.#layouts.clear();
+      layout = layOut(names);
+      this.#layouts.set(id, layout);
+      if ("ignored" in layout) { for (const name of layout.ignored) this.remarks.ignore(name); }
+    }
+    this.#names = names;
+    return this.#layout = layout;
+  }
+}
+
+/** Notes how many links there are, if what stands around a page of them says so. */
+function expectAll(value: unknown, remarks: Remarks): void {
+  const { total, count, shortUrls, pagination } = Object(value);
+  const { totalItems } = Object(Object(shortUrls).pagination);
+  for (const all of [total, count, totalItems, Object(pagination).total]) {
+    if (Number.isSafeInteger(all)) remarks.expect(all);
+  }
+}
+
+/** An object in which members of members are called `meta.validUntil`. */
+function flatten(object: Record<string, unknown>): Record<string, unknown> {
+  const isInner = (value: unknown) =>
+    typeof value === "object" && value !== null && !Array.isArray(value);
+  if (!Object.values(object).some(isInner)) return object;
+  return Object.fromEntries(
+    Object.entries(object).flatMap(([name, value]): [string, unknown][] =>
+      isInner(value)
+        ? Object.entries(Object(value)).map(([inner, value]) => [`${name}.${inner}`, value])
+        : [[name, value]]
+    ),
   );
-  if (typeof Short !== "string" || typeof Long !== "string") return;
-  // A template that only places the path, escaped or not, is ours; more than that can't be said here.
-  const url = Long.replace(/\{\{\s*(?:(?:Path|Query)Escape\s+)?\.Path\s*\}\}/g, "{path}");
-  const reason = url.includes("{{") ? "a template that does more than place .Path" : undefined;
-  return { line, key: Short, url, author: isName(Owner) ? Owner : undefined, reason };
 }
 
-async function* readTable(chunks: AsyncIterable<string>): AsyncGenerator<Row> {
-  let columns: { key: number; url: number; created: number; expires: number } | undefined;
-  let own = false;
-  for await (const { line, fields } of readCSV(chunks)) {
-    if (!columns) {
-      const names = fields.map((name) =>
-        name.toLowerCase().replace(/[^a-z]/g, "").replace(/^made$/, "created")
-      );
-      const find = (wanted: string[]) =>
-        wanted.map((name) => names.indexOf(name)).find((at) => at !== -1) ?? -1;
-      const [created, expires] = [find(["created"]), find(["expires"])];
-      columns = { key: find(KEY_COLUMNS), url: find(URL_COLUMNS), created, expires };
-      own = names.join() === COLUMNS.join();
-      if (columns.key !== -1 && columns.url !== -1) continue;
-      throw new Error(
-        `no links in it: use lines like {"Key":"docs","URL":"https://example.com/"}, or CSV whose ` +
-          `first line names a column ${KEY_COLUMNS.join("/")} and one ${URL_COLUMNS.join("/")}`,
-      );
-    }
-    const { [columns.key]: key = "", [columns.url]: url = "" } = fields;
-    const [created, expires] = [columns.created, columns.expires].map((at) =>
-      readTime(fields[at] ?? "")
-    );
-    const reason = created === null || expires === null
-      ? "a time is none of RFC 3339's"
-      : undefined;
-    const times = { created: created ?? undefined, expires: expires ?? undefined };
-    // Some give the whole short link; its key is the last part.
-    yield {
-      line,
-      key: own ? key : key.slice(key.lastIndexOf("/") + 1),
-      url,
-      ...times,
-      reason,
-      own,
-    };
-  }
-}
-
-/** A time in seconds since 1970; nothing, where nothing is said, and null, where it can't be kept. */
-function readTime(text: string): number | undefined | null {
-  if (text === "") return;
-  const time = Math.floor(Date.parse(text) / 1000);
-  return isTime(time) ? time : null;
-}
-
-async function* lines(chunks: AsyncIterable<string>) {
-  let rest = "";
-  let line = 0;
-  for await (const chunk of chunks) {
-    const texts = `${rest}${chunk}`.split("\n");
-    rest = texts.pop() ?? "";
-    for (const text of texts) yield { line: ++line, text };
-  }
-  if (rest !== "") yield { line: ++line, text: rest };
+/** A row that can't be read. */
+function rawRow(line: number, text: string): Row {
+  return { line, key: "", url: text.slice(0, MAX_RAW) };
 }

@@ -5,11 +5,12 @@
  */
 import type { Events } from "../journal/events.ts";
 import { explain, JournalError, reasonOf } from "../journal/file.ts";
-import { readLinks, type Row } from "./formats.ts";
+import { readLinks, Remarks, type Row } from "./formats.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
 import { Rejected } from "./rejected.ts";
 import { type Report, Taker, type Target } from "./taker.ts";
+import { complain } from "./stderr.ts";
 
 // Links that are on their way at once share commits and requests; a busy master must answer them in time.
 const IN_FLIGHT = 500;
@@ -66,8 +67,7 @@ export async function runImport(
       controller.enqueue(chunk);
     },
   });
-  const text = readable.pipeThrough(counted)
-    .pipeThrough(new TextDecoderStream("utf-8", { fatal: true }));
+  const remarks = new Remarks();
   const list = `${path === "-" ? "import" : path}.rejected`;
   await using rejected = dry ? new Rejected() : await Rejected.at(list, events);
   const complete = await target.trusted?.() ?? true;
@@ -75,7 +75,7 @@ export async function runImport(
   const taker = new Taker(target, complete);
   const { report } = taker;
   try {
-    for await (const rows of batchesOf(readLinks(text))) {
+    for await (const rows of batchesOf(readLinks(readable.pipeThrough(counted), remarks))) {
       if (!silent && rows.some(({ created, author, editor }) => created ?? author ?? editor)) {
         events("warn", UNTRUSTED, { import: path });
         silent = true;
@@ -92,6 +92,7 @@ export async function runImport(
     throw new JournalError(`${path}: ${reasonOf(error)}${so}`);
   } finally {
     progress(1, 1);
+    for (const line of remarks.lines) complain(`${path}: ${line}`);
   }
   const where = dry ? "; nothing was changed" : rejected.used ? `; see ${rejected.used}` : "";
   print(`${path}: ${summary(report)}${where}\n`);

@@ -29,7 +29,7 @@ export class Redirects {
     .fill(undefined);
 
   /**
-   * @param suffix whether `{path}` and `{query}` are places in a URL, which may stay empty
+   * @param suffix whether `{path}`, `{+path}` and `{query}` are places in a URL, which may stay empty
    * @param tally counts what is given
    */
   constructor(private readonly suffix = false, private readonly tally?: Tally) {}

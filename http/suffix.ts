@@ -38,7 +38,11 @@ export function mayHaveRest(url: string, key: string): boolean {
 
 /** Whether {@linkcode place} has something to do where nothing follows the key. */
 export function hasPlaces(url: string): boolean {
-  return url.includes("{") && (url.includes("{path}") || url.includes("{query}"));
+  return url.includes("{") && (hasPath(url) || url.includes("{query}"));
+}
+
+function hasPath(url: string): boolean {
+  return url.includes("{path}") || url.includes("{+path}");
 }
 
 /** Most characters of a URL with what was put into it. */
@@ -46,9 +50,9 @@ export const MAX_PLACED = 64 << 10;
 
 /**
  * Puts what follows a key into the URL that the key leads to: in place of `{path}` and `{query}`,
- * escaped for where they stand, else at the end of its path, and of its query. What stands for the host
- * is left alone: no visitor shall choose it. Nothing, where that would be longer than {@linkcode MAX_PLACED}: old
- * links may have any number of places.
+ * escaped for where they stand, and of `{+path}`, as it came; else at the end of its path, and of its
+ * query. What stands for the host is left alone: no visitor shall choose it. Nothing, where that would be longer
+ * than {@linkcode MAX_PLACED}: old links may have any number of places.
  *
  * @example
  * ```ts
@@ -56,6 +60,8 @@ export const MAX_PLACED = 64 << 10;
  * // "https://example.com/docs/some/page?x=1"
  * place("https://example.com/search?q={path}", { path: "a+b%20c", query: "" });
  * // "https://example.com/search?q=a%2Bb%20c"
+ * place("https://example.com/search?q={+path}", { path: "a+b%20c", query: "" });
+ * // "https://example.com/search?q=a+b%20c"
  * ```
  */
 export function place(url: string, { path, query }: Omit<Rest, "key">): string | undefined {
@@ -65,13 +71,13 @@ export function place(url: string, { path, query }: Omit<Rest, "key">): string |
   const placed = parts.join("");
   const [pathValue, queryValue] = placed.includes("{") ? [escape(path), escape(query)] : ["", ""];
   const whole = WHOLE_QUERY.exec(search);
+  const asCame = path;
   let length = 0;
   const fill = (text: string, path: string, query: string): string => {
-    length += lengthOf(text, path, query);
+    const values = { path, query, "+path": asCame };
+    length += lengthOf(text, values);
     // In one pass: what is filled in is no place for more.
-    return length > MAX_PLACED
-      ? ""
-      : text.replace(PLACE, (_, name) => name === "path" ? path : query);
+    return length > MAX_PLACED ? "" : text.replace(PLACE, (_, name) => values[name as Place]);
   };
   way = fill(way, path, queryValue);
   if (whole === null) {
@@ -83,7 +89,7 @@ export function place(url: string, { path, query }: Omit<Rest, "key">): string |
       fill(search.slice(whole.index + all.length), pathValue, queryValue);
   }
   hash = fill(hash, path, query);
-  if (path !== "" && !placed.includes("{path}")) way += way.endsWith("/") ? path : `/${path}`;
+  if (path !== "" && !hasPath(placed)) way += way.endsWith("/") ? path : `/${path}`;
   if (query !== "" && !placed.includes("{query}")) {
     search += /^\??$/.test(search) ? `${search ? "" : "?"}${query}` : `&${query}`;
   }
@@ -92,11 +98,11 @@ export function place(url: string, { path, query }: Omit<Rest, "key">): string |
 }
 
 /** How many characters a text has when its places are filled. */
-function lengthOf(text: string, path: string, query: string): number {
+function lengthOf(text: string, values: Record<Place, string>): number {
   let { length } = text;
   if (!text.includes("{")) return length;
   for (const [place, name] of text.matchAll(PLACE)) {
-    length += (name === "path" ? path : query).length - place.length;
+    length += values[name as Place].length - place.length;
   }
   return length;
 }
@@ -107,7 +113,8 @@ const PARTS = /^([a-z][a-z\d+.-]*:\/\/[^/?#\\]*)?([^?#]*)(\?[^#]*)?(#.*)?$/is;
 /** `{query}` where it is all between two separators, with them. */
 const WHOLE_QUERY = /([?&])\{query\}(&|$)/;
 
-const PLACE = /\{(path|query)\}/g;
+const PLACE = /\{(path|query|\+path)\}/g;
+type Place = "path" | "query" | "+path";
 
 /** A part of a path or a query as the value of a parameter. */
 function escape(text: string): string {

@@ -168,27 +168,6 @@ function readLinesOneByOne(bytes: Uint8Array, apply: Apply, bad: Bad, tell: Tell
   return line;
 }
 
-/**
- * A line with the names that its members have now.
- *
- * @example
- * ```ts
- * renameMembers('{"Key":"1c","URL":"","By":"ada"}'); // {"Key":"1c","URL":"","Author":"ada"}
- * ```
- */
-export function renameMembers(line: string): string {
-  if (!/"(?:Made|By|ChangedBy)"\s*:/.test(line)) return line;
-  try {
-    const record: unknown = JSON.parse(line);
-    if (typeof record !== "object" || record === null || !("Key" in record)) return line;
-    const members = Object.entries(record);
-    const renamed = members.map(([name, value]) => [NEW_NAMES.get(name) ?? name, value]);
-    return JSON.stringify(Object.fromEntries(renamed));
-  } catch {
-    return line; // what is wrong with it is said where it is read
-  }
-}
-
 /** How many lines end in `bytes`. */
 export function countLines(bytes: Uint8Array): number {
   let count = 0;

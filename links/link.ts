@@ -161,16 +161,16 @@ function hasTwoSchemes({ hostname, pathname }: URL): boolean {
   return SCHEME.test(hostname) && (pathname.startsWith("//") || hostname.startsWith("http"));
 }
 
-/** The places for what follows a key, `{path}` and `{query}`, stand in a URL as they were typed. */
+/** The places for what follows a key, such as `{path}`, stand in a URL as they were typed. */
 function keepPlaces(text: string, href: string): string {
-  for (const name of ["path", "query"]) {
+  for (const name of ["path", "+path", "query"]) {
     if (text.includes(`{${name}}`)) href = href.replaceAll(`%7B${name}%7D`, `{${name}}`);
   }
   return href;
 }
 
 function countPlaces(href: string): number {
-  return href.includes("{") ? href.split(/\{(?:path|query)\}/, MAX_PLACES + 2).length - 1 : 0;
+  return href.includes("{") ? href.split(/\{(?:\+?path|query)\}/, MAX_PLACES + 2).length - 1 : 0;
 }
 
 /** Whether `url` is at `host`, which may have a path. */

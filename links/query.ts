@@ -6,7 +6,6 @@
 import { isCount } from "./count.ts";
 import { StoreError } from "./errors.ts";
 import { isLink, type Link } from "./link.ts";
-import { trim } from "./text.ts";
 
 /** Most links of a page. */
 export const MAX_LIMIT = 1000;

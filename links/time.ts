@@ -125,19 +125,35 @@ function toTime(text: string): number | undefined {
   if (seconds !== undefined) return now() + secondsOf(seconds);
   const [, count, unit] = /^in (\d{1,10}) (second|minute|hour|day|week)s?$/i.exec(text) ?? [];
   if (unit !== undefined) return now() + Number(count) * UNITS[unit.toLowerCase()];
+  return parseTime(text, true);
+}
+
+/**
+ * A time in the form of RFC 3339, or a day in UTC: its end or its beginning.
+ *
+ * @example
+ * ```ts
+ * parseTime("2099-12-24T18:00:00+01:00", true); // 4101814800
+ * parseTime("2099-12-24", true); // 4101840000
+ * parseTime("2099-12-24", false); // 4101753600
+ * parseTime("2099-02-30", false); // undefined: there is no such day
+ * ```
+ */
+export function parseTime(text: string, dayEnds: boolean): number | undefined {
   const day = /^\d{4}-\d\d-\d\d$/.test(text);
   const time = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
   if (!day && !time.test(text)) return;
   const ms = Date.parse(day ? `${text}T00:00:00Z` : text.toUpperCase().replace(" ", "T"));
   if (Number.isNaN(ms) || !isDay(text)) return;
-  return Math.floor(ms / 1000) + (day ? UNITS.day : 0);
+  return Math.floor(ms / 1000) + (day && dayEnds ? UNITS.day : 0);
 }
 
 /** Whether there is such a day: the runtime takes February 30 for March 2. */
 function isDay(text: string): boolean {
-  const [, year, month, day] = /^(\d{4})-(\d\d)-(\d\d)/.exec(text) ?? [];
-  const date = new Date(Date.UTC(Number(year), Number(month) - 1, Number(day)));
-  return date.getUTCMonth() === Number(month) - 1 && date.getUTCDate() === Number(day);
+  const [year, month, day] = text.slice(0, 10).split("-").map(Number);
+  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  const days = month === 2 ? (leap ? 29 : 28) : [4, 6, 9, 11].includes(month) ? 30 : 31;
+  return month >= 1 && month <= 12 && day >= 1 && day <= days;
 }
 
 function invalid(why: string): StoreError {

@@ -65,9 +65,9 @@ for (const store of ["-file=store.jsonl", "-kv=links.db"]) {
     const csv = await run("-export=csv", `-master=${master.url}`);
     assertEquals(csv.stdout.replace(/\d{4}-\d\d-\d\dT[\d:]{8}Z/g, "TIME").split("\r\n").sort(), [
       "",
-      `docs,https://example.com/,TIME,`,
-      `key,url,created,expires`,
-      `list,"https://example.com/?a,b",TIME,`,
+      `docs,https://example.com/,TIME,,,`,
+      `key,url,created,expires,author,editor`,
+      `list,"https://example.com/?a,b",TIME,,,`,
     ]);
   });
 }
@@ -75,13 +75,18 @@ for (const store of ["-file=store.jsonl", "-kv=links.db"]) {
 it("what -export=csv writes, -import reads", async () => {
   using dir = tempDir();
   const { path } = dir;
-  const ends =
-    '{"Key":"ends","URL":"https://example.com/","Created":1795625461,"Expires":4101840000}';
-  await Deno.writeTextFile(`${path}/one.jsonl`, [...LINKS.slice(0, 4), ends, ""].join("\n"));
+  const lines = [
+    ...LINKS,
+    '{"Key":"ends","URL":"https://example.com/","Created":1795625461,"Expires":4101840000}',
+    '{"Key":"names","URL":"https://example.com/","Author":"Lovelace, \\"Ada\\" ","Editor":"NULL"}',
+    '{"Key":"a/b","URL":" /old\\r\\n","Created":1795625461,"Editor":"\\\\N"}',
+    '{"Key":"NULL","URL":"{path}"}',
+  ];
+  await Deno.writeTextFile(`${path}/one.jsonl`, [...lines, ""].join("\n"));
   const csv = await run("-export=csv", `-file=${path}/one.jsonl`);
   await Deno.writeTextFile(`${path}/links.csv`, csv.stdout);
   const { stdout } = await run(`-import=${path}/links.csv`, `-file=${path}/two.jsonl`);
-  assertEquals(stdout, `${path}/links.csv: 3 rows: 3 new\n`);
+  assertMatch(stdout, /links\.csv: 8 rows: 8 new\n$/);
   const [one, two] = await Promise.all(
     ["one", "two"].map(async (name) =>
       (await run("-export", `-file=${path}/${name}.jsonl`)).stdout

@@ -9,7 +9,7 @@ import { cors } from "../http/cors.ts";
 import { toLocation } from "../http/location.ts";
 import { checkHost, decode, keyOf, mediaType, prefersHTML, query } from "../http/request.ts";
 import { hasPlaces, place, restOf } from "../http/suffix.ts";
-import { authorizeReplica, authorizeWriter } from "../http/token.ts";
+import { authorizeCaller, authorizeWriter } from "../http/token.ts";
 import { withUser } from "../http/user.ts";
 import { parsePosition } from "../journal/position.ts";
 import { serve } from "../jsonrpc/server.ts";
@@ -176,7 +176,7 @@ const HEADERS: Record<string, [name: string, parse: (req: Request) => unknown]> 
   "browserCheck: Origin": ["origin", check],
   cors: ["origin", (req) => share(req, "add", () => new Response())],
   authorizeWriter: ["authorization", (req) => authorizeWriter(req, "secret")],
-  authorizeReplica: ["authorization", (req) => authorizeReplica(req, "secret")],
+  authorizeCaller: ["authorization", (req) => authorizeCaller(req, { token: "secret" })],
   clientOf: ["x-forwarded-for", (req) => clientOf(req, undefined, 1)],
   "clientOf, far": ["x-forwarded-for", (req) => clientOf(req, undefined, 9)],
   withUser: ["x-user", storeOf],
@@ -184,8 +184,8 @@ const HEADERS: Record<string, [name: string, parse: (req: Request) => unknown]> 
 
 /** Those that read a body. */
 const BODIES: Record<string, [type: string, parse: (req: Request) => Promise<unknown>]> = {
-  "readForm: fields": ["application/x-www-form-urlencoded", readForm],
-  "readForm: parts": [asMultipart, readForm],
+  "readForm: fields": ["application/x-www-form-urlencoded", (req) => readForm(req, ["url"])],
+  "readForm: parts": [asMultipart, (req) => readForm(req, ["url"])],
   readJSONText: ["application/json", (req) => readJSONText(req)],
 };
 

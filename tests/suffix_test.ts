@@ -71,6 +71,12 @@ it("{path} and {query} are filled in, escaped for where they stand", () => {
     ["https://a.b/{query}", "?x=1", "https://a.b/x%3D1"],
     ["https://a.b/#{query}", "?x=1", "https://a.b/#x=1"],
     ["https://a.b/{other}", "/x", "https://a.b/{other}/x"],
+    // as it came
+    ["https://a.b/?q={+path}", "/a&b=c/d+%20%2F", "https://a.b/?q=a&b=c/d+%20%2F"],
+    ["https://a.b/?{+path}", "/x=1&y", "https://a.b/?x=1&y"],
+    ["https://a.b/{+path}?q={path}#{+path}", "/x/y", "https://a.b/x/y?q=x%2Fy#x/y"],
+    ["https://a.b/?q={+path}", "?z=1", "https://a.b/?q=&z=1"],
+    ["https://a.b/?q={+path}", "/$&", "https://a.b/?q=$&"],
   ];
   for (const [url, rest, location] of cases) assertEquals(leads(url, rest), location, url);
 });
@@ -98,6 +104,7 @@ it("checkURL() keeps {path} and {query} as they were typed, and nothing else", (
     ],
     ["https://example.com/{other}/{path", "https://example.com/%7Bother%7D/%7Bpath"],
     ["https://example.com/%7Bpath%7D", "https://example.com/%7Bpath%7D"],
+    ["example.com/{+path}?q={+path}", "https://example.com/{+path}?q={+path}"],
   ];
   for (const [typed, kept] of urls) assertEquals(checkURL(typed), kept);
 });

@@ -1,0 +1,141 @@
+/**
+ * Links of a row of a table, or of an object.
+ *
+ * @module
+ */
+import { isExpired } from "../../links/time.ts";
+import type { Fact, Layout } from "./layout.ts";
+import { plain } from "./program.ts";
+import type { Remarks } from "./remarks.ts";
+import type { Row } from "./row.ts";
+import {
+  isOff,
+  isUnset,
+  quote,
+  readClicks,
+  readName,
+  readSeconds,
+  readTime,
+  Unfit,
+} from "./values.ts";
+
+/** A whole short URL, of which the key is the one part behind the host. */
+const SHORT_URL = /^https?:\/\/[^\s/?#@\\]+\/([^\s/?#\\]+)$/i;
+
+/**
+ * The links of `values`, which stand as the layout says: several where they have several keys. What can't
+ * be taken over has a reason.
+ */
+export function readRecord(
+  layout: Layout,
+  values: unknown[],
+  line: number,
+  remarks: Remarks,
+): Row[] {
+  const { key, url } = layout;
+  const raw = { key: text(values[key.at]), url: text(values[url.at]), line };
+  try {
+    checkGuards(layout, values, remarks);
+    const facts = readFacts(layout, values, remarks);
+    const target = readURL(layout, values[url.at]);
+    const keys = readKeys(layout, values);
+    checkCopies(layout, values, keys[0]);
+    return keys.map((key) => ({ key, url: target, ...facts, line }));
+  } catch (error) {
+    if (!(error instanceof Unfit)) throw error;
+    return [{ ...raw, reason: error.message }];
+  }
+}
+
+/** What stands there, as far as it is a text. */
+function text(value: unknown): string {
+  return typeof value === "string" ? value : isUnset(value) ? "" : quote(value);
+}
+
+/** Refuses a link that isn't for everybody, or that leads some elsewhere. */
+function checkGuards({ guards }: Layout, values: unknown[], remarks: Remarks): void {
+  for (const { at, name, guard } of guards) {
+    const value = values[at];
+    if (/validsince$/.test(plain(name))) {
+      const since = readTime(value, name, false, remarks);
+      if (since !== 0 && !isExpired(since)) throw new Unfit(`${guard} (${name} ${quote(value)})`);
+    } else if (/^password$/.test(plain(name)) ? isUnset(value) || isFalse(value) : isOff(value)) {
+      continue;
+    } else throw new Unfit(`${guard} (${name})`);
+  }
+}
+
+/** A password may be "0", or "no". */
+function isFalse(value: unknown): boolean {
+  return value === false || value === "false";
+}
+
+function readFacts({ facts }: Layout, values: unknown[], remarks: Remarks): Partial<Row> {
+  const found: Partial<Row> = {};
+  const read = <T>(fact: Fact, parse: (value: unknown, name: string) => T): T | undefined => {
+    const column = facts[fact];
+    return column && (parse(values[column.at], column.name) || undefined);
+  };
+  const created = read("created", (value, name) => readTime(value, name, false, remarks));
+  const expires = read("expires", (value, name) => readTime(value, name, true, remarks)) ??
+    read("expirySeconds", (value, name) => readSeconds(value, name, true));
+  const author = read("author", readName);
+  const editor = read("editor", readName);
+  const clicks = read("clicks", readClicks);
+  if (created !== undefined) found.created = created;
+  if (expires !== undefined) found.expires = expires;
+  if (author !== undefined) found.author = author;
+  if (editor !== undefined) found.editor = editor;
+  if (clicks !== undefined) found.clicks = clicks;
+  return found;
+}
+
+function readURL({ program, url: { name } }: Layout, value: unknown): string {
+  if (isUnset(value)) throw new Unfit("it has no URL");
+  if (typeof value !== "string") throw new Unfit(`${name} ${quote(value)} is not a URL`);
+  if (program === undefined) return value;
+  if (!/^\s*[a-z][a-z\d+.-]*:/i.test(value)) {
+    throw new Unfit(`${name} ${quote(value)} doesn't begin with https:// or http://`);
+  }
+  if (!program.hasPlaces && /\{\+?(?:path|query)\}/.test(value)) {
+    throw new Unfit(`${name} has {path} or {query} in it, which stand for what follows a key here`);
+  }
+  return program.toURL?.(value) ?? value;
+}
+
+/** All keys of the link. */
+function readKeys({ program, key, more }: Layout, values: unknown[]): string[] {
+  const keys = new Set<string>();
+  for (const { at, name } of [key, ...more]) {
+    for (const value of [values[at]].flat()) {
+      if (value === "" || value === null || value === undefined) continue;
+      if (typeof value !== "string") throw new Unfit(`${name} ${quote(value)} is not a key`);
+      const [, last] = SHORT_URL.exec(value) ?? [];
+      const key = last ?? program?.toKey?.(value) ?? value;
+      if (/^https?:\/\//i.test(key)) {
+        throw new Unfit(`${name} ${quote(value)} is not a host with one part behind it`);
+      }
+      if (key.includes("/")) throw new Unfit(`${name} ${quote(value)}: a key has no slash`);
+      keys.add(key);
+    }
+  }
+  if (keys.size === 0) throw new Unfit("it has no key");
+  return [...keys];
+}
+
+/** Refuses a link of which another column has another key. */
+function checkCopies({ key: { name }, copies }: Layout, values: unknown[], key: string): void {
+  for (const copy of copies) {
+    const value = values[copy.at];
+    if (typeof value !== "string" || value === "") continue;
+    let text = value;
+    try {
+      text = decodeURIComponent(value);
+    } catch {
+      // It is no escaped text.
+    }
+    if (text !== key && value !== key && !text.endsWith(`/${key}`)) {
+      throw new Unfit(`${copy.name} ${quote(value)} doesn't end with its ${name}`);
+    }
+  }
+}
