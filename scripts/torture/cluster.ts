@@ -1,0 +1,195 @@
+/**
+ * A master, its mirrors and caches, and what operators do with them.
+ *
+ * @module
+ */
+import { run, tempDir } from "../../tests/processes.ts";
+import { History } from "./history.ts";
+import { Epoch, type Links, readLog } from "./log_record.ts";
+import { Machine } from "./machine.ts";
+import { Observer } from "./observer.ts";
+
+/** A copy of all links, made while the master went on. */
+export interface Backup {
+  path: string;
+  links: Links;
+  names: Set<string>;
+  /** The epoch that it is of. */
+  epoch: number;
+  /** It has all that stood in the log up to here when it was begun, */
+  least: number;
+  /** and nothing that came after it was finished. */
+  most: number;
+}
+
+/** The cluster, and what is known of it. */
+export class Cluster implements AsyncDisposable {
+  readonly history = new History();
+  readonly observer: Observer;
+  readonly machines: Machine[] = [];
+  readonly backups: Backup[] = [];
+  /** All keys that were ever used. */
+  readonly keys = new Set<string>();
+  /** The terms of masters, in order. */
+  readonly terms: number[] = [];
+  /** Promises that were seen broken. */
+  readonly broken: string[] = [];
+  /** Whether servers may have nobody above to ask. */
+  excused = false;
+  master!: Machine;
+  readonly #began = performance.now();
+  readonly #dir = tempDir();
+
+  private constructor() {
+    this.observer = new Observer(() => this.now(), new Epoch(1, 0));
+  }
+
+  /** Starts all machines; a small cluster lacks the ones at the end of the tree. */
+  static async start(pick: (n: number) => number, small = false): Promise<Cluster> {
+    const cluster = new Cluster();
+    try {
+      await cluster.#start(pick, small);
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+    return cluster;
+  }
+
+  async #start(pick: (n: number) => number, small: boolean): Promise<void> {
+    const add = (name: string, keeps: boolean, ...flags: string[]) => {
+      const machine = new Machine(name, `${this.#dir.path}/${this.machines.length}`, keeps, flags);
+      Deno.mkdirSync(machine.path);
+      this.machines.push(machine);
+      return machine;
+    };
+    const first = add("first", true, "-threads=2");
+    const second = add("second", true);
+    const third = add("third", true);
+    const owners = [first, second, third];
+    for (const machine of owners) {
+      for (const other of owners) if (other !== machine) machine.join(other, pick);
+    }
+    const cache = add("cache", false);
+    const threads = add("threads", false, "-threads=2", "-cache=10");
+    for (const above of owners) {
+      cache.join(above, pick);
+      threads.join(above, pick);
+    }
+    if (!small) {
+      const leaf = add("leaf", false);
+      for (const above of [second, third, first]) leaf.join(above, pick);
+      add("last", false, "-cache=10").join(leaf, pick);
+    }
+    this.master = first;
+    await this.launch(first, true);
+    this.terms.push((await first.ready()).term ?? 1);
+    await Promise.all(this.machines.slice(1).map((machine) => this.launch(machine, false)));
+    this.observer.follow(first.url);
+  }
+
+  get replicas(): Machine[] {
+    return this.machines.filter((machine) => machine !== this.master);
+  }
+
+  /** Milliseconds since the run began. */
+  now(): number {
+    return performance.now() - this.#began;
+  }
+
+  /** Starts a machine, and leads all lanes there. */
+  async launch(machine: Machine, master: boolean, ...flags: string[]): Promise<void> {
+    await machine.start(master, ...flags);
+    for (const { lanes } of this.machines) lanes.get(machine)?.leadTo(machine.url);
+  }
+
+  /** Starts a machine again, as what it was. */
+  async restart(machine: Machine, signal: "SIGTERM" | "SIGKILL", meanwhile = 0): Promise<void> {
+    const isMaster = machine === this.master;
+    if (isMaster) await this.observer.leave();
+    await machine.stop(signal);
+    await new Promise((resolve) => setTimeout(resolve, meanwhile));
+    await this.launch(machine, isMaster);
+    if (isMaster) this.observer.follow(machine.url);
+  }
+
+  /** Backs the links up: by `-backup` from the file or over the network, or by copying the file. */
+  async backup(how: "file" | "network" | "copy"): Promise<void> {
+    const { master, observer } = this;
+    const path = `${this.#dir.path}/backup-${this.backups.length}.jsonl`;
+    const least = (await master.ready()).position ?? 0;
+    if (how === "copy") await Deno.copyFile(master.file, path);
+    else {
+      const from = how === "file" ? `-file=${master.file}` : `-master=${master.url}`;
+      const { code, stderr } = await run(`-backup=${path}`, from);
+      if (code !== 0) {
+        this.broken.push(`-backup ${how === "file" ? "-file" : "-master"} failed: ${stderr}`);
+        return;
+      }
+    }
+    const most = (await master.ready()).position ?? Infinity;
+    const epoch = observer.epoch.number;
+    this.backups.push({ path, ...readLog(await Deno.readTextFile(path)), epoch, least, most });
+  }
+
+  /** Ends the master's process for good, and reads the rest of its log from its file. */
+  async #endMaster(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    await this.observer.leave();
+    await this.master.stop(signal);
+    const text = await Deno.readTextFile(this.master.file);
+    const { Base = 0 } = JSON.parse(text.slice(0, text.indexOf("\n")) || "{}");
+    this.observer.readFile(text, Base);
+  }
+
+  /** Puts a backup in the place of the master's file, as docs/operations.md says. */
+  async restore({ path, links, names }: Backup, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    await this.#endMaster(signal);
+    await Deno.copyFile(path, this.master.file);
+    await this.#begin(this.master, links, names);
+  }
+
+  /**
+   * Makes a mirror the master, as docs/replicas.md says; the old master becomes its mirror.
+   *
+   * @param position how far the mirror said that it had come
+   */
+  async promote(mirror: Machine, position: number, signal: "SIGTERM" | "SIGKILL"): Promise<void> {
+    const old = this.master;
+    await this.#endMaster(signal);
+    await mirror.stop("SIGTERM");
+    const { links, names } = readLog(await Deno.readTextFile(mirror.file));
+    const misses = this.observer.epoch.misses(links, position);
+    if (misses.length > 0) {
+      this.broken.push(
+        `${mirror.name}, promoted at ${position}, has what its master never had at once: ${
+          misses.slice(0, 5).join("; ")
+        }`,
+      );
+    }
+    await this.#begin(mirror, links, names);
+    await this.launch(old, false);
+  }
+
+  /** Starts a master that begins another history. */
+  async #begin(machine: Machine, links: Links, names: Set<string>): Promise<void> {
+    const { observer } = this;
+    this.master = machine;
+    observer.begin(new Epoch(observer.epoch.number + 1, this.now(), links, names));
+    await this.launch(machine, true, "-promote");
+    observer.follow(machine.url);
+    const { term = 1 } = await machine.ready();
+    const latest = Math.max(...this.terms);
+    if (term <= latest) {
+      this.broken.push(
+        `${machine.name} was started with -promote in term ${term}, after ${latest}`,
+      );
+    }
+    this.terms.push(term);
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.observer.leave();
+    await Promise.all(this.machines.map((machine) => machine[Symbol.asyncDispose]()));
+    this.#dir[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * A machine of the cluster: a directory, and the process that serves there.
+ *
+ * @module
+ */
+import { LaneProxy } from "../../tests/lanes.ts";
+import { type Goto, start, within } from "../../tests/processes.ts";
+import type { Seat } from "./history.ts";
+
+const FILE = "links.jsonl";
+const NOWHERE = "http://127.0.0.1:9"; // nobody listens there
+const FLAGS = ["-rpc", "-user-header=x-user", "-proxy=1"];
+
+/** What `/readyz` says of a server. */
+export interface Ready {
+  ready: boolean;
+  reason?: string;
+  links: number;
+  position?: number;
+  term?: number;
+  complete?: boolean;
+  lagBytes?: number;
+}
+
+/** A machine, which owns the links, keeps a copy of all of them, or a cache. */
+export class Machine implements AsyncDisposable {
+  /** The process that serves, or served last. */
+  goto?: Goto;
+  seat: Seat;
+  /** The ways to those that it may follow, the first one first. */
+  readonly lanes = new Map<Machine, LaneProxy>();
+
+  /**
+   * @param path its directory
+   * @param keeps whether it has a file with all links
+   * @param flags beside those that every machine has
+   */
+  constructor(
+    readonly name: string,
+    readonly path: string,
+    readonly keeps: boolean,
+    private readonly flags: string[] = [],
+  ) {
+    this.seat = { name, run: 0, master: false };
+  }
+
+  /** Where its links are. */
+  get file(): string {
+    return `${this.path}/${FILE}`;
+  }
+
+  get url(): string {
+    return this.goto?.url ?? NOWHERE;
+  }
+
+  /** Lets it follow `above`, by a lane of its own. */
+  join(above: Machine, pick: (n: number) => number): void {
+    this.lanes.set(above, new LaneProxy(above.url, pick));
+  }
+
+  /** Starts its process, as the master or a replica; it must not run. */
+  async start(master: boolean, ...flags: string[]): Promise<void> {
+    this.seat = { name: this.name, run: this.seat.run + 1, master };
+    const lanes = [...this.lanes.values()].map(({ url }) => url);
+    const role = master ? [] : [`-master=${lanes.join(",")}`];
+    const file = this.keeps ? [`-file=${FILE}`] : [];
+    this.goto = await start(
+      { cwd: this.path },
+      ...FLAGS,
+      ...this.flags,
+      ...role,
+      ...file,
+      ...flags,
+    );
+  }
+
+  /** Ends its process, if there is one. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGKILL"): Promise<void> {
+    if (signal === "SIGTERM") await this.goto?.stop();
+    this.goto?.kill(signal);
+    if (this.goto) await within(10_000, `the end of ${this.name}`, this.goto.status);
+  }
+
+  async ready(): Promise<Ready> {
+    const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(5000) });
+    return await response.json();
+  }
+
+  async [Symbol.asyncDispose]() {
+    await this.stop().catch(() => {});
+    await this.goto?.[Symbol.asyncDispose]();
+    for (const lane of this.lanes.values()) await lane[Symbol.asyncDispose]();
+  }
+}
