@@ -129,12 +129,19 @@ function choose(faults: [string, Fault][], pick: Pick): [string, Fault][] {
 /** Whether a replica was without a feed, where none had to be. */
 function judge(watch: FeedWatch | undefined, report: Report): string[] {
   const broken: string[] = [];
-  for (const [name, { all, without }] of watch?.looks ?? []) {
-    if (all === 0) continue;
+  for (const [name, { all, without, reasons }] of watch?.looks ?? []) {
+    const said = [...reasons];
+    // A machine that is too busy to answer in two seconds is none that keeps the feed back.
+    if (all === 0 || said.some((reason) => reason.startsWith("lost the master:"))) continue;
     report.looks += all;
     report.withoutFeed = Math.max(report.withoutFeed, without / all);
-    if (without / all <= MAX_WITHOUT) continue;
-    broken.push(`${name} was without a feed in ${without} of ${all} looks, and nobody touched it`);
+    const wasLost = said.some((reason) => reason.startsWith("lost the master's feed"));
+    if (without <= Math.max(1, MAX_WITHOUT * all) && !wasLost) continue;
+    broken.push(
+      `${name} was without a feed in ${without} of ${all} looks, and nobody touched it; it said: ${
+        said.join(", ") || "nothing"
+      }`,
+    );
   }
   return broken;
 }

@@ -30,6 +30,7 @@ export interface Fault {
   run(cluster: Cluster, pick: Pick, ms: number, taken: Set<Machine>): Promise<string | undefined>;
 }
 
+const REFUSALS = 1000; // of one round, at most
 const never = new AbortController().signal;
 const signals = ["SIGTERM", "SIGKILL"] as const;
 const any = <T>(pick: Pick, all: readonly T[]): T => all[pick(all.length)];
@@ -189,11 +190,11 @@ export const FAULTS: Record<string, Fault> = {
     weight: 3,
     sparesFeeds: true,
     async run(cluster, pick, ms) {
-      const end = performance.now() + Math.max(ms, 1500);
+      const end = performance.now() + 8 * ms;
       const { url } = any(pick, cluster.machines);
       let refused = 0;
-      await Promise.all(Array.from({ length: 4 }, async () => {
-        while (performance.now() < end) {
+      await Promise.all(Array.from({ length: 8 }, async () => {
+        while (refused < REFUSALS && performance.now() < end) {
           const response = await fetch(`${url}/api/links`, {
             method: "POST",
             headers: { "content-type": "application/json" },
@@ -202,7 +203,7 @@ export const FAULTS: Record<string, Fault> = {
           }).catch(() => undefined);
           await response?.body?.cancel();
           if (response?.status === 409) refused++;
-          else if (response === undefined) await pause(20, never); // nobody is there just now
+          else await pause(20, never); // nobody is there just now
         }
       }));
       return `${refused}`;

@@ -81,6 +81,16 @@ export class Machine implements AsyncDisposable {
     if (this.goto) await within(10_000, `the end of ${this.name}`, this.goto.status);
   }
 
+  /** What its process warned of, the last few of each. */
+  get warnings(): string {
+    const { logs = [] } = this.goto ?? {};
+    const all = new Set(
+      logs.filter(({ level }) => level !== "info")
+        .map(({ msg, reason }) => reason === undefined ? msg : `${msg}: ${reason}`),
+    );
+    return [...all].slice(-3).join("; ") || "nothing";
+  }
+
   async ready(): Promise<Ready> {
     const response = await fetch(`${this.url}/readyz`, { signal: AbortSignal.timeout(5000) });
     return await response.json();

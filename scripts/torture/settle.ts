@@ -18,22 +18,26 @@ export async function settle(cluster: Cluster): Promise<string[]> {
   const { master, observer, replicas } = cluster;
   const position = async () => (await master.ready()).position ?? 0;
   const broken: string[] = [];
-  const tell = (text: string) => (error: Error) => {
-    broken.push(`${text}: ${error.message.replace(/^not true within \d+ ms: /, "")}`);
+  const tell = (text: string, machine: Machine) => (error: Error) => {
+    const reason = error.message.replace(/^not true within \d+ ms: /, "");
+    broken.push(`${text}: ${reason}; it warned of ${machine.warnings}`);
   };
   await eventually(async () => {
     const { ready, reason } = await master.ready();
     if (!ready) throw new Error(reason);
-  }, SETTLE_MS).catch(tell("the master is not ready"));
+  }, SETTLE_MS).catch(tell("the master is not ready", master));
   await eventually(async () => {
     if (observer.position !== await position()) throw new Error(`${observer.position}`);
-  }, SETTLE_MS).catch(tell("the master's feed does not come to its end"));
+  }, SETTLE_MS).catch(tell("the master's feed does not come to its end", master));
   broken.push(...observer.bad.splice(0));
   for (const key of observer.epoch.links.keys()) cluster.keys.add(key);
   await Promise.all(
     replicas.map((replica) =>
       eventually(() => follows(replica, master), SETTLE_MS).catch(
-        tell(`${replica.name} does not follow, ${SETTLE_MS / 1000} s after all faults ended`),
+        tell(
+          `${replica.name} does not follow, ${SETTLE_MS / 1000} s after all faults ended`,
+          replica,
+        ),
       )
     ),
   );
