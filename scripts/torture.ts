@@ -22,6 +22,7 @@ import { prepare, work } from "./torture/clients.ts";
 import { Cluster } from "./torture/cluster.ts";
 import { type Fault, FAULTS, heal, type Pick } from "./torture/faults.ts";
 import { FeedWatch } from "./torture/feed_watch.ts";
+import { type Layout, LAYOUTS } from "./torture/layouts.ts";
 import type { Machine } from "./torture/machine.ts";
 import { emptyReport, format, type Report } from "./torture/report.ts";
 import { readMaster, settle } from "./torture/settle.ts";
@@ -29,7 +30,7 @@ import { readMaster, settle } from "./torture/settle.ts";
 const ROUND_MS = 700;
 const THINK_MS = [10, 100, 500]; // between a client's questions, at most
 const MOST_FAULTS = 3; // in a round
-const CLUSTER_ROUNDS = 20; // then another cluster is started
+const CLUSTER_ROUNDS = 12; // then another cluster is started
 const CLUSTER_EPOCHS = 5; // mirrors copy one history after the other ever more slowly
 const MAX_WITHOUT = 0.05; // of the looks at a replica
 
@@ -41,14 +42,15 @@ export interface Options {
   seconds?: number;
   /** The faults to choose from; by default all. */
   only?: string[];
-  /** Whether to leave out two of the machines. */
-  small?: boolean;
+  /** The clusters to start, one after the other; by default all that this machine has what it takes for. */
+  layouts?: Layout[];
   tell?: (text: string) => void;
 }
 
 /** Runs so many rounds, with faults and choices that come from `seed`. */
 export async function torture(options: Options): Promise<Report> {
   const { rounds, seed, seconds = Infinity, only = Object.keys(FAULTS), tell = () => {} } = options;
+  const { layouts = Object.values(LAYOUTS) } = options;
   const report = emptyReport();
   const end = performance.now() + 1000 * seconds;
   const faults = Object.entries(FAULTS).filter(([name, { possible = true }]) =>
@@ -56,8 +58,8 @@ export async function torture(options: Options): Promise<Report> {
   );
   while (report.rounds < rounds && performance.now() < end) {
     const { pick } = random(seed + report.rounds);
-    await using cluster = await Cluster.start(pick, options.small);
-    report.clusters++;
+    const layout = layouts[report.clusters++ % layouts.length];
+    await using cluster = await Cluster.start(layout, pick);
     await prepare(cluster);
     for (const line of await settle(cluster)) {
       note(report, `cluster ${report.clusters}: ${line}`, tell);
@@ -168,26 +170,32 @@ function note(report: Report, line: string, tell: (text: string) => void): void 
   tell(`VIOLATION: ${line}`);
 }
 
+/** The names in an option's value, if there are any; ends with code 2 where one is unknown. */
+function chosen(value: string, known: Record<string, unknown>, option: string) {
+  const names = value === "" ? undefined : value.split(",");
+  const wrong = names?.find((name) => !(name in known));
+  if (wrong === undefined) return names;
+  const some = Object.keys(known).join(",");
+  refuse("torture", `--${option}: there is no ${wrong}`, `--${option}=NAMES, of ${some}`);
+}
+
 if (import.meta.main) {
   const values = takeArgs("torture", {
     rounds: { type: "string", default: "100" },
     seed: { type: "string", default: `${random().seed}` },
     seconds: { type: "string", default: "86400" },
     only: { type: "string", default: "" },
+    layout: { type: "string", default: "" },
   });
-  const only = values.only === "" ? undefined : values.only.split(",");
-  for (const name of only ?? []) {
-    if (!(name in FAULTS)) {
-      const names = Object.keys(FAULTS).join(",");
-      refuse("torture", `${name} is no fault`, `--only=NAMES, some of ${names}`);
-    }
-  }
+  const only = chosen(values.only, FAULTS, "only");
+  const layouts = chosen(values.layout, LAYOUTS, "layout");
   console.log(`at most ${values.rounds} rounds with seed ${values.seed}`);
   const report = await torture({
     rounds: Number(values.rounds),
     seed: Number(values.seed),
     seconds: Number(values.seconds),
     only,
+    layouts: layouts?.map((name) => LAYOUTS[name]),
     tell: (text) => console.log(text),
   });
   console.log(format(report));

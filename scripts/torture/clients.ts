@@ -86,7 +86,11 @@ export async function ask(
   };
   if (key !== "") cluster.keys.add(key);
   try {
-    const { status, location, text } = await send(machine.url, operation, patience);
+    const { status, location, text } = await send(
+      machine.front ?? machine.url,
+      operation,
+      patience,
+    );
     operation.end = cluster.now();
     operation.outcome = OUTCOMES[status] ?? "unknown";
     if (kind === "get") {

@@ -4,7 +4,9 @@
  * @module
  */
 import { run, tempDir } from "../../tests/processes.ts";
+import type { Denokv } from "../../tests/denokv.ts";
 import { History } from "./history.ts";
+import type { Layout } from "./layouts.ts";
 import { Epoch, type Links, readLog } from "./log_record.ts";
 import { Machine } from "./machine.ts";
 import { Observer } from "./observer.ts";
@@ -36,19 +38,23 @@ export class Cluster implements AsyncDisposable {
   readonly broken: string[] = [];
   /** Whether servers may have nobody above to ask. */
   excused = false;
+  /** The one that owns the links, and has all say; of several on one database, the first. */
   master!: Machine;
+  /** The database's service, where there is one. */
+  service?: Denokv;
   readonly #began = performance.now();
   readonly #dir = tempDir();
+  readonly #above = new Map<Machine, readonly string[]>();
 
   private constructor() {
     this.observer = new Observer(() => this.now(), new Epoch(1, 0));
   }
 
-  /** Starts all machines; a small cluster lacks the ones at the end of the tree. */
-  static async start(pick: (n: number) => number, small = false): Promise<Cluster> {
+  /** Starts all machines of a layout. */
+  static async start(layout: Layout, pick: (n: number) => number): Promise<Cluster> {
     const cluster = new Cluster();
     try {
-      await cluster.#start(pick, small);
+      await cluster.#start(layout, pick);
     } catch (error) {
       await cluster[Symbol.asyncDispose]();
       throw error;
@@ -56,35 +62,28 @@ export class Cluster implements AsyncDisposable {
     return cluster;
   }
 
-  async #start(pick: (n: number) => number, small: boolean): Promise<void> {
-    const add = (name: string, keeps: boolean, ...flags: string[]) => {
-      const machine = new Machine(name, `${this.#dir.path}/${this.machines.length}`, keeps, flags);
-      Deno.mkdirSync(machine.path);
+  async #start(layout: Layout, pick: (n: number) => number): Promise<void> {
+    this.service = await layout.service?.();
+    for (const { name, kind = "cache", above = [], flags = [] } of layout.machines) {
+      const path = `${this.#dir.path}/${this.machines.length}`;
+      Deno.mkdirSync(path);
+      const kv = this.service && kind === "database" ? [`-kv=${this.service.url}`] : [];
+      const { env } = this.service?.options ?? {};
+      const machine = new Machine(name, kind, path, [...flags, ...kv], env);
       this.machines.push(machine);
-      return machine;
-    };
-    const first = add("first", true, "-threads=2");
-    const second = add("second", true);
-    const third = add("third", true);
-    const owners = [first, second, third];
-    for (const machine of owners) {
-      for (const other of owners) if (other !== machine) machine.join(other, pick);
+      this.#above.set(machine, above);
     }
-    const cache = add("cache", false);
-    const threads = add("threads", false, "-threads=2", "-cache=10");
-    for (const above of owners) {
-      cache.join(above, pick);
-      threads.join(above, pick);
+    for (const machine of this.machines) {
+      for (const name of this.#above.get(machine) ?? []) {
+        const above = this.machines.find((other) => other.name === name);
+        if (above) machine.join(above, pick);
+      }
     }
-    if (!small) {
-      const leaf = add("leaf", false);
-      for (const above of [second, third, first]) leaf.join(above, pick);
-      add("last", false, "-cache=10").join(leaf, pick);
-    }
+    const [first, ...others] = this.machines;
     this.master = first;
     await this.launch(first, true);
     this.terms.push((await first.ready()).term ?? 1);
-    await Promise.all(this.machines.slice(1).map((machine) => this.launch(machine, false)));
+    await Promise.all(others.map((machine) => this.launch(machine, false)));
     this.observer.follow(first.url);
   }
 
@@ -190,6 +189,7 @@ export class Cluster implements AsyncDisposable {
   async [Symbol.asyncDispose]() {
     await this.observer.leave();
     await Promise.all(this.machines.map((machine) => machine[Symbol.asyncDispose]()));
+    await this.service?.[Symbol.asyncDispose]();
     this.#dir[Symbol.dispose]();
   }
 }

@@ -42,6 +42,11 @@ function take(pick: Pick, taken: Set<Machine>, machines: readonly Machine[]): Ma
   return machine;
 }
 
+/** Those with a file: the master comes as often as all mirrors. */
+function ownersOf({ master, replicas }: Cluster): Machine[] {
+  return replicas.filter(({ keeps }) => keeps).flatMap((mirror) => [mirror, master]);
+}
+
 const mirrorsOf = ({ replicas }: Cluster) => replicas.filter(({ keeps }) => keeps);
 
 /** All kinds of trouble, by name. */
@@ -113,8 +118,7 @@ export const FAULTS: Record<string, Fault> = {
     weight: 4,
     sparesFeeds: true,
     async run(cluster, pick, ms, taken) {
-      const owners = [cluster.master, cluster.master, ...mirrorsOf(cluster)];
-      const machine = take(pick, taken, owners);
+      const machine = take(pick, taken, ownersOf(cluster));
       if (!machine) return;
       await pause(pick(ms), never);
       const { code, stderr } = await run("-compact", `-file=${machine.file}`);
@@ -126,7 +130,7 @@ export const FAULTS: Record<string, Fault> = {
     weight: 4,
     sparesFeeds: true,
     async run(cluster, pick, ms, taken) {
-      if (!take(pick, taken, [cluster.master])) return;
+      if (!cluster.master.keeps || !take(pick, taken, [cluster.master])) return;
       await pause(pick(ms), never);
       const how = any(pick, ["file", "network", "copy", "copy"] as const);
       await cluster.backup(how);
@@ -174,7 +178,7 @@ export const FAULTS: Record<string, Fault> = {
     weight: 3,
     possible: canLimit,
     async run(cluster, pick, ms, taken) {
-      const machine = take(pick, taken, [cluster.master, ...mirrorsOf(cluster)]);
+      const machine = take(pick, taken, ownersOf(cluster));
       if (!machine?.goto) return;
       const { size } = await Deno.stat(machine.file);
       const limit = (bytes: number | "unlimited") =>
@@ -183,6 +187,22 @@ export const FAULTS: Record<string, Fault> = {
       await pause(ms, never);
       await limit("unlimited");
       return machine.name;
+    },
+  },
+  /** The database's service is killed, or stands still, and goes on. */
+  "kill service": {
+    weight: 3,
+    excuses: true,
+    async run({ service }, pick, ms) {
+      if (service === undefined) return;
+      await pause(pick(ms), never);
+      const isKilled = pick(2) === 0;
+      if (isKilled) await service.stop();
+      else service.kill("SIGSTOP");
+      await pause(pick(2 * ms), never);
+      if (isKilled) await service.begin();
+      else service.kill("SIGCONT");
+      return isKilled ? "killed" : "stopped";
     },
   },
   /** Clients ask for a key that is taken, as fast as they can. */

@@ -9,7 +9,7 @@ import type { Seat } from "./history.ts";
 
 const FILE = "links.jsonl";
 const NOWHERE = "http://127.0.0.1:9"; // nobody listens there
-const FLAGS = ["-rpc", "-user-header=x-user", "-proxy=1"];
+const COMMON = ["-rpc", "-user-header=x-user", "-proxy=1"];
 
 /** What `/readyz` says of a server. */
 export interface Ready {
@@ -30,18 +30,28 @@ export class Machine implements AsyncDisposable {
   /** The ways to those that it may follow, the first one first. */
   readonly lanes = new Map<Machine, LaneProxy>();
 
+  /** Where clients reach it, if not straight. */
+  front?: string;
+
   /**
+   * @param kind what it does: keeps a file with all links, so that it can be the master; owns the links in a
+   * database, alone or with others; or is a cache
    * @param path its directory
-   * @param keeps whether it has a file with all links
    * @param flags beside those that every machine has
    */
   constructor(
     readonly name: string,
+    readonly kind: "file" | "database" | "cache",
     readonly path: string,
-    readonly keeps: boolean,
     private readonly flags: string[] = [],
+    private readonly env: Record<string, string> = {},
   ) {
     this.seat = { name, run: 0, master: false };
+  }
+
+  /** Whether it has a file with all links. */
+  get keeps(): boolean {
+    return this.kind === "file";
   }
 
   /** Where its links are. */
@@ -62,16 +72,11 @@ export class Machine implements AsyncDisposable {
   async start(master: boolean, ...flags: string[]): Promise<void> {
     this.seat = { name: this.name, run: this.seat.run + 1, master };
     const lanes = [...this.lanes.values()].map(({ url }) => url);
-    const role = master ? [] : [`-master=${lanes.join(",")}`];
+    const follows = !master && this.kind !== "database";
+    const role = follows ? [`-master=${lanes.join(",")}`] : [];
     const file = this.keeps ? [`-file=${FILE}`] : [];
-    this.goto = await start(
-      { cwd: this.path },
-      ...FLAGS,
-      ...this.flags,
-      ...role,
-      ...file,
-      ...flags,
-    );
+    const options = { cwd: this.path, env: this.env };
+    this.goto = await start(options, ...COMMON, ...this.flags, ...role, ...file, ...flags);
   }
 
   /** Ends its process, if there is one. */

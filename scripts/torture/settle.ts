@@ -16,39 +16,44 @@ const AT_ONCE = 8; // links that are looked up
 /** Waits until all is well, and says what isn't, in time. */
 export async function settle(cluster: Cluster): Promise<string[]> {
   const { master, observer, replicas } = cluster;
-  const position = async () => (await master.ready()).position ?? 0;
   const broken: string[] = [];
-  const tell = (text: string, machine: Machine) => (error: Error) => {
-    const reason = error.message.replace(/^not true within \d+ ms: /, "");
-    broken.push(`${text}: ${reason}; it warned of ${machine.warnings}`);
-  };
-  await eventually(async () => {
+  const settles = (machine: Machine, what: string, check: () => Promise<void>) =>
+    within(SETTLE_MS, check).catch((error) => {
+      broken.push(`${machine.name} ${what}: ${error.message}; it warned of ${machine.warnings}`);
+    });
+  const late = `${SETTLE_MS / 1000} s after all faults ended`;
+  await settles(master, `is not ready, ${late}`, async () => {
     const { ready, reason } = await master.ready();
     if (!ready) throw new Error(reason);
-  }, SETTLE_MS).catch(tell("the master is not ready", master));
-  await eventually(async () => {
-    if (observer.position !== await position()) throw new Error(`${observer.position}`);
-  }, SETTLE_MS).catch(tell("the master's feed does not come to its end", master));
+  });
+  await settles(master, `has a feed that does not come to its end, ${late}`, async () => {
+    const { position } = await master.ready();
+    if (observer.position !== position) {
+      throw new Error(`it stops at ${observer.position}, before ${position}`);
+    }
+  });
   broken.push(...observer.bad.splice(0));
   for (const key of observer.epoch.links.keys()) cluster.keys.add(key);
   await Promise.all(
     replicas.map((replica) =>
-      eventually(() => follows(replica, master), SETTLE_MS).catch(
-        tell(
-          `${replica.name} does not follow, ${SETTLE_MS / 1000} s after all faults ended`,
-          replica,
-        ),
-      )
+      settles(replica, `does not follow, ${late}`, () => follows(replica, master))
     ),
   );
+  for (const wrong of await Promise.all(replicas.map((replica) => compare(cluster, replica)))) {
+    broken.push(...wrong);
+  }
   if (broken.length > 0) return broken;
-  await Promise.all(
-    replicas.map(async (replica) => broken.push(...await compare(cluster, replica))),
-  );
   for (const replica of replicas) {
     if (replica.keeps) broken.push(...await compareFiles(master, replica));
   }
   return broken;
+}
+
+/** Waits until `check` passes; else fails as it failed last. */
+async function within(ms: number, check: () => Promise<void>): Promise<void> {
+  let reason: unknown;
+  const attempt = () => check().catch((error) => Promise.reject(reason = error));
+  await eventually(attempt, ms).catch((error) => Promise.reject(reason ?? error));
 }
 
 /** Checks that a replica says of itself that it has all, and of the same history as the master. */
