@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { within } from "../../tests/processes.ts";
 import { Epoch } from "./log_record.ts";
 
 const AGAIN_MS = 50; // after a feed was lost
@@ -42,7 +43,7 @@ export class Observer {
   /** Follows nobody: the master is gone, or is about to be another. */
   async leave(): Promise<void> {
     this.#session.abort();
-    await this.#running;
+    await within(10_000, "the end of a feed", this.#running);
   }
 
   /** Takes in what is left of a log whose master is gone, from its file. */
@@ -101,10 +102,12 @@ export class Observer {
   async #read(signal: AbortSignal): Promise<void> {
     const { at: start, size, body } = await this.#open(signal);
     let at = start;
-    const decoder = new TextDecoder();
+    const reader = body!.pipeThrough(new TextDecoderStream()).getReader();
+    const leave = () => void reader.cancel().catch(() => {});
+    signal.addEventListener("abort", leave);
     let rest = "";
-    for await (const chunk of body!) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    for (let text; (text = (await reader.read()).value) !== undefined;) {
+      const lines = (rest + text).split("\n");
       rest = lines.pop()!;
       for (const line of lines) {
         if (line === "") continue; // a sign of life
