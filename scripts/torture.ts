@@ -22,7 +22,7 @@ import { prepare, work } from "./torture/clients.ts";
 import { Cluster } from "./torture/cluster.ts";
 import { type Fault, FAULTS, heal, type Pick } from "./torture/faults.ts";
 import { FeedWatch } from "./torture/feed_watch.ts";
-import { type Layout, LAYOUTS } from "./torture/layouts.ts";
+import { type Layout, LAYOUTS, SMALL } from "./torture/layouts.ts";
 import type { Machine } from "./torture/machine.ts";
 import { emptyReport, format, type Report } from "./torture/report.ts";
 import { readMaster, settle } from "./torture/settle.ts";
@@ -50,7 +50,7 @@ export interface Options {
 /** Runs so many rounds, with faults and choices that come from `seed`. */
 export async function torture(options: Options): Promise<Report> {
   const { rounds, seed, seconds = Infinity, only = Object.keys(FAULTS), tell = () => {} } = options;
-  const { layouts = Object.values(LAYOUTS) } = options;
+  const { layouts = Object.values(LAYOUTS).filter((layout) => layout !== SMALL) } = options;
   const report = emptyReport();
   const end = performance.now() + 1000 * seconds;
   const faults = Object.entries(FAULTS).filter(([name, { possible = true }]) =>

@@ -67,7 +67,7 @@ export class Cluster implements AsyncDisposable {
     for (const { name, kind = "cache", above = [], flags = [] } of layout.machines) {
       const path = `${this.#dir.path}/${this.machines.length}`;
       Deno.mkdirSync(path);
-      const kv = this.service && kind === "database" ? [`-kv=${this.service.url}`] : [];
+      const kv = this.service && kind === "service" ? [`-kv=${this.service.url}`] : [];
       const { env } = this.service?.options ?? {};
       const machine = new Machine(name, kind, path, [...flags, ...kv], env);
       this.machines.push(machine);

@@ -4,12 +4,13 @@
  * @module
  */
 import { DENOKV, Denokv } from "../../tests/denokv.ts";
+import type { Kind } from "./machine.ts";
 
 /** A machine to be. */
 interface Plan {
   name: string;
   /** A cache, unless it says so. */
-  kind?: "file" | "database" | "cache";
+  kind?: Kind;
   /** The names of those that it follows, in the order of its `-master`. */
   above?: string[];
   flags?: string[];
@@ -32,10 +33,21 @@ const journal: Plan[] = [
   { name: "last", above: ["leaf"], flags: ["-cache=10"] },
 ];
 
+/** A master, a mirror and two caches: enough for a short look. */
+export const SMALL: Layout = {
+  machines: [
+    { name: "first", kind: "file", above: ["second"], flags: ["-threads=2"] },
+    { name: "second", kind: "file", above: ["first"] },
+    { name: "cache", above: ["first", "second"] },
+    { name: "last", above: ["cache"], flags: ["-threads=2", "-cache=10"] },
+  ],
+};
+
 /** All layouts that this machine has what it takes for. */
 export const LAYOUTS: Record<string, Layout> = {
   /** A master, two mirrors that may take its place, and a tree of caches. */
   journal: { machines: journal },
+  small: SMALL,
   /** A master whose links are in an embedded database, and caches. */
   database: {
     machines: [
@@ -50,21 +62,11 @@ export const LAYOUTS: Record<string, Layout> = {
     service: {
       service: () => Denokv.start(),
       machines: [
-        { name: "first", kind: "database", flags: ["-threads=2"] },
-        { name: "second", kind: "database" },
+        { name: "first", kind: "service", flags: ["-threads=2"] },
+        { name: "second", kind: "service" },
         { name: "cache", above: ["first", "second"] },
         { name: "threads", above: ["second", "first"], flags: ["-threads=2", "-cache=10"] },
       ],
     },
   },
-};
-
-/** A master, a mirror and two caches: enough for a short look. */
-export const SMALL: Layout = {
-  machines: [
-    { name: "first", kind: "file", above: ["second"], flags: ["-threads=2"] },
-    { name: "second", kind: "file", above: ["first"] },
-    { name: "cache", above: ["first", "second"] },
-    { name: "last", above: ["cache"], flags: ["-threads=2", "-cache=10"] },
-  ],
 };

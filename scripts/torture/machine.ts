@@ -22,6 +22,9 @@ export interface Ready {
   lagBytes?: number;
 }
 
+/** What a machine does. */
+export type Kind = "file" | "database" | "service" | "cache";
+
 /** A machine, which owns the links, keeps a copy of all of them, or a cache. */
 export class Machine implements AsyncDisposable {
   /** The process that serves, or served last. */
@@ -35,13 +38,13 @@ export class Machine implements AsyncDisposable {
 
   /**
    * @param kind what it does: keeps a file with all links, so that it can be the master; owns the links in a
-   * database, alone or with others; or is a cache
+   * database; owns them with others, in a service; or is a cache
    * @param path its directory
    * @param flags beside those that every machine has
    */
   constructor(
     readonly name: string,
-    readonly kind: "file" | "database" | "cache",
+    readonly kind: Kind,
     readonly path: string,
     private readonly flags: string[] = [],
     private readonly env: Record<string, string> = {},
@@ -70,9 +73,11 @@ export class Machine implements AsyncDisposable {
 
   /** Starts its process, as the master or a replica; it must not run. */
   async start(master: boolean, ...flags: string[]): Promise<void> {
-    this.seat = { name: this.name, run: this.seat.run + 1, master };
+    // One of several masters may be a moment behind the others.
+    const hasAll = master && this.kind !== "service";
+    this.seat = { name: this.name, run: this.seat.run + 1, master: hasAll };
     const lanes = [...this.lanes.values()].map(({ url }) => url);
-    const follows = !master && this.kind !== "database";
+    const follows = !master && this.kind !== "service";
     const role = follows ? [`-master=${lanes.join(",")}`] : [];
     const file = this.keeps ? [`-file=${FILE}`] : [];
     const options = { cwd: this.path, env: this.env };
