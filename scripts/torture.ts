@@ -20,8 +20,9 @@ import { refuse, takeArgs } from "./args.ts";
 import { check } from "./torture/checks.ts";
 import { prepare, work } from "./torture/clients.ts";
 import { Cluster } from "./torture/cluster.ts";
-import { type Fault, FAULTS, heal, type Pick } from "./torture/faults.ts";
+import { type Fault, FAULTS } from "./torture/faults.ts";
 import { FeedWatch } from "./torture/feed_watch.ts";
+import { heal } from "./torture/lanes.ts";
 import { type Layout, LAYOUTS, SMALL } from "./torture/layouts.ts";
 import type { Machine } from "./torture/machine.ts";
 import { emptyReport, format, type Report } from "./torture/report.ts";
@@ -44,6 +45,8 @@ export interface Options {
   only?: string[];
   /** The clusters to start, one after the other; by default all that this machine has what it takes for. */
   layouts?: Layout[];
+  /** Whether to leave out what takes a machine seconds of work. */
+  light?: boolean;
   tell?: (text: string) => void;
 }
 
@@ -53,8 +56,8 @@ export async function torture(options: Options): Promise<Report> {
   const { layouts = Object.values(LAYOUTS).filter((layout) => layout !== SMALL) } = options;
   const report = emptyReport();
   const end = performance.now() + 1000 * seconds;
-  const faults = Object.entries(FAULTS).filter(([name, { possible = true }]) =>
-    possible && only.includes(name)
+  const faults = Object.entries(FAULTS).filter(([name, { possible = true, isHeavy = false }]) =>
+    possible && only.includes(name) && !(isHeavy && options.light)
   );
   while (report.rounds < rounds && performance.now() < end) {
     const { pick } = random(seed + report.rounds);
@@ -95,7 +98,10 @@ async function playRound(
   const working = work(cluster, seed, think, resting.signal);
   const taken = new Set<Machine>();
   const happened = await Promise.all(chosen.map(async ([name, fault]) => {
-    const what = await fault.run(cluster, pick, ROUND_MS, taken);
+    const what = await fault.run(cluster, pick, ROUND_MS, taken).catch((error) => {
+      cluster.broken.push(`${name}: ${error.message}`);
+      return "failed";
+    });
     if (what === undefined) return;
     report.faults[name] = (report.faults[name] ?? 0) + 1;
     return `${name} (${what})`;
@@ -115,7 +121,7 @@ async function playRound(
 }
 
 /** Chooses a few faults by their weights, at most one that begins another history. */
-function choose(faults: [string, Fault][], pick: Pick): [string, Fault][] {
+function choose(faults: [string, Fault][], pick: (n: number) => number): [string, Fault][] {
   const chosen: [string, Fault][] = [];
   const count = pick(MOST_FAULTS + 1);
   for (let nth = 0; nth < count; nth++) {

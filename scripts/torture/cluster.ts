@@ -103,11 +103,15 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Starts a machine again, as what it was. */
-  async restart(machine: Machine, signal: "SIGTERM" | "SIGKILL", meanwhile = 0): Promise<void> {
+  async restart(
+    machine: Machine,
+    signal: "SIGTERM" | "SIGKILL",
+    meanwhile: () => Promise<void>,
+  ): Promise<void> {
     const isMaster = machine === this.master;
     if (isMaster) await this.observer.leave();
     await machine.stop(signal);
-    await new Promise((resolve) => setTimeout(resolve, meanwhile));
+    await meanwhile();
     await this.launch(machine, isMaster);
     if (isMaster) this.observer.follow(machine.url);
   }

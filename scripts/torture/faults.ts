@@ -4,11 +4,11 @@
  * @module
  */
 import { pause } from "../../replica/wait.ts";
-import type { Fault as LaneFault } from "../../tests/lanes.ts";
 import { run } from "../../tests/processes.ts";
 import { canLimit, tool } from "../../tests/tools.ts";
-import { TAKEN } from "./clients.ts";
 import type { Cluster } from "./cluster.ts";
+import { compacted, fill, flood } from "./floods.ts";
+import { spoilLanes } from "./lanes.ts";
 import type { Machine } from "./machine.ts";
 
 /** A number below `n`. */
@@ -24,13 +24,14 @@ export interface Fault {
   sparesFeeds?: boolean;
   /** Whether it begins another history. */
   renews?: boolean;
+  /** Whether it takes seconds of a machine's work. */
+  isHeavy?: boolean;
   /** Whether it can happen on this machine. */
   possible?: boolean;
   /** Lets it happen, for about `ms` milliseconds, and says what happened; nothing, if it could not. */
   run(cluster: Cluster, pick: Pick, ms: number, taken: Set<Machine>): Promise<string | undefined>;
 }
 
-const REFUSALS = 1000; // of one round, at most
 const never = new AbortController().signal;
 const signals = ["SIGTERM", "SIGKILL"] as const;
 const any = <T>(pick: Pick, all: readonly T[]): T => all[pick(all.length)];
@@ -69,7 +70,8 @@ export const FAULTS: Record<string, Fault> = {
       const machine = take(pick, taken, [cluster.master]);
       if (!machine) return;
       await pause(pick(ms), never);
-      await cluster.restart(machine, any(pick, signals), pick(2) * pick(ms));
+      const gone = pick(2) * pick(ms);
+      await cluster.restart(machine, any(pick, signals), () => pause(gone, never));
       return machine.name;
     },
   },
@@ -80,7 +82,8 @@ export const FAULTS: Record<string, Fault> = {
       const machine = take(pick, taken, cluster.replicas);
       if (!machine) return;
       await pause(pick(ms), never);
-      await cluster.restart(machine, any(pick, signals), pick(2) * pick(ms));
+      const gone = pick(2) * pick(ms);
+      await cluster.restart(machine, any(pick, signals), () => pause(gone, never));
       return machine.name;
     },
   },
@@ -209,53 +212,20 @@ export const FAULTS: Record<string, Fault> = {
   refusals: {
     weight: 3,
     sparesFeeds: true,
-    async run(cluster, pick, ms) {
-      const end = performance.now() + 8 * ms;
-      const { url } = any(pick, cluster.machines);
-      let refused = 0;
-      await Promise.all(Array.from({ length: 8 }, async () => {
-        while (refused < REFUSALS && performance.now() < end) {
-          const response = await fetch(`${url}/api/links`, {
-            method: "POST",
-            headers: { "content-type": "application/json" },
-            body: JSON.stringify({ key: TAKEN, url: "https://example.com/" }),
-            signal: AbortSignal.timeout(5000),
-          }).catch(() => undefined);
-          await response?.body?.cancel();
-          if (response?.status === 409) refused++;
-          else await pause(20, never); // nobody is there just now
-        }
-      }));
-      return `${refused}`;
+    run: ({ machines }, pick, ms) => flood(any(pick, machines).url, 8 * ms),
+  },
+  /** A file grows until its owner compacts it without being asked. */
+  grow: {
+    weight: 1,
+    isHeavy: true,
+    excuses: true,
+    async run(cluster, pick, ms, taken) {
+      const { master } = cluster;
+      if (!master.keeps || !take(pick, taken, [master])) return;
+      await pause(pick(ms), never);
+      await cluster.restart(master, "SIGTERM", () => fill(master.file));
+      await compacted(master);
+      return master.name;
     },
   },
 };
-
-/** Lets lanes go wrong, then in another way, then right again. */
-async function spoilLanes(
-  { machines }: Cluster,
-  pick: Pick,
-  ms: number,
-  names: readonly ("reads" | "writes" | "feed")[],
-): Promise<string> {
-  const lanes = machines.flatMap(({ lanes }) => [...lanes.values()]);
-  let count = 0;
-  for (const part of [ms / 2, ms / 2]) {
-    for (const lane of lanes) {
-      for (const name of names) {
-        lane.set(name);
-        if (pick(2) === 0) continue;
-        const kinds: LaneFault[] = [1 + pick(300), 30, "cut", "black hole"];
-        lane.set(name, any(pick, kinds));
-        count++;
-      }
-    }
-    await pause(part, never);
-  }
-  return `${count}`;
-}
-
-/** Lets all lanes be right again. */
-export function heal({ machines }: Cluster): void {
-  for (const { lanes } of machines) for (const lane of lanes.values()) lane.heal();
-}

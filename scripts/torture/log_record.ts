@@ -21,11 +21,14 @@ export interface Entry {
 /** Where every link leads, by its key; "" for one that was deleted. */
 export type Links = Map<string, string>;
 
+/** The key of a link that only makes the log longer, of which nothing is kept. */
+export const FILLER = "filler";
+
 /** A line that makes or changes a link; nothing for one that says something of the log itself. */
 export function parseLine(line: string): { key: string; url: string; name: string } | undefined {
   const { Key: key, URL: url } = JSON.parse(line);
   if (typeof key !== "string" || typeof url !== "string") throw new Error("no link");
-  return key === "" ? undefined : { key, url, name: nameIn(line) };
+  return key === "" || key === FILLER ? undefined : { key, url, name: nameIn(line) };
 }
 
 /** All that stands in a log's text. A torn last line is none. */
