@@ -4,7 +4,7 @@
  * @module
  */
 import { text } from "./http/answer.ts";
-import { tellMade } from "./http/access.ts";
+import { tellCreated } from "./http/access.ts";
 import { api } from "./http/api.ts";
 import { readForm } from "./http/body.ts";
 import { cors } from "./http/cors.ts";
@@ -24,7 +24,7 @@ import { StoreError } from "./links/errors.ts";
 import { parseExpires } from "./links/time.ts";
 import type { Store } from "./store.ts";
 import { all } from "./web/all.ts";
-import { signing } from "./http/user.ts";
+import { withUser } from "./http/user.ts";
 import { assets } from "./web/assets.ts";
 import { detail } from "./web/detail.ts";
 import { filledForm, refuseForm } from "./web/form.ts";
@@ -65,13 +65,13 @@ export interface HandlerOptions extends GuardOptions {
 export function handler(options: HandlerOptions): Handler {
   const { store, base, rpc, suffix = false, origins = [], onError } = options;
   const { counters = new Counters() } = options;
-  const signed = signing(store, options.userHeader);
-  const apiRoute: Route = (req, path) => api(req, path, signed(req), base);
+  const named = withUser(store, options.userHeader);
+  const apiRoute: Route = (req, path) => api(req, path, named(req), base);
   const detailRoute: Route = (req, path) =>
-    detail(req, path.slice(".detail/".length), signed(req), base);
+    detail(req, path.slice(".detail/".length), named(req), base);
   const routes = new Map<string, Route>([
     ["", (req) => form(req, store, base)],
-    ["add", (req) => req.method === "POST" ? add(req, signed(req), base) : form(req, store, base)],
+    ["add", (req) => req.method === "POST" ? add(req, named(req), base) : form(req, store, base)],
     ["api", apiRoute],
     ["api/links", apiRoute],
     ["rpc", rpc ? (req) => call(req, rpc) : noRPC],
@@ -144,7 +144,7 @@ async function add(req: Request, store: Store, base: string): Promise<Response> 
     const expires = parseExpires(end) || undefined;
     const { key } = await store.put(url, wish || undefined, { expires });
     const answer = html ? seeOther(`${detailOf(key)}?new`) : text(`${base}/${key}`);
-    return tellMade(answer, key);
+    return tellCreated(answer, key);
   } catch (error) {
     if (!html || !(error instanceof StoreError)) throw error;
     return await refuseForm(error, { url, key: wish, expires: end }, store, base);

@@ -51,15 +51,20 @@ export function serveRPC(
 ): Call {
   const get = ([key = ""]: Args, asked: Asked) => store.get(key, asked);
   const link = ([key = ""]: Args, asked: Asked) => store.link(key, asked);
-  const put = async ([url = "", key, id, expires = "", by]: Args) =>
-    (await store.put(url, key, { id, expires: parseExpires(expires), by: parseName(by) })).key;
+  const put = async ([url = "", key, id, expires = "", author]: Args) =>
+    (await store.put(url, key, { id, expires: parseExpires(expires), author: parseName(author) }))
+      .key;
   const update = async (
-    [key = "", url = "", id, expires = "", by]: Args,
-  ) => (await store.update(key, url, { id, expires: parseExpires(expires), by: parseName(by) }),
+    [key = "", url = "", id, expires = "", editor]: Args,
+  ) => (await store.update(key, url, {
+    id,
+    expires: parseExpires(expires),
+    editor: parseName(editor),
+  }),
     true);
   const remove = async (
-    [key = "", id, by]: Args,
-  ) => (await store.delete(key, { id, by: parseName(by) }), true);
+    [key = "", id, editor]: Args,
+  ) => (await store.delete(key, { id, editor: parseName(editor) }), true);
   const list = ([q, after, limit, order]: Args) =>
     store.list(readQuery({ q, after, limit, order }));
   const hits = async (
@@ -134,27 +139,31 @@ export class ProxyStore implements Store {
   async put(
     url: string,
     key?: string,
-    { id = this.#id(), expires, by }: ChangeOptions = {},
+    { id = this.#id(), expires, author }: ChangeOptions = {},
   ): Promise<Link> {
     url = checkURL(url, this.host);
     if (key !== undefined) checkKey(key);
-    const made = await this.#write("Store.Put", [url, key, id, formatExpires(expires), by], key);
-    if (typeof made !== "string") throw new StoreError("unavailable", "master gave no key");
-    return { key: made, url };
+    const newKey = await this.#write(
+      "Store.Put",
+      [url, key, id, formatExpires(expires), author],
+      key,
+    );
+    if (typeof newKey !== "string") throw new StoreError("unavailable", "master gave no key");
+    return { key: newKey, url };
   }
 
   async update(
     key: string,
     url: string,
-    { id = this.#id(), expires, by }: ChangeOptions = {},
+    { id = this.#id(), expires, editor }: ChangeOptions = {},
   ): Promise<Link> {
     url = checkURL(url, this.host);
-    await this.#write("Store.Update", [key, url, id, formatExpires(expires), by], key);
+    await this.#write("Store.Update", [key, url, id, formatExpires(expires), editor], key);
     return { key, url };
   }
 
-  async delete(key: string, { id = this.#id(), by }: ChangeOptions = {}): Promise<void> {
-    await this.#write("Store.Delete", [key, id, by], key);
+  async delete(key: string, { id = this.#id(), editor }: ChangeOptions = {}): Promise<void> {
+    await this.#write("Store.Delete", [key, id, editor], key);
   }
 
   /** Asks the master, who has them all. */

@@ -161,26 +161,26 @@ export class URLStore implements Backend {
     this.#answers.remember(id, link);
   }
 
-  put(url: string, key?: string, { id, expires, by }: ChangeOptions = {}): Promise<Link> {
+  put(url: string, key?: string, { id, expires, author }: ChangeOptions = {}): Promise<Link> {
     return this.#answers.once(id, async () => {
       url = rules.checkURL(url, this.options.host);
       if (key !== undefined) rules.checkKey(key);
       if (expires !== undefined) checkExpires(expires);
-      return await this.#save({ key, url, expires, by, id, isNew: true });
+      return await this.#save({ key, url, expires, author, id, isNew: true });
     });
   }
 
-  update(key: string, url: string, { id, expires, by }: ChangeOptions = {}): Promise<Link> {
+  update(key: string, url: string, { id, expires, editor }: ChangeOptions = {}): Promise<Link> {
     return this.#answers.once(id, async () => {
       url = rules.checkURL(url, this.options.host);
       if (expires !== undefined) checkExpires(expires);
-      return await this.#save({ key, url, expires, by, id, isNew: false });
+      return await this.#save({ key, url, expires, editor, id, isNew: false });
     });
   }
 
-  async delete(key: string, { id, by }: ChangeOptions = {}): Promise<void> {
+  async delete(key: string, { id, editor }: ChangeOptions = {}): Promise<void> {
     await this.#answers.once(id, async () => {
-      return await this.#save({ key, url: "", id, by, isNew: false });
+      return await this.#save({ key, url: "", id, editor, isNew: false });
     });
   }
 
@@ -193,8 +193,8 @@ export class URLStore implements Backend {
     return await this.hits?.traffic(key);
   }
 
-  async restore({ made = 0, ...link }: Link): Promise<Link> {
-    return await this.#save({ ...link, made, isNew: true });
+  async restore({ created = 0, ...link }: Link): Promise<Link> {
+    return await this.#save({ ...link, created, isNew: true });
   }
 
   /** Queues a change for {@linkcode saveLoop}; resolves once it is durable and visible. */
@@ -228,7 +228,7 @@ export class URLStore implements Backend {
         continue;
       }
       batch.show((change, entry) => this.set(change, entry));
-      this.journal.publish();
+      this.journal.publish(this.urls.size);
       batch.answer();
     }
     this.#saving = undefined;
@@ -248,6 +248,7 @@ export class URLStore implements Backend {
     const scanner = new LinkScanner(this.urls, remember);
     await this.journal.load((change) => this.set(change), undefined, scanner);
     this.#next = this.urls.size;
+    this.journal.publish(this.#next);
     this.#upkeep = new Upkeep(this.journal, () => this.urls.size);
     this.hits?.load();
   }

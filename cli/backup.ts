@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { HEARTBEAT_MS, refusePartial, wholeLines } from "../journal/feed.ts";
+import { ChecksumError } from "../journal/checksum.ts";
+import { type FeedStream, HEARTBEAT_MS, refusePartial, wholeLines } from "../journal/feed.ts";
 import {
   exists,
   explain,
@@ -19,6 +20,7 @@ import { compactOpen } from "../journal/maintenance.ts";
 import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { causeOf } from "../links/errors.ts";
+import { checkCopy } from "../replica/judge.ts";
 import { HTTPTransport, type TransportOptions } from "../replica/transport.ts";
 
 const CHUNK = 1 << 20;
@@ -31,7 +33,8 @@ type Progress = (done: number, total: number) => void;
 /** Where links come from: gives the lines of a journal, and may be asked for them again. */
 export interface Source {
   name: string;
-  read(progress: Progress): AsyncIterable<Uint8Array>;
+  /** @param opened told of the feed that is read, if it is one */
+  read(progress: Progress, opened: (stream: FeedStream) => void): AsyncIterable<Uint8Array>;
 }
 
 /** A journal's file, which a master may be writing to. */
@@ -56,7 +59,7 @@ export function fileSource(path: string): Source {
 export function feedSource(address: string, options: TransportOptions = {}): Source {
   return {
     name: address,
-    async *read(progress) {
+    async *read(progress, opened) {
       const silent = new AbortController();
       const giveUp = () => silent.abort(new Error("it is silent"));
       let timer = setTimeout(giveUp, SILENT_MS);
@@ -64,11 +67,12 @@ export function feedSource(address: string, options: TransportOptions = {}): Sou
         const transport = new HTTPTransport(address, options);
         const stream = await transport.feed(0, undefined, silent.signal);
         await refusePartial(stream);
+        opened(stream);
         const { offset, size, body } = stream;
         let at = offset;
         for await (const lines of wholeLines(body)) {
           clearTimeout(timer);
-          yield lines;
+          yield lines.subarray(0, size - at); // what the checksum is of
           at += lines.length;
           if (at >= size) return;
           progress(at - offset, size - offset);
@@ -103,12 +107,13 @@ export async function backUp(
     throw new JournalError(message.replaceAll(part, path));
   });
   try {
-    await copy(source, locked, progress);
-    const { links, bytes } = await compactPart(part);
+    const stream = await copy(source, locked, progress);
+    const { links, bytes } = await compactPart(part, stream);
     await finish(part, links, path);
     return { links, bytes };
   } catch (error) {
     await Deno.remove(part).catch(() => {});
+    if (error instanceof ChecksumError) throw explain(source.name, error);
     if (!(error instanceof JournalError)) throw explain(path, error);
     // What is wrong with the copy is wrong with what it is a copy of.
     throw new JournalError(error.message.replaceAll(part, source.name));
@@ -122,18 +127,28 @@ async function refuseExisting(path: string): Promise<void> {
   throw new JournalError(`${path}: It exists already, and a backup overwrites nothing`);
 }
 
-/** Copies what there is to a file, over what an earlier try left there, and unlocks it. */
-async function copy(source: Source, locked: Locked, progress: Progress): Promise<void> {
+/**
+ * Copies what there is to a file, over what an earlier try left there, and unlocks it.
+ *
+ * @returns the feed that was copied, if it was one
+ */
+async function copy(
+  source: Source,
+  locked: Locked,
+  progress: Progress,
+): Promise<FeedStream | undefined> {
   try {
     for (let tries = 1;; tries++) {
       await locked.file.truncate(0);
+      let stream: FeedStream | undefined;
+      const opened = (opened: FeedStream) => void (stream = opened);
       try {
-        for await (const bytes of source.read(progress)) {
+        for await (const bytes of source.read(progress, opened)) {
           await writeAll(locked.file, bytes).catch((error) => {
             throw explain(locked.path.replace(/\.part$/, ""), error);
           });
         }
-        return;
+        return stream;
       } catch (error) {
         if (error instanceof Ended && tries < TRIES) continue;
         if (error instanceof JournalError) throw error;
@@ -145,10 +160,16 @@ async function copy(source: Source, locked: Locked, progress: Progress): Promise
   }
 }
 
-async function compactPart(part: string): Promise<{ links: number; bytes: number }> {
+/** Compacts a copy, once it proves to be what its owner says that it has. */
+async function compactPart(
+  part: string,
+  stream?: FeedStream,
+): Promise<{ links: number; bytes: number }> {
   const journal = await Journal.open(part);
   try {
     const links = await load(journal);
+    journal.publish(links.size);
+    if (stream) checkCopy(journal.feed, stream);
     const { bytes: [, bytes] } = await compactOpen(journal, links.size);
     return { links: links.count, bytes };
   } finally {

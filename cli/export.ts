@@ -47,6 +47,6 @@ export async function runExport(
   return 0;
 }
 
-function toCSV({ key, url, made, expires }: Link): string {
-  return formatCSV([key, url, ...[made, expires].map((time) => time ? formatTime(time) : "")]);
+function toCSV({ key, url, created, expires }: Link): string {
+  return formatCSV([key, url, ...[created, expires].map((time) => time ? formatTime(time) : "")]);
 }

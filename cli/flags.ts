@@ -109,7 +109,7 @@ const FLAGS = {
   "user-header": flag(
     "",
     "NAME",
-    "the header in which a proxy says who makes and changes links",
+    "the header in which a proxy says who creates and changes links",
     parseHeader,
   ),
   cors: flag("", "ORIGIN", "pages that may use the API; several, comma-separated", parseOrigins),

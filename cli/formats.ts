@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readLines } from "../journal/lines.ts";
+import { readLines, renameMembers } from "../journal/lines.ts";
 import { isName, type Link } from "../links/link.ts";
 import { isTime } from "../links/time.ts";
 import { readCSV } from "./csv.ts";
@@ -19,7 +19,7 @@ export interface Row extends Link {
 }
 
 /** The columns of our own CSV. */
-export const COLUMNS = ["key", "url", "made", "expires"];
+export const COLUMNS = ["key", "url", "created", "expires"];
 
 // What others call the two columns that are needed, in lower case and without anything but letters.
 const KEY_COLUMNS = [
@@ -65,7 +65,7 @@ async function* readJSONLines(chunks: AsyncIterable<string>): AsyncGenerator<Row
     if (golink) yield golink;
     else {
       let wrong: string | undefined;
-      const bytes = encoder.encode(`${text}\n`);
+      const bytes = encoder.encode(`${renameMembers(text)}\n`);
       readLines(
         bytes,
         ({ id: _, ...link }) => own.set(link.key, link),
@@ -92,19 +92,21 @@ function readGolink(line: number, text: string): Row | undefined {
   // A template that only places the path, escaped or not, is ours; more than that can't be said here.
   const url = Long.replace(/\{\{\s*(?:(?:Path|Query)Escape\s+)?\.Path\s*\}\}/g, "{path}");
   const reason = url.includes("{{") ? "a template that does more than place .Path" : undefined;
-  return { line, key: Short, url, by: isName(Owner) ? Owner : undefined, reason };
+  return { line, key: Short, url, author: isName(Owner) ? Owner : undefined, reason };
 }
 
 async function* readTable(chunks: AsyncIterable<string>): AsyncGenerator<Row> {
-  let columns: { key: number; url: number; made: number; expires: number } | undefined;
+  let columns: { key: number; url: number; created: number; expires: number } | undefined;
   let own = false;
   for await (const { line, fields } of readCSV(chunks)) {
     if (!columns) {
-      const names = fields.map((name) => name.toLowerCase().replace(/[^a-z]/g, ""));
+      const names = fields.map((name) =>
+        name.toLowerCase().replace(/[^a-z]/g, "").replace(/^made$/, "created")
+      );
       const find = (wanted: string[]) =>
         wanted.map((name) => names.indexOf(name)).find((at) => at !== -1) ?? -1;
-      const [made, expires] = [find(["made"]), find(["expires"])];
-      columns = { key: find(KEY_COLUMNS), url: find(URL_COLUMNS), made, expires };
+      const [created, expires] = [find(["created"]), find(["expires"])];
+      columns = { key: find(KEY_COLUMNS), url: find(URL_COLUMNS), created, expires };
       own = names.join() === COLUMNS.join();
       if (columns.key !== -1 && columns.url !== -1) continue;
       throw new Error(
@@ -113,9 +115,13 @@ async function* readTable(chunks: AsyncIterable<string>): AsyncGenerator<Row> {
       );
     }
     const { [columns.key]: key = "", [columns.url]: url = "" } = fields;
-    const [made, expires] = [columns.made, columns.expires].map((at) => readTime(fields[at] ?? ""));
-    const reason = made === null || expires === null ? "a time is none of RFC 3339's" : undefined;
-    const times = { made: made ?? undefined, expires: expires ?? undefined };
+    const [created, expires] = [columns.created, columns.expires].map((at) =>
+      readTime(fields[at] ?? "")
+    );
+    const reason = created === null || expires === null
+      ? "a time is none of RFC 3339's"
+      : undefined;
+    const times = { created: created ?? undefined, expires: expires ?? undefined };
     // Some give the whole short link; its key is the last part.
     yield {
       line,

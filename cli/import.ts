@@ -98,14 +98,14 @@ export async function runImport(
   return print(`${path}:${summary(" ", report)}${where}\n`);
 
   async function take(row: Row): Promise<Rejection | undefined> {
-    const { key, url, made, expires, by, changedBy } = row;
+    const { key, url, created, expires, author, editor } = row;
     try {
       if (row.reason !== undefined) throw new StoreError("invalid url", row.reason);
       if (key === "") throw new StoreError("invalid key", "it has no key");
       if (expires !== undefined && isExpired(expires)) throw errExpired;
       await (row.own
-        ? store.restore({ key, url, made, expires, by, changedBy })
-        : store.put(url, key, { expires, by }));
+        ? store.restore({ key, url, created, expires, author, editor })
+        : store.put(url, key, { expires, author }));
       report.new++;
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;

@@ -5,11 +5,11 @@
  */
 import { clientOf, type Handler, type Peer } from "./client.ts";
 
-let made: WeakMap<Response, string> | undefined; // none while nobody tells of requests
+let created: WeakMap<Response, string> | undefined; // none while nobody tells of requests
 
 /** Notes that `response` tells of a new link with this key, for whoever tells of requests. */
-export function tellMade(response: Response, key: string): Response {
-  made?.set(response, key);
+export function tellCreated(response: Response, key: string): Response {
+  created?.set(response, key);
   return response;
 }
 
@@ -20,21 +20,21 @@ export type Tell = (
   url: string,
   status: number,
   ms: number,
-  /** The key of the link that was made. */
+  /** The key of the link that was created. */
   key: string | undefined,
 ) => void;
 
 /**
- * Tells of each request with its client, its answer, the milliseconds between, and the key that was made.
+ * Tells of each request with its client, its answer, the milliseconds between, and the key that was created.
  *
  * @param proxies how many in front are believed
  */
 export function accessLog(handler: Handler, tell: Tell, proxies: number): Handler {
-  const keys = made ??= new WeakMap();
+  const keys = created ??= new WeakMap();
   const tellOf = (req: Request, peer: Peer | undefined, start: number, response: Response) => {
     const ms = Math.round(100 * (performance.now() - start)) / 100;
     const { status } = response;
-    // None was made by what only reads.
+    // What only reads creates none.
     const key = req.method === "POST" ? keys.get(response) : undefined;
     tell(clientOf(req, peer, proxies), req.method, req.url, status, ms, key);
     return response;

@@ -7,7 +7,7 @@ import type { Link } from "../links/link.ts";
 import { type Query, readQuery } from "../links/query.ts";
 import { formatTime, parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
-import { tellMade } from "./access.ts";
+import { tellCreated } from "./access.ts";
 import { json } from "./answer.ts";
 import { readJSONText } from "./body.ts";
 import { HTTPError } from "./problem.ts";
@@ -63,7 +63,7 @@ async function addLink(req: Request, store: Store, base: string): Promise<Respon
   const { url, key, expires } = await readLink(req);
   const link = await whole(await store.put(url, key, { expires: expires || undefined }), store);
   const headers = { location: `/api/links/${link.key}` };
-  return tellMade(json(show(link, base), { status: 201, headers }), link.key);
+  return tellCreated(json(show(link, base), { status: 201, headers }), link.key);
 }
 
 /** `GET`, `PUT`, `DELETE /api/links/KEY` */
@@ -96,22 +96,22 @@ async function hitsOf(req: Request, key: string, store: Store): Promise<Response
   return json({ ...sumsOf(traffic), days: daysOf(traffic) });
 }
 
-function show({ key, url, made, expires, by, changedBy, hits }: Link, base: string) {
+function show({ key, url, created, expires, author, editor, hits }: Link, base: string) {
   return {
     key,
     url,
     short: `${base}/${encodeURIComponent(key)}`,
-    made: made && formatTime(made),
+    created: created && formatTime(created),
     expires: expires && formatTime(expires),
-    by,
-    changedBy,
+    author,
+    editor,
     hits,
   };
 }
 
 /** A link with its times, which a replica is not told of a change. */
 async function whole(link: Link, store: Store): Promise<Link> {
-  if (link.made !== undefined) return link;
+  if (link.created !== undefined) return link;
   try {
     return { ...await store.link(link.key), url: link.url };
   } catch {

@@ -1,5 +1,5 @@
 /**
- * Who changes links, as a proxy in front says.
+ * Who creates and changes links, as a proxy in front says.
  *
  * @module
  */
@@ -8,38 +8,38 @@ import type { Store } from "../store.ts";
 import { HTTPError } from "./problem.ts";
 
 /**
- * Makes what gives the store to a request: with a `header` that names users, it signs what is changed.
+ * Gives each request the store: with a `header` that names users, as the author or editor of what it changes.
  *
  * @example
  * ```ts
  * import { Journal } from "../journal/journal.ts";
  * import { URLStore } from "../store.ts";
  *
- * const store = new URLStore(await Journal.open("signed.jsonl"));
- * const storeFor = signing(store, "X-Forwarded-User");
+ * const store = new URLStore(await Journal.open("named.jsonl"));
+ * const storeFor = withUser(store, "X-Forwarded-User");
  * const headers = { "x-forwarded-user": "ada" };
- * storeFor(new Request("http://go/add", { headers })); // signs as ada
+ * storeFor(new Request("http://go/add", { headers })); // its author is ada
  * ```
  */
-export function signing(store: Store, header?: string): (req: Request) => Store {
+export function withUser(store: Store, header?: string): (req: Request) => Store {
   if (header === undefined) return () => store;
   return (req) => {
-    const by = nameOf(req.headers.get(header), header);
-    return by === undefined ? store : signedBy(store, by);
+    const user = nameOf(req.headers.get(header), header);
+    return user === undefined ? store : storeOf(store, user);
   };
 }
 
-/** The same store, where all changes are those of `by`. */
-function signedBy(store: Store, by: string): Store {
+/** The same store, where `user` is the author or editor of every change. */
+function storeOf(store: Store, user: string): Store {
   return {
     get: (...args) => store.get(...args),
     link: (...args) => store.link(...args),
     list: (...args) => store.list(...args),
     traffic: (key) => store.traffic(key),
     health: () => store.health(),
-    put: (url, key, options) => store.put(url, key, { ...options, by }),
-    update: (key, url, options) => store.update(key, url, { ...options, by }),
-    delete: (key, options) => store.delete(key, { ...options, by }),
+    put: (url, key, options) => store.put(url, key, { ...options, author: user }),
+    update: (key, url, options) => store.update(key, url, { ...options, editor: user }),
+    delete: (key, options) => store.delete(key, { ...options, editor: user }),
   };
 }
 

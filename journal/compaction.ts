@@ -8,13 +8,16 @@
  */
 import { NEWLINE } from "../links/syntax.ts";
 import { now } from "../links/time.ts";
-import { CHECK_BYTES, MAX_LINE } from "./feed.ts";
+import { Checksum, formatSum, type Start } from "./checksum.ts";
+import { crc32 } from "./crc32.ts";
+import { MAX_LINE } from "./feed.ts";
 import { readAt, writeAll } from "./file.ts";
 import { changeOf, LastLines } from "./last.ts";
 import { countLines, formatAbout, formatLine } from "./lines.ts";
 
 const CHUNK = 64 << 10;
 const SMALL = 64 << 10; // bytes: of a smaller file nothing need stay as it is
+const KEPT_BYTES = 4096; // stay of a larger one, for followers who are a little behind
 const SYNC_BYTES = 8 << 20; // so many wait for the disk at most, or other writes would wait for them
 const NEAR = 64 << 10; // bytes that may be left to copy when writing stops for it
 const MAX_ROUNDS = 100; // of copying what came meanwhile
@@ -30,6 +33,10 @@ export interface Lines {
   term: number;
   /** How many keys there are, those of deleted links included. */
   keys: number;
+  /** What the first line says of checksums. */
+  start?: Start;
+  /** The running checksum at their end. */
+  sum: string;
 }
 
 /** The positions of what became of it. */
@@ -59,6 +66,8 @@ export class Copy {
   /** How many bytes, and how many lines are written. */
   size = 0;
   lines = 0;
+  /** The running checksum of what is written. */
+  readonly checksum = new Checksum();
   #at = 0; // up to where the old file is copied
   #unsynced = 0;
 
@@ -73,27 +82,45 @@ export class Copy {
    * are over only the keys stay, as of deleted ones, so that none is handed out twice. Where nothing
    * would be gained, nothing is written, and nothing given.
    *
-   * @throws what the file system said, or a {@linkcode RangeError}, where the keys are not as many as
-   * they should be
+   * @throws what the file system said; or the file is not what was written; or a {@linkcode RangeError},
+   * where the keys are not as many as they should be
    */
-  async compact({ end, base, term, keys }: Lines): Promise<Positions | undefined> {
-    // What followers show of their copies are the last bytes: those stay as they are.
-    const kept = end < SMALL ? end : await startOfLine(this.from, end - CHECK_BYTES);
+  async compact(
+    { end, base, term, keys, start, ...written }: Lines,
+  ): Promise<Positions | undefined> {
+    const kept = end < SMALL
+      ? end
+      : Math.max(await startOfLine(this.from, end - KEPT_BYTES), (start?.kept ?? 0) - base);
     const last = new LastLines(keys, end, now());
-    for await (const { bytes, at } of this.#chunks(end, 0)) last.note(bytes, at);
+    const found = new Checksum();
+    found.begin(base, 0, start);
+    let sum = found.sum; // at `kept`
+    for await (const { bytes, at } of this.#chunks(end, 0)) {
+      const rest = Math.max(0, Math.min(kept - at, bytes.length));
+      found.add(bytes.subarray(0, rest));
+      if (at < kept) sum = found.sum;
+      found.add(bytes.subarray(rest));
+      last.note(bytes, at);
+    }
+    if (formatSum(found.sum) !== written.sum) throw new Error("It is not what was written");
     if (last.keys !== keys) throw new RangeError(`There are ${last.keys} keys, not ${keys}`);
-    const about = (base: number) => encoder.encode(formatAbout({ term, base }));
-    let size = about(0).length;
-    for await (const { bytes, at } of this.#chunks(kept, 1)) size += squeeze(bytes, at, last);
-    const begins = base + kept - size;
-    if (begins <= base) return; // less is gained than the first line takes
-    await this.#write(about(begins));
+    let size = formatAbout({ term, base, kept: base, sum, fileSum: 0 }).length;
+    let fileSum = 0;
+    for await (const { bytes, at } of this.#chunks(kept, 1)) {
+      const stays = squeeze(bytes, at, last);
+      fileSum = crc32(bytes.subarray(0, stays), fileSum);
+      size += stays;
+    }
+    const positions = { base: base + kept - size, kept: base + kept };
+    if (positions.base <= base) return; // less is gained than the first line takes
+    this.checksum.begin(positions.base, 0, { kept: positions.kept, sum, fileSum });
+    await this.#write(encoder.encode(formatAbout({ term, ...positions, sum, fileSum })));
     for await (const { bytes, at } of this.#chunks(kept, 2)) {
       await this.#write(bytes.subarray(0, squeeze(bytes, at, last)));
     }
     this.#at = kept;
     await this.finish(end);
-    return { base: begins, kept: base + kept };
+    return positions;
   }
 
   /** Copies what came meanwhile, until little is left; the old file has `end()` bytes of whole lines. */
@@ -115,6 +142,7 @@ export class Copy {
 
   async #write(bytes: Uint8Array): Promise<void> {
     await writeAll(this.to, bytes);
+    this.checksum.add(bytes);
     this.size += bytes.length;
     this.lines += countLines(bytes);
     this.#unsynced += bytes.length;

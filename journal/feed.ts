@@ -8,7 +8,7 @@ import { Place } from "./followers.ts";
 
 /** How often a feed with nothing to tell shows that it is alive, with a blank line, in milliseconds. */
 export const HEARTBEAT_MS = 2000;
-/** A fingerprint covers so many bytes before a position. */
+/** A database's fingerprint covers so many bytes before a position. */
 export const CHECK_BYTES = 4096;
 /** No line of a journal is longer, in bytes. */
 export const MAX_LINE = 64 << 20;
@@ -24,12 +24,16 @@ export interface Feed {
   readonly kept: number;
   /** The position where they end. */
   readonly size: number;
+  /** The running checksum there, where it is known. */
+  readonly sum?: string;
+  /** How many keys they are of, those of deleted links included, where it is known. */
+  readonly keys?: number;
   /**
    * Reads from `position`, at most {@linkcode FOLLOWER_BYTES}. At the end it waits for the next change,
    * `wait` milliseconds at most; what it then gives is empty. Nothing, once the feed has ended.
    */
   read(position: number, wait: number): Promise<Uint8Array | undefined>;
-  /** The fingerprint of the bytes before `position`; nothing where they aren't known. */
+  /** The running checksum of all before `position`; nothing where it isn't known. */
   check(position: number): Promise<string | undefined>;
 }
 
@@ -39,8 +43,12 @@ export interface FeedStream {
   offset: number;
   /** How far it reached when it was opened. */
   size: number;
-  /** The fingerprint of the bytes before `offset`. */
+  /** The running checksum of all before `offset`. */
   check?: string;
+  /** That of all before `size`. */
+  sum?: string;
+  /** How many keys there were by `size`, those of deleted links included. */
+  keys?: number;
   /** The master's term; none is 1. */
   term?: number;
   /** Whether it does not reach back to the first change, so that no mirror can be made of it. */
@@ -74,7 +82,7 @@ export async function openFeed(
     const { base } = feed;
     let at = offset ?? feed.size;
     let known = await feed.check(at);
-    // A copy that is longer than the feed, or that a given fingerprint shows to differ, is another one's.
+    // A copy that is longer than the feed, or that its checksum shows to differ, is another one's.
     if (at < base || at > feed.size || (check !== undefined && known !== check)) {
       at = base;
       known = await feed.check(base);
@@ -91,7 +99,8 @@ export async function openFeed(
       undefined,
       until,
     );
-    return { offset: at, size: feed.size, check: known, body };
+    const { size, sum, keys } = feed;
+    return { offset: at, size, sum, keys, check: known, body };
   } catch (error) {
     place.leave();
     throw error;

@@ -9,13 +9,17 @@
  * @module
  */
 import { Appender, type JournalObserver } from "./appender.ts";
+import { ChecksumError } from "./checksum.ts";
 import { type Events, silent } from "./events.ts";
 import { type Compacted, type CompactionOptions, Copy } from "./compaction.ts";
 import { BLANK } from "./feed.ts";
 import { Draft, explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
-import { type Apply, type Bad, countLines, formatAbout, type Tell } from "./lines.ts";
+import { type Apply, type Bad, countLines, formatAbout, OLD_NAME, type Tell } from "./lines.ts";
 import { loadLines, type Scanner } from "./load.ts";
 import { Published } from "./published.ts";
+import { isFuture, nextTerm } from "./term.ts";
+
+const SUM_BYTES = 1 << 20; // from one checksum that is written to the next
 
 const encoder = new TextEncoder();
 
@@ -121,11 +125,17 @@ export class Journal {
     const { sync, progress } = this.options;
     try {
       const { size: total } = await file.stat();
+      this.feed.begin(this.feed.base, this.feed.checksum.start); // a copy was read before, as it was made
+      let changed: number | undefined; // where the file is not what was written
+      const added = (bytes: Uint8Array) => {
+        const wrong = this.feed.checksum.append(bytes);
+        changed ??= wrong;
+      };
       const told = (done: number) => {
         progress?.(done, total);
         scanner?.expect(done, total);
       };
-      const loaded = await loadLines(file, apply, bad, this.tell, told, scanner);
+      const loaded = await loadLines(file, apply, bad, this.tell, told, scanner, added);
       const { size, lines, torn, unended } = loaded;
       if (torn.length > 0) {
         const text = new TextDecoder().decode(torn.subarray(0, 200));
@@ -133,20 +143,29 @@ export class Journal {
         await file.truncate(size);
       }
       this.#appender = new Appender(this.#locked, size, this.options);
-      if (unended) await this.#appender.append(BLANK);
+      if (unended) {
+        await this.#appender.append(BLANK);
+        added(BLANK);
+      }
       // What a killed process left unsynced must not be shown as durable.
       if (sync) await file.syncData();
       this.#lines = unended ? lines + 1 : lines;
-      this.feed.use(await Deno.open(path), this.#end);
+      if (changed !== undefined) {
+        const hint = "mirrors will copy it anew; -compact writes its checksums anew";
+        events("warn", `the file was changed in place: ${hint}`, { file: path, before: changed });
+      }
+      this.feed.use(await Deno.open(path));
     } catch (error) {
       throw explain(path, error);
     }
   }
 
   /** Takes over what a line says of the journal itself; where the file begins, its first one says. */
-  readonly tell: Tell = (line, { term = 1, base = 0 }) => {
+  readonly tell: Tell = (line, { term = 1, base = 0, kept, sum, fileSum }) => {
     this.#term = Math.max(this.#term, term);
-    if (line === 1 && this.bytes === 0) this.feed.base = base;
+    if (line !== 1 || this.bytes > 0) return;
+    const isCompacted = kept !== undefined && sum !== undefined && fileSum !== undefined;
+    this.feed.begin(base, isCompacted ? { kept, sum, fileSum } : undefined);
   };
 
   /** Lets an empty journal begin at the position where the feed does that it will be a copy of. */
@@ -154,40 +173,56 @@ export class Journal {
     this.feed.begin(position);
   }
 
-  /** The position behind all that was written. */
-  get #end(): number {
-    return this.feed.base + this.#appender.size;
-  }
-
   /**
-   * Writes whole lines at the end, all or none, and syncs.
+   * Writes lines of one's own at the end, all or none, and syncs. Now and then it writes the checksum of
+   * what is before them.
    *
    * @throws what the file system said; the file is then as it was before
    */
-  async append(lines: string | Uint8Array): Promise<void> {
-    const bytes = typeof lines === "string" ? encoder.encode(lines) : lines;
+  async append(lines: string): Promise<void> {
+    const { end, sum, written } = this.feed.checksum;
+    const isDue = end - written >= SUM_BYTES;
+    await this.copy(encoder.encode(isDue ? formatAbout({ sum }) + lines : lines));
+  }
+
+  /**
+   * Writes whole lines of another journal at the end, as they are.
+   *
+   * @throws what the file system said; the file is then as it was before
+   * @throws {ChecksumError} what is written by now is not what the other journal holds
+   */
+  async copy(bytes: Uint8Array): Promise<void> {
     await this.#appender.append(bytes);
     const count = countLines(bytes);
     this.#lines += count;
     this.options.observer?.committed(count);
-    this.feed.append(bytes);
+    const wrong = this.feed.append(bytes);
+    if (wrong !== undefined) {
+      throw new ChecksumError(`the bytes before ${wrong} are not the master's`);
+    }
   }
 
-  /** Lets followers have what was appended. */
-  publish(): void {
-    this.feed.publish(this.#end);
+  /** Lets followers have what was appended; of how many `keys` it is, where that is known. */
+  publish(keys?: number): void {
+    this.feed.publish(keys);
   }
 
   /**
    * Begins the next term: whoever comes to know of it refuses the masters before.
    *
+   * @throws {JournalError} the term is over a day ahead of the clock: all would refuse it
    * @throws what the file system said
    */
   async promote(): Promise<void> {
-    const term = this.#term + 1;
+    const term = nextTerm(this.#term);
+    if (isFuture(term)) {
+      throw new JournalError(
+        `${this.path}: its term ${this.#term} is over a day ahead of this clock`,
+      );
+    }
     await this.append(formatAbout({ term }));
     this.#term = term;
-    this.publish();
+    this.publish(this.feed.keys);
   }
 
   /**
@@ -198,23 +233,35 @@ export class Journal {
    * @throws {JournalError} what the file system said; the file is then as it was before
    */
   async compact(keys: number, options: CompactionOptions = {}): Promise<Compacted | undefined> {
-    const { base, size } = this.feed;
+    const { base, size, sum, checksum } = this.feed;
     const draft = await Draft.open(this.#locked);
     let reader: Deno.FsFile | undefined;
     try {
       using file = await Deno.open(this.path);
       const copy = new Copy(file, draft.file, options);
-      const made = await copy.compact({ end: size - base, base, term: this.#term, keys });
+      const { start } = checksum;
+      const made = await copy.compact({
+        end: size - base,
+        base,
+        term: this.#term,
+        keys,
+        start,
+        sum,
+      });
       if (made === undefined) return;
       await copy.follow(() => this.bytes);
       const opened = reader = await Deno.open(draft.path);
       const placed = () => {
         this.#lines = copy.lines;
-        this.feed.replace(opened, made);
+        this.feed.replace(opened, made.base, made.kept, copy.checksum);
         reader = undefined;
         return copy.size;
       };
-      await this.#appender.replace(draft, (size) => copy.finish(size), placed);
+      const finish = async (size: number) => {
+        await copy.finish(size);
+        if (copy.checksum.sum !== checksum.sum) throw new Error("It is not what was written");
+      };
+      await this.#appender.replace(draft, finish, placed);
       return { lines: this.#lines, bytes: this.bytes };
     } catch (error) {
       throw explain(this.path, error);
@@ -250,11 +297,12 @@ export class Journal {
   }
 }
 
-/** Refuses a file with a bad line. */
-function refuse(path: string): Bad {
+/** Refuses a file with a bad line, and says what to do. */
+export function refuse(path: string): Bad {
   return (line, reason) => {
-    throw new JournalError(
-      `${path}:${line}: ${reason}; -repair moves bad lines to ${path}.bad`,
-    );
+    const remedy = reason.endsWith(OLD_NAME)
+      ? `: take the file over with -import=${path} -file=NEW`
+      : `; -repair moves bad lines to ${path}.bad`;
+    throw new JournalError(`${path}:${line}: ${reason}${remedy}`);
   };
 }

@@ -1,18 +1,22 @@
 /**
  * The journal's lines: JSON, one a change, in the format of the Go program.
  *
- *     {"Key":"1c","URL":"https://example.com/","Made":1795600000}
+ *     {"Key":"1c","URL":"https://example.com/","Created":1795600000}
  *
  * A later line for a key replaces the earlier one; an empty URL deletes. A line with an empty key,
  * which leads nowhere, speaks of the journal itself:
  *
- *     {"Key":"","URL":"","Term":2,"Base":123456}
+ *     {"Key":"","URL":"","Term":2,"Base":123456,"Kept":130000,"Sum":"1c291ca3","FileSum":"90a5f06b"}
+ *     {"Key":"","URL":"","Sum":"1c291ca3"}
+ *
+ * {@linkcode Checksum} says what the sums are of.
  *
  * @module
  */
 import { type Change, isName } from "../links/link.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { isTime } from "../links/time.ts";
+import { formatSum, parseSum } from "./checksum.ts";
 
 /** Takes one change from a journal. */
 export type Apply = (change: Change) => void;
@@ -24,8 +28,14 @@ export type Bad = (line: number, reason: string) => void;
 export interface About {
   /** The term: 1 for the first master, and one more with each that took over. */
   term?: number;
-  /** In the first line of a file: the position at which the file begins. */
+  /** In the first line of a file: the position at which the file begins; */
   base?: number;
+  /** from which position on it holds the bytes of the history; */
+  kept?: number;
+  /** and the checksum of its lines up to there. */
+  fileSum?: number;
+  /** The checksum of the history, at `kept`, or, in a line of its own, at its beginning. */
+  sum?: number;
 }
 
 /** Told of a line about the journal itself: its number, from 1, and what it says. */
@@ -37,6 +47,10 @@ const MARK = "\ufeff";
 /** The bytes that it is made of, of which no JSON begins with one. */
 export const MARK_BYTES: readonly number[] = [0xef, 0xbb, 0xbf];
 
+/** What is wrong with a line that bears a name that a member had before. */
+export const OLD_NAME = "is an old name";
+const NEW_NAMES = new Map([["Made", "Created"], ["By", "Author"], ["ChangedBy", "Editor"]]);
+
 const MAX_COUNT = 1e15 - 1; // as many digits as a header may have
 
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -47,33 +61,36 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * @example
  * ```ts
  * formatLine({ key: "1c", url: "https://example.com/" }); // {"Key":"1c","URL":"https://example.com/"}\n
- * formatLine({ key: "1c", url: "", made: 1795600000 }); // {"Key":"1c","URL":"","Made":1795600000}\n
+ * formatLine({ key: "1c", url: "", created: 1795600000 }); // {"Key":"1c","URL":"","Created":1795600000}\n
  * ```
  */
 export function formatLine(
-  { key, url, made, expires, by, changedBy, hits, id }: Change,
+  { key, url, created, expires, author, editor, hits, id }: Change,
 ): string {
   // Keys and URLs are checked before they get here; only quoting is left to do.
-  const names = (by ? `,"By":${JSON.stringify(by)}` : "") +
-    (changedBy ? `,"ChangedBy":${JSON.stringify(changedBy)}` : "");
-  const times = (made ? `,"Made":${made}` : "") + (expires ? `,"Expires":${expires}` : "");
+  const names = (author ? `,"Author":${JSON.stringify(author)}` : "") +
+    (editor ? `,"Editor":${JSON.stringify(editor)}` : "");
+  const times = (created ? `,"Created":${created}` : "") + (expires ? `,"Expires":${expires}` : "");
   const mark = (hits ? `,"Hits":${hits}` : "") +
     (id === undefined ? "" : `,"ID":${JSON.stringify(id)}`);
   return `{"Key":${JSON.stringify(key)},"URL":${JSON.stringify(url)}${times}${names}${mark}}\n`;
 }
 
 /**
- * A line about the journal itself. The number is padded, so that lines of one term have one length.
+ * A line about the journal itself. The numbers are padded, so that lines of one term have one length.
  *
  * @example
  * ```ts
  * formatAbout({ term: 2 }); // {"Key":"","URL":"","Term":2}\n
  * ```
  */
-export function formatAbout({ term, base }: About): string {
+export function formatAbout({ term, base, kept, sum, fileSum }: About): string {
   const members = [
     term === undefined ? "" : `,"Term":${term}`,
     base === undefined ? "" : `,"Base":${String(base).padEnd(15)}`,
+    kept === undefined ? "" : `,"Kept":${String(kept).padEnd(15)}`,
+    sum === undefined ? "" : `,"Sum":"${formatSum(sum)}"`,
+    fileSum === undefined ? "" : `,"FileSum":"${formatSum(fileSum)}"`,
   ];
   return `{"Key":"","URL":""${members.join("")}}\n`;
 }
@@ -117,11 +134,11 @@ export function readLines(
             continue;
           }
           // A time of today, and nothing behind it.
-          const made = text.startsWith(',"Made":', urlEnd + 1)
-            ? text.slice(urlEnd + 9, end - 1)
+          const created = text.startsWith(',"Created":', urlEnd + 1)
+            ? text.slice(urlEnd + 12, end - 1)
             : "";
-          if (/^[1-9]\d{9}$/.test(made) && isTime(Number(made))) {
-            apply({ key, url, made: Number(made) });
+          if (/^[1-9]\d{9}$/.test(created) && isTime(Number(created))) {
+            apply({ key, url, created: Number(created) });
             continue;
           }
         }
@@ -151,6 +168,27 @@ function readLinesOneByOne(bytes: Uint8Array, apply: Apply, bad: Bad, tell: Tell
   return line;
 }
 
+/**
+ * A line with the names that its members have now.
+ *
+ * @example
+ * ```ts
+ * renameMembers('{"Key":"1c","URL":"","By":"ada"}'); // {"Key":"1c","URL":"","Author":"ada"}
+ * ```
+ */
+export function renameMembers(line: string): string {
+  if (!/"(?:Made|By|ChangedBy)"\s*:/.test(line)) return line;
+  try {
+    const record: unknown = JSON.parse(line);
+    if (typeof record !== "object" || record === null || !("Key" in record)) return line;
+    const members = Object.entries(record);
+    const renamed = members.map(([name, value]) => [NEW_NAMES.get(name) ?? name, value]);
+    return JSON.stringify(Object.fromEntries(renamed));
+  } catch {
+    return line; // what is wrong with it is said where it is read
+  }
+}
+
 /** How many lines end in `bytes`. */
 export function countLines(bytes: Uint8Array): number {
   let count = 0;
@@ -176,10 +214,10 @@ function withoutMark(text: string): string {
 interface Line {
   Key: string;
   URL: string;
-  Made: number;
+  Created: number;
   Expires: number;
-  By: string;
-  ChangedBy: string;
+  Author: string;
+  Editor: string;
   ID: string;
 }
 
@@ -199,26 +237,33 @@ function readLine(
     return line.includes("\0") ? "NUL bytes" : line.trim() ? "bad JSON" : "a blank line";
   }
   if (typeof record !== "object" || record === null) return "not a JSON object";
-  const { Key, URL, Made, Expires, By, ChangedBy, ID }: { [Name in keyof Line]?: unknown } = record;
+  const old = NEW_NAMES.keys().find((name) => name in record);
+  if (old !== undefined) return `"${old}" ${OLD_NAME}`;
+  const { Key, URL, Created, Expires, Author, Editor, ID }: { [Name in keyof Line]?: unknown } =
+    record;
   if (typeof Key !== "string") return `"Key" is ${Key === undefined ? "missing" : "no string"}`;
   if (typeof URL !== "string") return `"URL" is ${URL === undefined ? "missing" : "no string"}`;
-  if (Key === "") return readAbout(record, tell);
+  if (Key === "") return readAbout({ ...record }, tell);
   const change: Change = { key: Key, url: URL, id: typeof ID === "string" ? ID : undefined };
-  if (isTime(Made)) change.made = Made;
+  if (isTime(Created)) change.created = Created;
   if (isTime(Expires)) change.expires = Expires;
-  if (isName(By)) change.by = By;
-  if (isName(ChangedBy)) change.changedBy = ChangedBy;
+  if (isName(Author)) change.author = Author;
+  if (isName(Editor)) change.editor = Editor;
   apply(change);
 }
 
 /** Tells what a line with an empty key says, or says why it can't. */
 function readAbout(
-  { Term, Base }: { Term?: unknown; Base?: unknown },
+  { Term, Base, Kept, Sum, FileSum }: Record<string, unknown>,
   tell: (about: About) => void,
 ): string | undefined {
   if (Term !== undefined && !isCount(Term, 1)) return '"Term" is no whole number';
   if (Base !== undefined && !isCount(Base, 0)) return '"Base" is no whole number';
-  tell({ term: Term, base: Base });
+  if (Kept !== undefined && !isCount(Kept, 0)) return '"Kept" is no whole number';
+  const [sum, fileSum] = [Sum, FileSum].map(parseSum);
+  if (Sum !== undefined && sum === undefined) return '"Sum" is no checksum';
+  if (FileSum !== undefined && fileSum === undefined) return '"FileSum" is no checksum';
+  tell({ term: Term, base: Base, kept: Kept, sum, fileSum });
 }
 
 function isCount(value: unknown, least: number): value is number {

@@ -30,6 +30,7 @@ export interface Scanner {
  *
  * @param progress told now and then how many bytes are done
  * @param scanner takes what it knows, in place of `apply`
+ * @param added given all bytes of lines, after they were read
  * @returns where whole lines end, how many there are, what was torn off behind them, and whether only a
  * newline is missing
  */
@@ -40,6 +41,7 @@ export async function loadLines(
   tell: Tell = () => {},
   progress: (done: number) => void = () => {},
   scanner?: Scanner,
+  added: (lines: Uint8Array) => void = () => {},
 ): Promise<{ size: number; lines: number; torn: Uint8Array; unended: boolean }> {
   let size = 0; // up to where lines are read
   let lines = 0;
@@ -49,6 +51,7 @@ export async function loadLines(
     const told = numbered(lines, bad, tell);
     lines += scanner ? scanLines(bytes, scanner, apply, ...told) : readLines(bytes, apply, ...told);
     size += bytes.length;
+    added(bytes);
   };
   await file.seek(0, Deno.SeekMode.Start);
   for await (const chunk of chunksOf(file)) {
@@ -83,6 +86,7 @@ export async function loadLines(
     if (!isJSON(torn)) return { size: size - restSize, lines, torn, unended: false };
     // What is torn can't be parsed, as its "}" is gone.
     readLines(join([torn, Uint8Array.of(NEWLINE)]), apply, ...numbered(lines, bad, tell));
+    added(torn);
   }
   return { size, lines, torn: new Uint8Array(), unended: true };
 }

@@ -9,8 +9,8 @@ import { Table } from "../links/table.ts";
 import type { CompactionOptions } from "./compaction.ts";
 import { silent } from "./events.ts";
 import { explain, type Locked, replace, syncFolder, type Write, writeAll } from "./file.ts";
-import { Journal, type JournalOptions } from "./journal.ts";
-import { BYTE_ORDER_MARK, MARK_BYTES } from "./lines.ts";
+import { Journal, type JournalOptions, refuse } from "./journal.ts";
+import { BYTE_ORDER_MARK, MARK_BYTES, OLD_NAME } from "./lines.ts";
 
 const CHUNK = 1 << 20;
 
@@ -60,15 +60,17 @@ export async function compactOpen(
  * Moves bad lines to `FILE.bad`: a copy of them is safe there before they leave the journal. A line that
  * is good but for a byte order mark before it only loses that.
  *
- * @throws {JournalError} it is in use, or can't be written
+ * @throws {JournalError} it is in use, or can't be written, or has old names
  */
 export async function repair(path: string, options: JournalOptions = {}): Promise<void> {
   const journal = await Journal.open(path, options);
   try {
     const bad = new Set<number>();
     const marked = new Set<number>();
-    const note = (line: number, reason: string) =>
-      void (reason === BYTE_ORDER_MARK ? marked : bad).add(line);
+    const note = (line: number, reason: string) => {
+      if (reason.endsWith(OLD_NAME)) refuse(journal.path)(line, reason);
+      (reason === BYTE_ORDER_MARK ? marked : bad).add(line);
+    };
     await journal.load(() => {}, note);
     const { path, locked } = journal;
     const { events = silent } = options;

@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { Checksum, formatSum, type Start } from "./checksum.ts";
 import { Condition } from "./condition.ts";
-import { CHECK_BYTES, type Feed, fingerprint } from "./feed.ts";
+import { crc32 } from "./crc32.ts";
+import type { Feed } from "./feed.ts";
 import { FOLLOWER_BYTES } from "./followers.ts";
 import { Reader } from "./reader.ts";
 import { Tail } from "./tail.ts";
@@ -17,8 +19,11 @@ const TAIL_BYTES = 256 << 10;
  */
 export class Published implements Feed {
   base = 0; // until the first line of a file says otherwise
+  keys?: number;
   #kept = 0;
   #size = 0;
+  #sum = 0; // at #size
+  #checksum = new Checksum(); // of what was written
   readonly #reader = new Reader();
   readonly #tail = new Tail(TAIL_BYTES); // what most followers want next, up to the end of what was written
   readonly #grown = new Condition();
@@ -32,38 +37,57 @@ export class Published implements Feed {
     return this.#size;
   }
 
-  /** Begins at a position, with nothing yet. */
-  begin(position: number): void {
+  get sum(): string {
+    return formatSum(this.#sum);
+  }
+
+  /** The running checksum of what was written. */
+  get checksum(): Checksum {
+    return this.#checksum;
+  }
+
+  /** Begins at a position, with nothing yet; `start` is what the first line says of a compacted file. */
+  begin(position: number, start?: Start): void {
     this.base = position;
-    this.#restart(position);
-  }
-
-  /** Reads from a file that was loaded, whose lines end at the position `size`; it is closed in the end. */
-  use(file: Deno.FsFile, size: number): void {
-    this.#restart(size);
-    this.#reader.use(file, this.base);
-  }
-
-  #restart(position: number): void {
+    this.#checksum.begin(position, 0, start);
     this.#size = position;
+    this.#sum = this.#checksum.sum;
     this.#tail.restart(position);
   }
 
+  /** Reads from a file that was loaded, and added to the checksum; it is closed in the end. */
+  use(file: Deno.FsFile): void {
+    this.#size = this.#checksum.end;
+    this.#sum = this.#checksum.sum;
+    this.#tail.restart(this.#size);
+    this.#reader.use(file, this.base);
+  }
+
   /** Reads from a compacted file from now on, which begins at `base`, and is as before from `kept` on. */
-  replace(file: Deno.FsFile, { base, kept }: { base: number; kept: number }): void {
+  replace(file: Deno.FsFile, base: number, kept: number, checksum: Checksum): void {
     this.base = base;
     this.#kept = kept;
+    this.#checksum = checksum;
+    this.#tail.forget(kept); // the file has other bytes there now
     this.#reader.use(file, base);
   }
 
-  /** Takes what was written; nobody is given it until it is published. */
-  append(bytes: Uint8Array): void {
-    this.#tail.append(bytes);
+  /**
+   * Takes what was written; nobody is given it until it is published.
+   *
+   * @returns where a checksum among it shows that it is not what was once written
+   */
+  append(lines: Uint8Array): number | undefined {
+    this.#tail.append(lines);
+    return this.#checksum.append(lines);
   }
 
-  /** Lets followers have what was written up to a position. */
-  publish(size: number): void {
-    this.#size = size;
+  /** Lets followers have what was written; of how many `keys` it is, where that is known. */
+  publish(keys?: number): void {
+    this.keys = keys;
+    if (this.#size === this.#checksum.end) return; // followers who are woken take it for a sign of life
+    this.#size = this.#checksum.end;
+    this.#sum = this.#checksum.sum;
     this.#grown.notifyAll();
   }
 
@@ -72,14 +96,22 @@ export class Published implements Feed {
     if (position === this.#size && this.#ended) return;
     const length = Math.min(FOLLOWER_BYTES, this.#size - position);
     if (length <= 0) return new Uint8Array();
-    if (position >= this.#tail.start) return this.#tail.read(position, length);
-    return await this.#reader.read(position, length);
+    return await this.#read(position, length);
   }
 
   async check(position: number): Promise<string | undefined> {
     if (position < this.base || position > this.#size) return;
-    const length = Math.min(position - this.base, CHECK_BYTES);
-    return await fingerprint(await this.#reader.read(position - length, length));
+    const point = this.#checksum.before(position);
+    if (point === undefined) return;
+    const { base } = this;
+    const bytes = await this.#read(point.position, position - point.position);
+    if (base !== this.base) return; // another file took its place meanwhile
+    return formatSum(crc32(bytes, point.sum));
+  }
+
+  async #read(position: number, length: number): Promise<Uint8Array> {
+    if (position >= this.#tail.start) return this.#tail.read(position, length);
+    return await this.#reader.read(position, length);
   }
 
   /** Lets followers go, once they have read what there is. */

@@ -45,6 +45,15 @@ export class Tail {
     this.#length += bytes.length;
   }
 
+  /** Forgets what is before `position`. */
+  forget(position: number): void {
+    const keep = Math.max(0, this.end - position);
+    if (keep >= this.#length) return;
+    this.#last = undefined;
+    this.#buffer.copyWithin(0, this.#length - keep, this.#length);
+    this.#length = keep;
+  }
+
   /** Forgets what it has, and begins anew at `end`. */
   restart(end: number): void {
     this.#last = undefined;

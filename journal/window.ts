@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { Checksum, ChecksumError, formatSum, parseSum } from "./checksum.ts";
 import { Condition } from "./condition.ts";
+import { crc32 } from "./crc32.ts";
 import { CHECK_BYTES, type Feed, fingerprint } from "./feed.ts";
 import { FOLLOWER_BYTES } from "./followers.ts";
 import { Tail } from "./tail.ts";
@@ -18,26 +20,43 @@ export class Window implements Feed {
   readonly base = 0;
   readonly kept = 0;
   readonly #tail: Tail;
+  readonly #checksum?: Checksum; // of a log; a database's feed has none
   #ended = false;
   #grown = new Condition();
 
-  /** Starts, still empty, at `first`; `firstCheck` is the fingerprint of the bytes before. */
+  /** Starts, still empty, at `first`; `firstCheck` is the checksum there. */
   constructor(private readonly first: number, private readonly firstCheck?: string) {
     this.#tail = new Tail(WINDOW_BYTES, first);
+    const sum = first === 0 ? 0 : parseSum(firstCheck);
+    if (sum !== undefined) this.#checksum = new Checksum(first, sum);
   }
 
   get size(): number {
     return this.#tail.end;
   }
 
-  /** An offset whose fingerprint is known, as late as can be. */
-  get anchor(): number {
-    const { start, end } = this.#tail;
-    return start === 0 || end - start >= CHECK_BYTES ? end : start;
+  get sum(): string | undefined {
+    return this.#checksum && formatSum(this.#checksum.sum);
   }
 
-  append(bytes: Uint8Array): void {
-    this.#tail.append(bytes);
+  /** An offset whose check is known, as late as can be. */
+  get anchor(): number {
+    const { start, end } = this.#tail;
+    return this.#checksum || end - start >= CHECK_BYTES ? end : start;
+  }
+
+  /**
+   * Takes whole lines.
+   *
+   * @throws {ChecksumError} what came so far is not what the master's log holds
+   */
+  append(lines: Uint8Array): void {
+    const wrong = this.#checksum?.append(lines);
+    if (wrong !== undefined) {
+      throw new ChecksumError(`the bytes before ${wrong} are not the master's`);
+    }
+    this.#tail.append(lines);
+    this.#checksum?.forget(this.#tail.start);
     this.#grown.notifyAll();
   }
 
@@ -49,6 +68,14 @@ export class Window implements Feed {
   }
 
   async check(offset: number): Promise<string | undefined> {
+    if (this.#checksum) {
+      const point = this.#checksum.before(offset);
+      if (point === undefined) return;
+      const { position, sum } = point;
+      if (position === offset) return formatSum(sum);
+      if (position < this.#tail.start) return;
+      return formatSum(crc32(this.#tail.read(position, offset - position), sum));
+    }
     if (offset === this.first && this.firstCheck !== undefined) return this.firstCheck;
     const from = Math.max(0, offset - CHECK_BYTES);
     if (from < this.#tail.start || offset > this.size) return;

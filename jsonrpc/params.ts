@@ -9,14 +9,15 @@ const key: Param = { name: "key" };
 const url: Param = { name: "url" };
 const id: Param = { name: "id", optional: true, min: 1, max: 64 };
 const expires: Param = { name: "expires", optional: true, number: true, max: 64 };
-const by: Param = { name: "by", optional: true };
+const author: Param = { name: "author", optional: true };
+const editor: Param = { name: "editor", optional: true };
 
 /** The parameters by method. */
 export const PARAMS = {
   get: [key],
-  put: [url, { ...key, optional: true }, id, expires, by],
-  update: [key, url, id, expires, by],
-  delete: [key, id, by],
+  put: [url, { ...key, optional: true }, id, expires, author],
+  update: [key, url, id, expires, editor],
+  delete: [key, id, editor],
   list: ["q", "after", "limit", "order"].map((name) => ({
     name,
     optional: true,

@@ -81,8 +81,11 @@ export function feedKey(version: string): Key {
 /** The change that a value is. */
 export function toChange(value: Value): Change {
   let change: Change | undefined;
-  if (typeof value !== "bigint") readLines(value, (read) => change = read, () => {});
-  if (change === undefined) throw new Error("the database holds what isn't goto's");
+  let wrong = "";
+  if (typeof value !== "bigint") {
+    readLines(value, (read) => change = read, (_, reason) => wrong = `: ${reason}`);
+  }
+  if (change === undefined) throw new Error(`the database holds what isn't goto's${wrong}`);
   return change;
 }
 

@@ -87,28 +87,32 @@ export class KVStore implements Store {
     return link;
   }
 
-  async put(url: string, key?: string, { id, expires, by }: ChangeOptions = {}): Promise<Link> {
+  async put(url: string, key?: string, { id, expires, author }: ChangeOptions = {}): Promise<Link> {
     url = checkURL(url, this.options.host);
     if (key !== undefined) checkKey(key);
     if (expires !== undefined) checkExpires(expires);
-    return await this.#save({ key, url, id, expires, by, isNew: true });
+    return await this.#save({ key, url, id, expires, author, isNew: true });
   }
 
-  async update(key: string, url: string, { id, expires, by }: ChangeOptions = {}): Promise<Link> {
+  async update(
+    key: string,
+    url: string,
+    { id, expires, editor }: ChangeOptions = {},
+  ): Promise<Link> {
     url = checkURL(url, this.options.host);
     if (expires !== undefined) checkExpires(expires);
-    return await this.#save({ key, url, id, expires, by, isNew: false });
+    return await this.#save({ key, url, id, expires, editor, isNew: false });
   }
 
-  async delete(key: string, { id, by }: ChangeOptions = {}): Promise<void> {
-    await this.#save({ key, url: "", id, by, isNew: false });
+  async delete(key: string, { id, editor }: ChangeOptions = {}): Promise<void> {
+    await this.#save({ key, url: "", id, editor, isNew: false });
     // What can't be deleted now is deleted when the key is taken again.
     await this.hits.clear(key).catch(() => {});
   }
 
   /** Adds a link that some store has had before. */
-  restore({ made = 0, ...link }: Link): Promise<Link> {
-    return this.#save({ ...link, made, isNew: true }, true);
+  restore({ created = 0, ...link }: Link): Promise<Link> {
+    return this.#save({ ...link, created, isNew: true }, true);
   }
 
   /** Makes a change; then the head is known to be as far. */
@@ -168,6 +172,6 @@ export class KVStore implements Store {
 }
 
 function fits({ key = "", url }: Wanted): boolean {
-  const times = { made: MAX_TIME, expires: MAX_TIME };
+  const times = { created: MAX_TIME, expires: MAX_TIME };
   return new TextEncoder().encode(formatLine({ key, url, ...times })).length <= MAX_LINE;
 }

@@ -18,7 +18,7 @@ export interface Block {
   end: number;
   /** How many bytes were written before, in all segments. */
   readonly offset: number;
-  /** No link in it was made later, and none sooner. */
+  /** No link in it was created later, and none sooner. */
   newest: number;
   oldest: number;
   /** Whether its segment was let go. */
@@ -46,7 +46,7 @@ export class Blocks {
 
   constructor(private readonly entries: EntryReader) {}
 
-  /** Notes that links made between `oldest` and `newest` are written to a segment, from `start` to `end`. */
+  /** Notes that links created between `oldest` and `newest` are written to a segment, from `start` to `end`. */
   note(segment: number, start: number, end: number, oldest: number, newest: number): void {
     const offset = this.written;
     this.written += end - start;

@@ -4,11 +4,11 @@
  * 32 GiB.
  *
  * An entry is a head of 12 bytes, the key, and the URL. In the head there stand, in four bytes each, the
- * number of the counter of the link's hits, and when it was made, in seconds since 1970, or 0. Then come
+ * number of the counter of the link's hits, and when it was created, in seconds since 1970, or 0. Then come
  * the length of the URL in two bytes, that of the key in one, and flags. Lengths that are too large for
  * that follow the head, in four bytes each. A character takes a byte, or two where one of them doesn't
- * hold it. Behind the URL may stand, in four bytes, when the link ends, and then a signature: its length
- * in one byte, who made the link, in UTF-8, and, after a newline, who changed it last.
+ * hold it. Behind the URL may stand, in four bytes, when the link ends, and then names: their length
+ * in one byte, the author, in UTF-8, and, after a newline, the editor.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export const HEAD = 12;
 export const LONG_HEAD = HEAD + 8;
 /** Where in the head what stands. */
 export const COUNTER = 0;
-export const MADE = 4;
+export const CREATED = 4;
 export const URL_LENGTH = 8;
 export const KEY_LENGTH = 10;
 export const FLAGS = 11;
@@ -31,14 +31,14 @@ export const EXPIRES = 4;
 
 /**
  * Flags: for the owner alone; lengths follow the head; the key, the URL has two bytes a character; the
- * link ends at some time; behind the URL stands who made the link, and who changed it.
+ * link ends at some time; behind the URL stand its author and its editor.
  */
 export const HIDDEN = 1;
 export const LONG = 2;
 export const WIDE_KEY = 4;
 export const WIDE_URL = 8;
 export const ENDS = 16;
-export const SIGNED = 32;
+export const NAMED = 32;
 
 /** The most that a length in the head itself can be. */
 export const MAX_SHORT_KEY = 0xff;
@@ -152,15 +152,15 @@ export class EntryReader {
 
   /** All of a link. */
   linkOf(ref: number): Link {
-    const made = this.madeOf(ref);
+    const created = this.createdOf(ref);
     const link: Link = { key: this.keyOf(ref), url: this.urlOf(ref) };
-    if (made > 0) link.made = made;
-    const { bytes, end, signature, till } = this.parts(ref);
-    if (signature > end) link.expires = bytes.readUInt32LE(end);
-    if (till === signature) return link;
-    const [by, changedBy] = bytes.toString("utf8", signature + 1, till).split("\n");
-    if (by !== "") link.by = by;
-    if (changedBy) link.changedBy = changedBy;
+    if (created > 0) link.created = created;
+    const { bytes, end, names, till } = this.parts(ref);
+    if (names > end) link.expires = bytes.readUInt32LE(end);
+    if (till === names) return link;
+    const [author, editor] = bytes.toString("utf8", names + 1, till).split("\n");
+    if (author !== "") link.author = author;
+    if (editor) link.editor = editor;
     return link;
   }
 
@@ -173,9 +173,9 @@ export class EntryReader {
     return hashBytes(bytes, start, start + bytes[at + KEY_LENGTH], constants);
   }
 
-  /** When the link was made, in seconds since 1970, or 0 where that isn't known. */
-  madeOf(ref: number): number {
-    return this.segments[ref >>> this.shift]!.readUInt32LE(((ref << 3) & this.mask) + MADE);
+  /** When the link was created, in seconds since 1970, or 0 where that isn't known. */
+  createdOf(ref: number): number {
+    return this.segments[ref >>> this.shift]!.readUInt32LE(((ref << 3) & this.mask) + CREATED);
   }
 
   /** The number of the counter of a link, or 0 where it has none. */
@@ -216,9 +216,9 @@ export class EntryReader {
       ? bytes.readUInt32LE(at + HEAD + 4)
       : bytes.readUInt16LE(at + URL_LENGTH);
     const end = url + urlLength;
-    const signature = (flags & ENDS) === 0 ? end : end + EXPIRES;
-    const till = (flags & SIGNED) === 0 ? signature : signature + 1 + bytes[signature];
-    return { bytes, at, key, url, end, signature, till, flags };
+    const names = (flags & ENDS) === 0 ? end : end + EXPIRES;
+    const till = (flags & NAMED) === 0 ? names : names + 1 + bytes[names];
+    return { bytes, at, key, url, end, names, till, flags };
   }
 }
 
@@ -227,7 +227,7 @@ export function align(size: number): number {
   return (size + 7) & ~7;
 }
 
-/** The signature of a link, as it stands in an entry; "" if nobody has signed it. */
-export function signatureOf({ by = "", changedBy }: Pick<Link, "by" | "changedBy">): string {
-  return changedBy === undefined ? by : `${by}\n${changedBy}`;
+/** The names of a link, as they stand in an entry; "" if it has none. */
+export function namesOf({ author = "", editor }: Pick<Link, "author" | "editor">): string {
+  return editor === undefined ? author : `${author}\n${editor}`;
 }

@@ -11,14 +11,14 @@ import { isTime } from "./time.ts";
 export interface Link {
   key: string;
   url: string;
-  /** When it was made, where that is known. */
-  made?: number;
+  /** When it was created, where that is known. */
+  created?: number;
   /** From when on it leads nowhere; a link without it leads somewhere for good. */
   expires?: number;
-  /** Who made it, where that is known. */
-  by?: string;
+  /** Who created it, where that is known. */
+  author?: string;
   /** Who changed it last, where that is known. */
-  changedBy?: string;
+  editor?: string;
   /** How often it was followed: lists tell it, where that is counted. */
   hits?: number;
 }
@@ -30,7 +30,7 @@ export type Facts = Omit<Link, "key" | "url" | "hits">;
 export const MAX_NAME = 100;
 
 /**
- * Whether a value is a name of who makes or changes links that can be kept: at most 100 bytes of UTF-8,
+ * Whether a value can be kept as the name of an author or editor: at most 100 bytes of UTF-8,
  * none of them a control character.
  */
 export function isName(value: unknown): value is string {
@@ -50,11 +50,11 @@ export function parseName(name?: string): string | undefined {
 
 /** Whether what came from elsewhere is a link, but for its key. */
 export function isLink(value: unknown): value is Link {
-  const { url, made = 1, expires = 1, by, changedBy }: {
+  const { url, created = 1, expires = 1, author, editor }: {
     [Name in keyof Link]?: unknown;
   } = Object(value);
-  return typeof url === "string" && url !== "" && isTime(made) && isTime(expires) &&
-    (by === undefined || isName(by)) && (changedBy === undefined || isName(changedBy));
+  return typeof url === "string" && url !== "" && isTime(created) && isTime(expires) &&
+    (author === undefined || isName(author)) && (editor === undefined || isName(editor));
 }
 
 /** A change of a link: its new URL, or "" where it was deleted. */

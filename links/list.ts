@@ -120,8 +120,9 @@ class Search {
         const at = entries.blocks.placeOf(ref, block);
         if (at < from) continue;
         const hits = this.hits?.hitsOf(entries.counterOf(ref)) ?? 0;
-        if (hits >= this.#fewest) this.#offer({ ref, block, hits, made: entries.madeOf(ref), at });
-        else this.#more ||= this.#leads(ref); // as `#offer` would, at less cost: most are such
+        if (hits >= this.#fewest) {
+          this.#offer({ ref, block, hits, created: entries.createdOf(ref), at });
+        } else this.#more ||= this.#leads(ref); // as `#offer` would, at less cost: most are such
       }
       if (performance.now() - began < SLICE_MS) continue;
       await new Promise((resolve) => setTimeout(resolve));
@@ -138,12 +139,12 @@ class Search {
       return this.#isFull && (this.#more = true);
     }
     // None in it stands behind the last one that there could be, and none before the first.
-    if (after && this.#order.isBefore({ hits: 0, made: block.oldest, at: first }, after)) {
+    if (after && this.#order.isBefore({ hits: 0, created: block.oldest, at: first }, after)) {
       return true;
     }
     const worst = this.#found.at(-1);
     if (!this.#isFull || worst === undefined) return false;
-    const best = { hits: Infinity, made: block.newest, at: last };
+    const best = { hits: Infinity, created: block.newest, at: last };
     if (!this.#order.isBefore(worst, best)) return false;
     this.#more = true;
     return true;

@@ -10,8 +10,8 @@ import type { Query } from "./query.ts";
 export interface Place {
   /** How often it was followed. */
   hits: number;
-  /** When it was made, in seconds since 1970, or 0. */
-  made: number;
+  /** When it was created, in seconds since 1970, or 0. */
+  created: number;
   /** How many bytes were written before it. */
   at: number;
 }
@@ -25,9 +25,9 @@ const NEXT = /^(?:([\da-z]{1,11})-)?([\da-z]{1,9})-([\da-z]{1,10})-([\da-z]{1,9}
  * @example
  * ```ts
  * const order = new Order("hits", 1);
- * const [old, followed] = [{ hits: 0, made: 1, at: 0 }, { hits: 3, made: 2, at: 64 }];
+ * const [old, followed] = [{ hits: 0, created: 1, at: 0 }, { hits: 3, created: 2, at: 64 }];
  * order.isBefore(followed, old); // true
- * order.parse(order.format(old)); // { hits: 0, made: 1, at: 0 }
+ * order.parse(order.format(old)); // { hits: 0, created: 1, at: 0 }
  * ```
  */
 export class Order {
@@ -38,12 +38,12 @@ export class Order {
   isBefore(a: Place, b: Place): boolean {
     if (this.name === "written") return a.at < b.at;
     if (this.name === "hits" && a.hits !== b.hits) return a.hits > b.hits;
-    return a.made === b.made ? a.at > b.at : a.made > b.made;
+    return a.created === b.created ? a.at > b.at : a.created > b.created;
   }
 
   /** What to ask for those behind a place with. */
-  format({ hits, made, at }: Place): string {
-    const numbers = [...(this.name === "hits" ? [hits] : []), made, at, this.epoch];
+  format({ hits, created, at }: Place): string {
+    const numbers = [...(this.name === "hits" ? [hits] : []), created, at, this.epoch];
     return numbers.map((n) => n.toString(36)).join("-");
   }
 
@@ -57,9 +57,9 @@ export class Order {
     if (whole === undefined || (parts[0] !== undefined) !== (this.name === "hits")) {
       throw new StoreError("invalid query", `"after" is no "next" of a page`);
     }
-    const [hits, made, at, epoch] = parts.map((part = "0") => parseInt(part, 36));
-    if (epoch === this.epoch) return { hits, made, at };
-    if (this.name !== "written" && made > 0) return { hits, made, at: 0 }; // as near as can be
+    const [hits, created, at, epoch] = parts.map((part = "0") => parseInt(part, 36));
+    if (epoch === this.epoch) return { hits, created, at };
+    if (this.name !== "written" && created > 0) return { hits, created, at: 0 }; // as near as can be
     throw new StoreError("invalid query", `"after" is out of date: begin with the first page`);
   }
 }

@@ -5,7 +5,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
-import { align, ENDS, EXPIRES, HEAD, MAX_SHORT_KEY, MAX_SHORT_URL, SIGNED } from "./entries.ts";
+import { align, ENDS, EXPIRES, HEAD, MAX_SHORT_KEY, MAX_SHORT_URL, NAMED } from "./entries.ts";
 import { finish } from "./hash.ts";
 import type { Change, Facts } from "./link.ts";
 import { MIDDLE, NEWLINE, PLAIN, Rest, type Span, START, startsWith } from "./syntax.ts";
@@ -83,16 +83,16 @@ export class LinkScanner {
       const end = rest.read(lines, from);
       if (end === -1) break;
       if (rest.marked) this.#mark(lines, at, end);
-      const { made, expires, by, changedBy } = rest;
-      if (made < block.oldest) block.oldest = made;
-      if (made > block.newest) block.newest = made;
+      const { created, expires, author, editor } = rest;
+      if (created < block.oldest) block.oldest = created;
+      if (created > block.newest) block.newest = created;
       if (expires > 0) to = writeTime(bytes, to, expires);
-      if (by.end > 0 || changedBy.end > 0) to = sign(bytes, to, lines, by, changedBy);
+      if (author.end > 0 || editor.end > 0) to = writeNames(bytes, to, lines, author, editor);
       const head = entry >>> 2; // in words, of which every platform has the lowest byte first
       words[head] = 0;
-      words[head + 1] = made;
+      words[head + 1] = created;
       words[head + 2] = urlLength | keyLength << 16 | (expires === 0 ? 0 : ENDS << 24) |
-        (by.end + changedBy.end === 0 ? 0 : SIGNED << 24);
+        (author.end + editor.end === 0 ? 0 : NAMED << 24);
       starts[count] = entry;
       codes[count++] = finish(code);
       entry = (to + 7) & ~7;
@@ -112,10 +112,11 @@ export class LinkScanner {
   finish(): void {
     const first = this.#marks - this.#marked.length;
     for (let i = first; i < this.#marks; i++) {
-      const { Key: key, URL: url, Made: made, Expires: expires, ID: id, ...names } = JSON.parse(
-        this.#marked[i % MARKS],
-      );
-      const times = { ...(made ? { made } : {}), ...(expires ? { expires } : {}) };
+      const { Key: key, URL: url, Created: created, Expires: expires, ID: id, ...names } = JSON
+        .parse(
+          this.#marked[i % MARKS],
+        );
+      const times = { ...(created ? { created } : {}), ...(expires ? { expires } : {}) };
       this.remember({ key, url, ...times, ...namesOf(names), id });
     }
     this.#marked = [];
@@ -147,26 +148,26 @@ function writeTime(bytes: Uint8Array, to: number, time: number): number {
 }
 
 /** Writes names behind that, which ends at `to`, and gives where they end. */
-function sign(
+function writeNames(
   bytes: Uint8Array,
   to: number,
   lines: Uint8Array,
-  by: Span,
-  changedBy: Span,
+  author: Span,
+  editor: Span,
 ): number {
   const length = to++;
-  for (let at = by.start; at < by.end; at++) bytes[to++] = lines[at];
-  if (changedBy.end > 0) {
+  for (let at = author.start; at < author.end; at++) bytes[to++] = lines[at];
+  if (editor.end > 0) {
     bytes[to++] = NEWLINE;
-    for (let at = changedBy.start; at < changedBy.end; at++) bytes[to++] = lines[at];
+    for (let at = editor.start; at < editor.end; at++) bytes[to++] = lines[at];
   }
   bytes[length] = to - length - 1;
   return to;
 }
 
-function namesOf({ By, ChangedBy }: { By?: string; ChangedBy?: string }): Facts {
+function namesOf({ Author, Editor }: { Author?: string; Editor?: string }): Facts {
   return {
-    ...(By === undefined ? {} : { by: By }),
-    ...(ChangedBy === undefined ? {} : { changedBy: ChangedBy }),
+    ...(Author === undefined ? {} : { author: Author }),
+    ...(Editor === undefined ? {} : { editor: Editor }),
   };
 }

@@ -2,7 +2,7 @@
  * The lines of a journal as this program writes them, read byte by byte. (Any others are read as JSON.)
  *
  *     {"Key":"1c","URL":"https://example.com/"}
- *     {"Key":"1d","URL":"https://example.com/","Made":1795600000,"ID":"pZ8vD0bQ3e-0"}
+ *     {"Key":"1d","URL":"https://example.com/","Created":1795600000,"ID":"pZ8vD0bQ3e-0"}
  *
  * @module
  */
@@ -12,10 +12,10 @@ import { isTime } from "./time.ts";
 /** How a line begins, up to its key, and what stands between that and the URL. */
 export const START = encode('{"Key":"');
 export const MIDDLE = encode('","URL":"');
-const MADE = encode(',"Made":');
+const CREATED = encode(',"Created":');
 const EXPIRES = encode(',"Expires":');
-const BY = encode(',"By":"');
-const CHANGED_BY = encode(',"ChangedBy":"');
+const AUTHOR = encode(',"Author":"');
+const EDITOR = encode(',"Editor":"');
 const HITS = encode(',"Hits":'); // in exports
 const MARK = encode(',"ID":"');
 const [QUOTE, BRACE] = encode('"}');
@@ -54,35 +54,35 @@ function readName(lines: Uint8Array, at: number, head: Uint8Array, name: Span): 
 
 /** What stands behind the URL of a line. */
 export class Rest {
-  made = 0;
+  created = 0;
   expires = 0;
   /** Where names begin and end; at 0, where there are none. */
-  readonly by: Span = { start: 0, end: 0 };
-  readonly changedBy: Span = { start: 0, end: 0 };
+  readonly author: Span = { start: 0, end: 0 };
+  readonly editor: Span = { start: 0, end: 0 };
   /** Whether it bears an id. */
   marked = false;
 
   /** Reads it from `at`, where the URL ends. Where does the line end? -1 if it is not as we write it. */
   read(lines: Uint8Array, at: number): number {
-    this.made =
+    this.created =
       this.expires =
-      this.by.end =
-      this.changedBy.end =
+      this.author.end =
+      this.editor.end =
         0;
     this.marked = false;
     if (lines[at] !== QUOTE) return -1;
     at++;
     if (lines[at] === BRACE) return lines[at + 1] === NEWLINE ? at + 2 : -1;
-    if (startsWith(lines, at, MADE)) {
-      at = this.#number(lines, at + MADE.length);
-      this.made = this.#last;
+    if (startsWith(lines, at, CREATED)) {
+      at = this.#number(lines, at + CREATED.length);
+      this.created = this.#last;
     }
     if (at !== -1 && startsWith(lines, at, EXPIRES)) {
       at = this.#number(lines, at + EXPIRES.length);
       this.expires = this.#last;
     }
-    if (at !== -1) at = readName(lines, at, BY, this.by);
-    if (at !== -1) at = readName(lines, at, CHANGED_BY, this.changedBy);
+    if (at !== -1) at = readName(lines, at, AUTHOR, this.author);
+    if (at !== -1) at = readName(lines, at, EDITOR, this.editor);
     if (at !== -1 && startsWith(lines, at, HITS)) {
       at += HITS.length;
       if (lines[at] <= 0x30 || lines[at] > 0x39) return -1;

@@ -35,7 +35,7 @@ export interface TableOptions {
   constants?: HashConstants;
 }
 
-/** Entries that were made elsewhere. */
+/** Entries that were written elsewhere. */
 export interface Block {
   bytes: Uint8Array;
   /** How many there are. */
@@ -44,7 +44,7 @@ export interface Block {
   starts: Uint32Array;
   /** The hash of each one's key. */
   codes: Uint32Array;
-  /** When the first and the last of the links were made. */
+  /** When the first and the last of the links were created. */
   oldest: number;
   newest: number;
 }

@@ -13,20 +13,20 @@ export interface ChangeOptions {
   id?: string;
   /** The second from which on the link is over, or 0 for never; by default, as before. */
   expires?: number;
-  /** Who asks for it. */
-  by?: string;
+  /** Of a new link: who creates it. */
+  author?: string;
+  /** Of a change: who makes it; of a link that is restored: who changed it last. */
+  editor?: string;
 }
 
 /** A change that is asked for. */
 export interface Wanted extends ChangeOptions {
-  /** None: a new one is to be made. */
+  /** None: a new one is to be created. */
   key?: string;
   /** "" deletes. */
   url: string;
-  /** When it was made, or 0 where that isn't known; by default, as before, or now. */
-  made?: number;
-  /** Of a link that is restored: who changed it last. */
-  changedBy?: string;
+  /** When it was created, or 0 where that isn't known; by default, as before, or now. */
+  created?: number;
   /** Whether the key must lead nowhere yet, or somewhere already. */
   isNew: boolean;
 }
@@ -38,24 +38,24 @@ export interface Wanted extends ChangeOptions {
  * @throws {StoreError} exists, not found, or expired: the change can't be made of what there is
  * @example
  * ```ts
- * const before = { key: "docs", url: "https://example.com/", made: 1795600000 };
- * factsOf(before, { url: "https://example.com/docs", isNew: false }); // { made: 1795600000 }
+ * const before = { key: "docs", url: "https://example.com/", created: 1795600000 };
+ * factsOf(before, { url: "https://example.com/docs", isNew: false }); // { created: 1795600000 }
  * ```
  */
 export function factsOf(
   before: Link | undefined,
-  { url, made, expires, by, changedBy, isNew }: Wanted,
+  { url, created, expires, author, editor, isNew }: Wanted,
 ): Facts {
   const leads = before !== undefined && before.url !== "";
   const over = leads && before.expires !== undefined && isExpired(before.expires);
   if (isNew && leads && !over) throw errExists;
   if (!isNew && !leads) throw errNotFound;
   if (!isNew && over) throw errExpired;
-  if (url === "") return signatureOf(undefined, by);
-  made = isNew ? made ?? now() : before?.made;
+  if (url === "") return namesOf(undefined, editor);
+  created = isNew ? created ?? now() : before?.created;
   expires = isNew ? expires : expires ?? before?.expires;
-  const facts = isNew ? signatureOf(by, changedBy) : signatureOf(before?.by, by);
-  if (made) facts.made = made;
+  const facts = namesOf(isNew ? author : before?.author, editor);
+  if (created) facts.created = created;
   if (expires) facts.expires = expires;
   return facts;
 }
@@ -76,9 +76,9 @@ export function leading<L extends Link>(link: L | undefined): L {
 }
 
 /** Those who are known; most links have nobody, and no room for a name. */
-function signatureOf(by?: string, changedBy?: string): Facts {
+function namesOf(author?: string, editor?: string): Facts {
   const facts: Facts = {};
-  if (by !== undefined) facts.by = by;
-  if (changedBy !== undefined) facts.changedBy = changedBy;
+  if (author !== undefined) facts.author = author;
+  if (editor !== undefined) facts.editor = editor;
   return facts;
 }

@@ -8,6 +8,7 @@ import { Blocks } from "./blocks.ts";
 import {
   align,
   COUNTER,
+  CREATED,
   ENDS,
   EntryReader,
   EXPIRES,
@@ -17,12 +18,11 @@ import {
   KEY_LENGTH,
   LONG,
   LONG_HEAD,
-  MADE,
   MAX_SHORT_KEY,
   MAX_SHORT_URL,
+  NAMED,
+  namesOf,
   type Segments,
-  signatureOf,
-  SIGNED,
   URL_LENGTH,
   WIDE_KEY,
   WIDE_URL,
@@ -91,17 +91,17 @@ export class EntryWriter extends EntryReader {
    * @throws {RangeError} no memory is left, or none that a reference can reach
    */
   add(link: Link): number {
-    const { key, url, made = 0, expires = 0 } = link;
+    const { key, url, created = 0, expires = 0 } = link;
     const [wideKey, wideURL] = [isWide(key), isWide(url)];
     const keyLength = wideKey ? 2 * key.length : key.length;
     const urlLength = wideURL ? 2 * url.length : url.length;
     const long = keyLength > MAX_SHORT_KEY || urlLength > MAX_SHORT_URL;
     const head = long ? LONG_HEAD : HEAD;
     if (wideKey || wideURL) this.wide++;
-    const signature = signatureOf(link);
-    const tail = signature === "" ? 0 : 1 + Buffer.byteLength(signature);
+    const names = namesOf(link);
+    const tail = names === "" ? 0 : 1 + Buffer.byteLength(names);
     const size = head + keyLength + urlLength + (expires > 0 ? EXPIRES : 0) + tail;
-    const ref = this.#allocate(size, this.most - 1, made);
+    const ref = this.#allocate(size, this.most - 1, created);
     const bytes = this.segments[ref >>> this.shift]!;
     const at = (ref << 3) & this.mask;
     if (long) {
@@ -112,8 +112,8 @@ export class EntryWriter extends EntryReader {
       bytes[at + KEY_LENGTH] = keyLength;
     }
     bytes[at + FLAGS] = (long ? LONG : 0) | (wideKey ? WIDE_KEY : 0) |
-      (wideURL ? WIDE_URL : 0) | (expires > 0 ? ENDS : 0) | (tail > 0 ? SIGNED : 0);
-    if (made > 0) bytes.writeUInt32LE(made, at + MADE);
+      (wideURL ? WIDE_URL : 0) | (expires > 0 ? ENDS : 0) | (tail > 0 ? NAMED : 0);
+    if (created > 0) bytes.writeUInt32LE(created, at + CREATED);
     write(bytes, at + head, key, wideKey);
     const end = at + head + keyLength + urlLength;
     write(bytes, end - urlLength, url, wideURL);
@@ -121,13 +121,13 @@ export class EntryWriter extends EntryReader {
     if (tail > 0) {
       const start = at + size - tail;
       bytes[start] = tail - 1;
-      bytes.write(signature, start + 1);
+      bytes.write(names, start + 1);
     }
     return ref;
   }
 
   /**
-   * Writes entries that were made elsewhere, of links made between `oldest` and `newest`, and gives the
+   * Writes entries that were written elsewhere, of links created between `oldest` and `newest`, and gives the
    * reference to the first.
    *
    * @throws {RangeError} as {@linkcode add}
@@ -145,7 +145,7 @@ export class EntryWriter extends EntryReader {
    */
   copy(ref: number): number {
     const { bytes, at, till } = this.parts(ref);
-    const copy = this.#allocate(till - at, this.most, this.madeOf(ref));
+    const copy = this.#allocate(till - at, this.most, this.createdOf(ref));
     this.segments[copy >>> this.shift]!.set(bytes.subarray(at, till), (copy << 3) & this.mask);
     return copy;
   }

@@ -14,7 +14,7 @@ import type { Copy } from "../links/copy.ts";
 import type { Link } from "../links/link.ts";
 import type { TableMemory } from "../links/table.ts";
 import { errNoFeed, type FeedConnection, type Followed, refuseLine } from "./follower.ts";
-import type { Claim } from "./judge.ts";
+import { type Claim, refuseFuture } from "./judge.ts";
 import type { Masters } from "./masters.ts";
 
 /** Links that were asked for, which the feed tells the changes of. */
@@ -125,7 +125,10 @@ export class CachedCopy implements Copy, Followed {
           this.onchange(key);
         },
         refuseLine,
-        (_, { term = 1 }) => void (this.#term = Math.max(this.#term, term)),
+        (_, { term = 1 }) => {
+          refuseFuture(term);
+          this.#term = Math.max(this.#term, term);
+        },
       );
       at += lines.length;
       connection.worked ||= lines.length > 0;
@@ -196,7 +199,8 @@ export class CachedCopy implements Copy, Followed {
 
 /** Whether two links are the same in all that is shown of them. */
 function isSame(a: Omit<Link, "key">, b: Omit<Link, "key">): boolean {
-  return a.url === b.url && a.expires === b.expires && a.by === b.by && a.changedBy === b.changedBy;
+  return a.url === b.url && a.expires === b.expires && a.author === b.author &&
+    a.editor === b.editor;
 }
 
 /** Gives the rest of a feed to someone else no sooner than `window` has it. */

@@ -144,7 +144,7 @@ export class FeedConnection {
   /**
    * Gives what comes, in whole lines. While they are worked on, nobody listens for silence. A blank line
    * says that there was nothing left to send: it comes now and then, and not before the end that was
-   * promised.
+   * promised. A block ends there, so that a copy can be compared with what the master said of it.
    */
   async *blocks({ offset, size, body }: FeedStream): AsyncGenerator<Uint8Array, void, void> {
     const began = performance.now();
@@ -158,8 +158,10 @@ export class FeedConnection {
         const due = (performance.now() - began) / HEARTBEAT_MS;
         if (++blanks > MAX_BLANKS + 2 * due) throw new Error("it brings blank lines without end");
       }
+      const due = Math.max(0, size - at);
       at += lines.length;
-      yield lines;
+      if (due > 0) yield lines.subarray(0, due);
+      if (due < lines.length || due === 0) yield lines.subarray(due);
       this.#listen();
     }
   }

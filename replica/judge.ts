@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { ChecksumError } from "../journal/checksum.ts";
+import type { Feed, FeedStream } from "../journal/feed.ts";
+import { isFuture } from "../journal/term.ts";
 import { type Health, isHealth } from "../links/health.ts";
 
 const MAX_PATH = 32; // servers, one above the other
@@ -86,12 +89,37 @@ export function checkMaster(health: Health, self: string, claim: Claim): void {
   if (typeof position === "number") checkEnd(position, termOf(health), claim);
 }
 
-/** Refuses an earlier term than was followed already. */
+/** Refuses an earlier term than was followed already, and one that no clock can have come to. */
 export function checkTerm(term: number, claim: Claim): void {
+  refuseFuture(term);
   if (term >= claim.term) return;
   throw new Refusal(
     `its term is ${term}, and term ${claim.term} was followed: start it with -master, as a mirror`,
   );
+}
+
+/**
+ * Refuses a term that is over a day ahead of the clock: with it no master would ever be followed again.
+ *
+ * @throws {Refusal}
+ */
+export function refuseFuture(term = 1): void {
+  if (!isFuture(term)) return;
+  throw new Refusal(`its term ${term} is over a day ahead of this clock: set the clocks right`);
+}
+
+/**
+ * Compares a copy that has come to where the feed reached as it was opened with what the master said.
+ *
+ * @throws {ChecksumError} it is another one
+ */
+export function checkCopy(copy: Feed, { size, sum, keys }: FeedStream): void {
+  if (copy.size !== size) return;
+  if (sum !== undefined && copy.sum !== sum) {
+    throw new ChecksumError(`the copy has the checksum ${copy.sum} at ${size}, the master ${sum}`);
+  }
+  if (keys === undefined || copy.keys === undefined || keys === copy.keys) return;
+  throw new ChecksumError(`the copy has ${copy.keys} keys at ${size}, the master ${keys}`);
 }
 
 /** Refuses a journal that ends before the copy of it. */

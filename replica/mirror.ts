@@ -5,6 +5,7 @@
  */
 import { HitsCopy } from "../hits/copy.ts";
 import { type Events, silent } from "../journal/events.ts";
+import { ChecksumError } from "../journal/checksum.ts";
 import { type FeedStream, refusePartial } from "../journal/feed.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { Ahead, type Noted } from "../links/ahead.ts";
@@ -14,7 +15,7 @@ import type { Listing, Query } from "../links/query.ts";
 import { Table, type TableMemory } from "../links/table.ts";
 import { URLStore } from "../store.ts";
 import { errNoFeed, type FeedConnection, type Followed, KnownTrouble } from "./follower.ts";
-import { checkEnd, type Claim } from "./judge.ts";
+import { checkCopy, checkEnd, type Claim } from "./judge.ts";
 import { Lag } from "./lag.ts";
 import { Part } from "./part.ts";
 import { replicate } from "./replicate.ts";
@@ -30,6 +31,7 @@ export class Mirror implements Copy, Followed {
   #links = new Table(); // its links, or, while it is made anew, those of the one before
   #whole = false; // whether they are all
   #foreign = false; // whether they are of another history than the master's
+  #spoilt = false; // whether they proved to be others than the master's
   #live = false;
   #share: (memory: TableMemory) => void = () => {};
   readonly #ahead = new Ahead();
@@ -127,7 +129,7 @@ export class Mirror implements Copy, Followed {
     this.#hits = new HitsCopy(`${journal.path}.hits`, store.urls, this.#events);
     this.#hits.load(); // without them it is as good a mirror
     this.#whole = true;
-    this.#foreign = false;
+    this.#foreign = this.#spoilt = false;
     this.#reach();
     for (const key of this.#ahead.keys()) this.#links.hide(key);
     this.#links.share(this.#share);
@@ -141,10 +143,16 @@ export class Mirror implements Copy, Followed {
       if (journal.failure !== undefined) throw new KnownTrouble(journal.failure);
       const stream = await connection.open(journal.size, await journal.feed.check(journal.size));
       await refusePartial(stream);
-      if (stream.offset === journal.size) {
+      if (stream.offset === journal.size && !this.#spoilt) {
         this.#foreign = false;
         await this.#part.close();
-        return await this.#takeIn(this.#store, connection, stream, noted);
+        return await this.#takeIn(this.#store, connection, stream, noted).catch((error) => {
+          if (error instanceof ChecksumError) {
+            this.#spoilt = true;
+            this.#whole = false;
+          }
+          throw error;
+        });
       }
       await stream.body.cancel();
       checkEnd(stream.size, stream.term ?? 1, this.claim);
@@ -188,12 +196,14 @@ export class Mirror implements Copy, Followed {
     const end = Math.max(size, this.position);
     if (this.#ahead.furthest > end && await connection.owned()) this.#ahead.cut(end, noted);
     this.#reach();
+    checkCopy(store.journal.feed, stream);
     this.#lag.aim(size, performance.now());
     this.#live = this.position >= size;
     this.#expose();
     for await (const lines of connection.blocks(stream)) {
       if (lines.length > 0) await replicate(store, lines, isHidden, this.onchange);
       else this.#lag.caughtUp();
+      checkCopy(store.journal.feed, stream);
       connection.worked ||= lines.length > 0;
       this.#reach();
       this.#live ||= this.position >= size;

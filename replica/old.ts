@@ -17,11 +17,29 @@ export async function keepOld(path: string, now = new Date()): Promise<string> {
   for (let n = 1;; n++) {
     const name = `${path}.old-${time}${n === 1 ? "" : `-${n}`}`;
     try {
-      await Deno.link(path, name);
+      await keep(path, name);
       await removeOldest(path);
       return name;
     } catch (error) {
       if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
+}
+
+/** Gives a file a second name, or, where the file system has no such thing, copies it. */
+async function keep(path: string, name: string): Promise<void> {
+  try {
+    await Deno.link(path, name);
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) throw error;
+    using from = await Deno.open(path);
+    using to = await Deno.open(name, { write: true, createNew: true, mode: 0o600 });
+    try {
+      await from.readable.pipeTo(to.writable, { preventClose: true });
+      await to.sync();
+    } catch (error) {
+      await Deno.remove(name);
+      throw error;
     }
   }
 }

@@ -3,13 +3,14 @@
  *
  * @module
  */
+import { ChecksumError } from "../journal/checksum.ts";
 import { refusePartial } from "../journal/feed.ts";
 import { exists, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { readLines } from "../journal/lines.ts";
 import type { URLStore } from "../store.ts";
 import { type FeedConnection, KnownTrouble, refuseLine } from "./follower.ts";
-import { checkEnd, checkTerm, type Claim } from "./judge.ts";
+import { checkCopy, checkEnd, checkTerm, type Claim, refuseFuture } from "./judge.ts";
 import { keepOld } from "./old.ts";
 import { append } from "./replicate.ts";
 import { Seldom } from "./wait.ts";
@@ -73,21 +74,35 @@ export class Part {
     checkEnd(stream.size, stream.term ?? 1, claim);
     if (stream.offset !== part.size) { // it is of another journal
       if (part.size > 0) this.begin();
-      await this.close();
-      await Deno.remove(this.#path);
+      await this.#discard();
       part = this.#journal = await this.#open();
       part.begin(stream.offset);
     }
-    for await (const lines of connection.blocks(stream)) {
-      readLines(lines, () => {}, refuseLine, part.tell);
-      if (lines.length > 0) await append(part, lines);
-      connection.worked ||= lines.length > 0;
-      part.publish();
-      if (part.size < stream.size) continue;
-      this.#journal = undefined;
-      return part;
+    try {
+      for await (const lines of connection.blocks(stream)) {
+        readLines(lines, () => {}, refuseLine, (line, about) => {
+          refuseFuture(about.term);
+          part.tell(line, about);
+        });
+        if (lines.length > 0) await append(part, lines);
+        connection.worked ||= lines.length > 0;
+        part.publish();
+        if (part.size < stream.size) continue;
+        checkCopy(part.feed, stream);
+        this.#journal = undefined;
+        return part;
+      }
+    } catch (error) {
+      if (error instanceof ChecksumError) await this.#discard();
+      throw error;
     }
     throw new Error("it ended");
+  }
+
+  /** Removes what there is of a copy. */
+  async #discard(): Promise<void> {
+    await this.close();
+    await Deno.remove(this.#path);
   }
 
   /**

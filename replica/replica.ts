@@ -200,8 +200,8 @@ export class Replica extends ProxyStore implements Backend {
   }
 
   /** The master makes the link anew, if it takes it. */
-  restore({ key, url, expires, by }: Link): Promise<Link> {
-    return this.put(url, key, { expires, by });
+  restore({ key, url, expires, author }: Link): Promise<Link> {
+    return this.put(url, key, { expires, author });
   }
 
   /** Opens its feed for those below, unless they would hear of nothing by it. */

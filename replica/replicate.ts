@@ -7,6 +7,7 @@ import type { Journal } from "../journal/journal.ts";
 import { type Apply, readLines } from "../journal/lines.ts";
 import type { URLStore } from "../store.ts";
 import { KnownTrouble, refuseLine } from "./follower.ts";
+import { refuseFuture } from "./judge.ts";
 
 /**
  * Takes whole lines over, all or none: to the disk, into memory, then to followers, as their owner did.
@@ -23,7 +24,10 @@ export async function replicate(
   const changes: { key: string; entry: number }[] = [];
   try {
     const add: Apply = (change) => changes.push({ key: change.key, entry: urls.add(change) });
-    readLines(lines, add, refuseLine, journal.tell);
+    readLines(lines, add, refuseLine, (line, about) => {
+      refuseFuture(about.term);
+      journal.tell(line, about);
+    });
     await append(journal, lines);
   } catch (error) {
     for (const { entry } of changes) urls.drop(entry);
@@ -33,13 +37,13 @@ export async function replicate(
     urls.show(entry, isHidden(key));
     onchange(key);
   }
-  journal.publish();
+  journal.publish(urls.size);
 }
 
 /** Appends to a copy. Of a disk that refuses, the copy itself tells. */
 export async function append(copy: Journal, lines: Uint8Array): Promise<void> {
   try {
-    await copy.append(lines);
+    await copy.copy(lines);
   } catch (error) {
     throw copy.failure === undefined ? error : new KnownTrouble(copy.failure);
   }

@@ -104,10 +104,13 @@ export class HTTPTransport implements Transport {
       await response.body.cancel();
       throw new Error("what answers is no feed");
     }
+    const keys = response.headers.get("goto-log-keys") ?? "";
     return {
       offset: at,
       size,
       term,
+      sum: response.headers.get("goto-log-sum") ?? undefined,
+      keys: /^\d{1,15}$/.test(keys) ? Number(keys) : undefined,
       check: response.headers.get("goto-log-check") ?? undefined,
       partial: response.headers.get("goto-log-partial") === "true",
       // The pipe keeps the signal: that of a fetch may go with the garbage once the head is there.

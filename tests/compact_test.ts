@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { formatAbout } from "../journal/lines.ts";
+import { compacted } from "./replicas.ts";
 import { add, follow, run, start, tempDir, withoutIds } from "./processes.ts";
 import { canChown, canTrace, tool } from "./tools.ts";
 
@@ -52,14 +52,16 @@ describe("-compact", () => {
       for (let i = 0; i < 10; i++) await put(used[0], "PUT", `https://example.com/${i}`);
       await put(used[1], "DELETE");
     }
-    const before = (await Deno.stat(`${cwd}/store.jsonl`)).size;
+    const whole = await Deno.readTextFile(`${cwd}/store.jsonl`);
+    const before = whole.length;
     const { code, stdout, stderr } = await run({ cwd }, "-compact");
     assertEquals([code, stderr], [0, ""]);
     const text = await Deno.readTextFile(`${cwd}/store.jsonl`);
+    const last = text.slice(text.indexOf("\n") + 1);
+    assertEquals(text, compacted(last, whole));
     assertEquals(
-      withoutIds(text),
-      formatAbout({ term: 1, base: before - text.length }) +
-        `{"Key":"${used[0]}","URL":"https://example.com/9"}\n{"Key":"${used[1]}","URL":""}\n`,
+      withoutIds(last),
+      `{"Key":"${used[0]}","URL":"https://example.com/9"}\n{"Key":"${used[1]}","URL":""}\n`,
     );
     assertEquals(
       stdout,

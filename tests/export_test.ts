@@ -66,7 +66,7 @@ for (const store of ["-file=store.jsonl", "-kv=links.db"]) {
     assertEquals(csv.stdout.replace(/\d{4}-\d\d-\d\dT[\d:]{8}Z/g, "TIME").split("\r\n").sort(), [
       "",
       `docs,https://example.com/,TIME,`,
-      `key,url,made,expires`,
+      `key,url,created,expires`,
       `list,"https://example.com/?a,b",TIME,`,
     ]);
   });
@@ -75,7 +75,8 @@ for (const store of ["-file=store.jsonl", "-kv=links.db"]) {
 it("what -export=csv writes, -import reads", async () => {
   using dir = tempDir();
   const { path } = dir;
-  const ends = '{"Key":"ends","URL":"https://example.com/","Made":1795625461,"Expires":4101840000}';
+  const ends =
+    '{"Key":"ends","URL":"https://example.com/","Created":1795625461,"Expires":4101840000}';
   await Deno.writeTextFile(`${path}/one.jsonl`, [...LINKS.slice(0, 4), ends, ""].join("\n"));
   const csv = await run("-export=csv", `-file=${path}/one.jsonl`);
   await Deno.writeTextFile(`${path}/links.csv`, csv.stdout);

@@ -337,7 +337,7 @@ it("/api/links creates, reads, changes and deletes a link", async () => {
   const link = { key: "k", url: "https://example.com/1", short: "https://go.example/k" };
 
   const made = await api("POST", "", { url: "example.com/1", key: "k" });
-  const { made: time, ...shown } = JSON.parse(made.text);
+  const { created: time, ...shown } = JSON.parse(made.text);
   assertEquals([made.status, shown], [201, link]);
   assertMatch(time, /^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   assertEquals(made.headers.get("location"), "/api/links/k");
@@ -346,7 +346,7 @@ it("/api/links creates, reads, changes and deletes a link", async () => {
   const read = await api("GET", "/k");
   assertEquals([read.status, JSON.parse(read.text)], [200, {
     ...link,
-    made: time,
+    created: time,
     hits: 0,
     previews: 0,
   }]);
@@ -356,7 +356,7 @@ it("/api/links creates, reads, changes and deletes a link", async () => {
 
   const changed = await api("PUT", "/k", { url: "example.com/2" });
   assertEquals(changed.status, 200);
-  assertEquals(JSON.parse(changed.text), { ...link, url: "https://example.com/2", made: time });
+  assertEquals(JSON.parse(changed.text), { ...link, url: "https://example.com/2", created: time });
   assertEquals(await server.store.get("k"), "https://example.com/2");
 
   const deleted = await api("DELETE", "/k");

@@ -1,261 +1,281 @@
-/** The checks of the torture themselves: each must find a violation that was planted. */
-import { assertEquals, assertMatch } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
-import { check } from "../scripts/torture/checks.ts";
-import { type Kind, type Operation, type Outcome, urlOf } from "../scripts/torture/history.ts";
-import { linearize, type Step } from "../scripts/torture/linear.ts";
-import { Epoch } from "../scripts/torture/log_record.ts";
-import { random } from "./random.ts";
+/** Another history in the place of the one that was followed: restored, promoted, changed in place. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { it } from "@std/testing/bdd";
+import { add, eventually, type Goto, run, start, tempDir } from "./processes.ts";
+import { Proxy } from "./proxy.ts";
+import { agree, change, following, freePort, journal, keep, ready, where } from "./replicas.ts";
+import { canTrace } from "./tools.ts";
 
-let names = 0;
+const url = (version: string | number) => `https://example.com/${version}`;
 
-function step(
-  kind: Kind,
-  url: string,
-  start: number,
-  end: number,
-  outcome: Outcome = "done",
-): Step {
-  return { name: `op-${++names}`, kind, url, start, end, outcome };
-}
-
-const put = (url: string, start: number, end: number, outcome?: Outcome) =>
-  step("put", url, start, end, outcome);
-const get = (url: string, start: number, end: number) => step("get", url, start, end);
-const update = (url: string, start: number, end: number, outcome?: Outcome) =>
-  step("update", url, start, end, outcome);
-const remove = (start: number, end: number, outcome?: Outcome) =>
-  step("delete", "", start, end, outcome);
-
-const isLinearizable = (...steps: Step[]) => linearize(steps).linearizable;
-
-describe("linearize()", () => {
-  it("finds an order where there is one", () => {
-    assertEquals(isLinearizable(), true);
-    assertEquals(isLinearizable(put("a", 0, 1), get("a", 2, 3), remove(4, 5), get("", 6, 7)), true);
-    // What overlaps may have happened either way round.
-    assertEquals(isLinearizable(put("a", 0, 5), get("", 1, 2), get("a", 3, 4)), true);
-    assertEquals(
-      isLinearizable(put("a", 0, 1), update("b", 2, 9), update("c", 2, 9), get("b", 10, 11)),
-      true,
-    );
-    assertEquals(
-      isLinearizable(put("a", 0, 1), update("b", 2, 9), update("c", 2, 9), get("c", 10, 11)),
-      true,
-    );
-  });
-
-  it("refuses an older value after a newer one was answered", () => {
-    assertEquals(isLinearizable(put("a", 0, 1), update("b", 2, 3), get("a", 4, 5)), false);
-    const flicker = [update("b", 2, 20), get("b", 3, 4), get("a", 5, 6)];
-    assertEquals(isLinearizable(put("a", 0, 1), ...flicker), false);
-  });
-
-  it("refuses a write that is lost, and one that nobody made", () => {
-    assertEquals(isLinearizable(put("a", 0, 1), get("", 2, 3)), false);
-    assertEquals(isLinearizable(get("a", 0, 1)), false);
-    assertEquals(isLinearizable(put("a", 0, 1), put("b", 2, 3)), false);
-  });
-
-  it("takes refusals for what they say of the link", () => {
-    assertEquals(isLinearizable(put("a", 0, 1), put("b", 2, 3, "exists"), get("a", 4, 5)), true);
-    assertEquals(isLinearizable(put("b", 2, 3, "exists")), false);
-    assertEquals(isLinearizable(remove(0, 1, "missing"), update("a", 2, 3, "missing")), true);
-    assertEquals(isLinearizable(put("a", 0, 1), remove(2, 3, "missing")), false);
-    assertEquals(isLinearizable(put("a", 0, 1, "full"), get("", 2, 3)), true);
-    assertEquals(isLinearizable(put("a", 0, 1, "full"), get("a", 2, 3)), false);
-  });
-
-  it("lets a write of unknown outcome happen late, or never, but not early, and not twice", () => {
-    const lost = () => update("b", 2, Infinity, "unknown");
-    assertEquals(isLinearizable(put("a", 0, 1), lost(), get("a", 4, 5), get("b", 6, 7)), true);
-    assertEquals(isLinearizable(put("a", 0, 1), lost(), get("a", 4, 5)), true);
-    assertEquals(isLinearizable(put("a", 0, 1), get("b", 1.2, 1.5), lost()), false);
-    const twice = [get("b", 4, 5), update("c", 6, 7), get("b", 8, 9)];
-    assertEquals(isLinearizable(put("a", 0, 1), lost(), ...twice), false);
-  });
-
-  it("tells the operation that fits nowhere", () => {
-    const wrong = get("a", 4, 5);
-    const { stuck, order } = linearize([put("a", 0, 1), update("b", 2, 3), wrong]);
-    assertEquals(stuck, wrong);
-    assertEquals(order.map(({ kind }) => kind), ["put", "update"]);
-  });
-
-  it("gives up after so many steps, and says that it doesn't know", () => {
-    const many = Array.from({ length: 12 }, (_, i) => update(`${i}`, 0, 100));
-    const { linearizable, steps } = linearize(
-      [put("a", -2, -1), ...many, get("none", 101, 102)],
-      "",
-      1000,
-    );
-    assertEquals([linearizable, steps], [undefined, 1001]);
-  });
-
-  it("agrees with trying every order, for 3,000 small histories", () => {
-    const { seed, pick } = random();
-    let count = 0;
-    for (let nth = 0; nth < 3000; nth++) {
-      const steps = Array.from({ length: 1 + pick(5) }, (): Step => {
-        const start = pick(10);
-        const kind = (["get", "put", "update", "delete"] as const)[pick(4)];
-        const refused = kind === "put" ? "exists" : "missing";
-        const outcome = kind === "get"
-          ? "done"
-          : (["done", "done", refused, "unknown"] as const)[pick(4)];
-        const url = kind === "get"
-          ? ["", "0", "1", "2"][pick(4)]
-          : kind === "delete"
-          ? ""
-          : `${pick(3)}`;
-        return step(kind, url, start, start + pick(6), outcome);
-      });
-      const expected = tryAll(steps, "");
-      if (expected) count++;
-      assertEquals(isLinearizable(...steps), expected, `seed ${seed}: ${JSON.stringify(steps)}`);
-    }
-    assertEquals(count > 300 && count < 2700, true, `seed ${seed}: ${count} were linearizable`);
-  });
-});
-
-/** Whether any order of the steps is right, by trying all of them. */
-function tryAll(steps: Step[], url: string): boolean {
-  if (steps.every(({ outcome }) => outcome === "unknown")) return true;
-  return steps.some((one) => {
-    const rest = steps.filter((other) => other !== one);
-    if (
-      rest.some(({ end, outcome }) => outcome !== "unknown" && end < one.start)
-    ) {
-      return false;
-    }
-    const possible = (one.kind === "put") === (url === "");
-    if (one.kind === "get") return one.url === url && tryAll(rest, url);
-    if (one.outcome === "done") return possible && tryAll(rest, one.url);
-    if (one.outcome !== "unknown") return !possible && tryAll(rest, url);
-    return tryAll(rest, possible ? one.url : url);
-  });
-}
-
-/** A short history without a fault: a write and two reads at a cache, and the log's lines of it. */
-function good() {
-  const master = { name: "master", run: 1, master: true };
-  const cache = { name: "cache", run: 1, master: false };
-  const epoch = new Epoch(1, 0);
-  const operations: Operation[] = [];
-  const add = (kind: Kind, url: string, start: number, at = cache, outcome: Outcome = "done") => {
-    const name = `op-${operations.length + 1}`;
-    const operation: Operation = {
-      name,
-      kind,
-      key: "k",
-      url: kind === "get" ? url : kind === "delete" ? "" : urlOf(name),
-      start,
-      end: start + 1,
-      outcome,
-      seat: at,
-      epoch: 1,
-      excused: false,
-    };
-    operations.push(operation);
-    return operation;
-  };
-  const write = (kind: Kind, start: number, at = cache) => {
-    const operation = add(kind, "", start, at);
-    const line = JSON.stringify({ Key: "k", URL: operation.url, ChangedBy: operation.name });
-    epoch.take(line, 100 * operations.length, start + 0.5, false);
-    return operation;
-  };
-  write("put", 0);
-  add("get", urlOf("op-1"), 2);
-  write("update", 4);
-  add("get", urlOf("op-3"), 6);
-  write("delete", 8);
-  add("get", "", 10);
-  write("put", 12);
-  add("get", urlOf("op-7"), 14);
-  add("get", urlOf("op-7"), 16, master);
-  return { epoch, operations, add, write, cache, master };
-}
-
-describe("check()", () => {
-  const broken = ({ operations, epoch }: ReturnType<typeof good>) =>
-    check(operations, [epoch]).broken;
-
-  it("finds nothing in a history without a fault", () => {
-    const history = good();
-    assertEquals(check(history.operations, [history.epoch]), {
-      broken: [],
-      linearizable: 1,
-      undecided: 0,
+/** Waits until a mirror is complete and has all of its master. */
+async function complete(mirror: Goto) {
+  await eventually(async () => {
+    const { complete, lagBytes, reason } = await ready(mirror.url);
+    assertEquals({ complete, lagBytes, reason }, {
+      complete: true,
+      lagBytes: 0,
+      reason: undefined,
     });
   });
+}
 
-  it("finds an older version at a server that had told of a newer one", () => {
-    const history = good();
-    history.add("get", urlOf("op-3"), 18);
-    const found = broken(history);
-    assertEquals(found.length, 1);
-    assertMatch(
-      found[0],
-      /^cache, process 1, k: https:\S+\/op-3 was read at 18 ms, 5 ms after a put of \S+\/op-7$/,
+it("a mirror and a backup of a master that was compacted just now are its file", async () => {
+  using dir = tempDir();
+  await using master = await start({ cwd: dir.path }, "-rpc");
+  for (let i = 0; i < 10; i++) await add(master.url, url(`first/${i}`), `k${i}`);
+  for (let round = 0; round < 30; round++) {
+    await Promise.all(
+      Array.from({ length: 10 }, (_, i) => change(master.url, `k${i}`, url(`${round}/${i}`))),
     );
-  });
-
-  it("excuses it where the server had nobody to ask, and in another process", () => {
-    const history = good();
-    history.add("get", urlOf("op-3"), 18).excused = true;
-    history.add("get", urlOf("op-3"), 20, { ...history.cache, run: 2 });
-    assertEquals(broken(history), []);
-  });
-
-  it("finds an older version at the master", () => {
-    const history = good();
-    history.add("get", urlOf("op-3"), 18, history.master);
-    assertMatch(broken(history).join("\n"), /epoch 1, k: no order explains op-10 get of \S+\/op-3/);
-  });
-
-  it("finds a link that is shown before anybody asked for it", () => {
-    const history = good();
-    history.add("get", urlOf("op-11"), 18, { ...history.cache, name: "other" });
-    history.write("update", 20);
-    assertMatch(broken(history).join("\n"), /^other, process 1, k: \S+\/op-11 was read at 18 ms/);
-  });
-
-  it("finds a write that was acknowledged and is in no log", () => {
-    const history = good();
-    history.add("update", "", 18);
-    assertEquals(broken(history), [
-      "op-10 (update k at cache, answered at 19 ms) was acknowledged and is not in the log",
-    ]);
-  });
-
-  it("finds a write that was refused and is in the log", () => {
-    const history = good();
-    history.write("update", 18).outcome = "full";
-    assertMatch(broken(history).join("\n"), /op-10 .* was refused \(full\) and is in the log/);
-  });
-
-  it("finds a write that was done twice", () => {
-    const history = good();
-    history.epoch.take(
-      JSON.stringify({ Key: "k", URL: urlOf("op-7"), By: "op-7" }),
-      5000,
-      19,
-      false,
-    );
-    assertMatch(broken(history).join("\n"), /^op-7 was written twice/);
-  });
+  }
+  assertEquals((await run({ cwd: dir.path }, "-compact")).code, 0);
+  await using mirror = await start(
+    { cwd: dir.path },
+    `-master=${master.url}`,
+    "-file=mirror.jsonl",
+  );
+  await complete(mirror);
+  const text = (name: string) => Deno.readTextFile(`${dir.path}/${name}`);
+  assertEquals(await text("mirror.jsonl"), await text("store.jsonl"));
+  const { code, stderr } = await run(
+    { cwd: dir.path },
+    `-backup=backup.jsonl`,
+    `-master=${master.url}`,
+  );
+  assertEquals([code, stderr], [0, ""]);
+  await mirror.stop();
+  await using promoted = await start({ cwd: dir.path }, "-file=mirror.jsonl", "-promote");
+  for (let i = 0; i < 10; i++) assertEquals(await where(promoted.url, `k${i}`), url(`29/${i}`));
 });
 
-describe("Epoch.misses()", () => {
-  it("finds what a copy lacks, or has out of order, and accepts what there was at one moment", () => {
-    const { epoch } = good();
-    const state = (url: string) => new Map([["k", url]]);
-    assertEquals(epoch.misses(state(urlOf("op-7")), 0), []);
-    assertEquals(epoch.misses(state(urlOf("op-3")), 300), []);
-    assertEquals(epoch.misses(state(urlOf("op-3")), 301), []); // nothing came since
-    assertEquals(epoch.misses(state(urlOf("op-3")), 500).length, 1); // it was deleted by then
-    assertEquals(epoch.misses(state(urlOf("op-7")), 0, 500).length, 1); // nobody had asked for it yet
-    assertEquals(epoch.misses(state(urlOf("op-9")), 0).length, 1);
+it("a cache shows nothing of a history that was taken back, however little it had followed of it", async () => {
+  using dir = tempDir();
+  const at = `-http=127.0.0.1:${freePort()}`;
+  const master = await start({ cwd: dir.path }, "-rpc", at);
+  for (const key of ["a", "b"]) await add(master.url, url(1), key);
+  assertEquals((await run({ cwd: dir.path }, "-backup=backup.jsonl")).code, 0);
+  await using cache = await start("-rpc", `-master=${master.url}`);
+  await using below = await start(`-master=${cache.url}`);
+  for (const replica of [cache, below]) await keep(replica, "a");
+  assertEquals(await change(master.url, "a", url("lost")), 200);
+  await agree([cache, below], "a", url("lost"));
+  await master.stop();
+
+  await Deno.rename(`${dir.path}/backup.jsonl`, `${dir.path}/store.jsonl`);
+  let restored = await start({ cwd: dir.path }, "-rpc", "-promote", at);
+  // It may have grown beyond what was followed before the replicas come back.
+  for (let i = 0; i < 20; i++) assertEquals(await change(restored.url, "b", url(`b/${i}`)), 200);
+  for (const replica of [cache, below]) await following(replica);
+  await agree([cache, below], "a", url(1));
+  await agree([cache, below], "b", url("b/19"));
+
+  // And the same backup once more.
+  const { term } = await ready(restored.url);
+  await restored.stop();
+  await Deno.writeTextFile(`${dir.path}/store.jsonl`, `{"Key":"a","URL":"${url(2)}"}\n`);
+  restored = await start({ cwd: dir.path }, "-rpc", "-promote", at);
+  await agree([cache, below], "a", url(2));
+  assert((await ready(restored.url)).term > term);
+  await restored.stop();
+});
+
+it("the same backup can be restored twice, and mirrors follow each time", async () => {
+  using dir = tempDir();
+  const at = `-http=127.0.0.1:${freePort()}`;
+  const backup = journal(200);
+  let master: Goto | undefined;
+  let mirror: Goto | undefined;
+  try {
+    for (const round of [1, 2, 3]) {
+      await Deno.writeTextFile(`${dir.path}/store.jsonl`, backup);
+      master = await start({ cwd: dir.path }, "-rpc", "-promote", at);
+      // The mirror comes to have more than what is restored the next time.
+      for (let i = 5 * (3 - round); i >= 0; i--) {
+        assertEquals(await change(master.url, "7", url(`round/${round}/${i}`)), 200);
+      }
+      mirror ??= await start({ cwd: dir.path }, `-master=${master.url}`, "-file=mirror.jsonl");
+      await agree([mirror], "7", url(`round/${round}/0`));
+      await complete(mirror);
+      await master.stop();
+    }
+  } finally {
+    await mirror?.stop();
+    await master?.stop();
+  }
+});
+
+it("mirrors copy a log anew that was changed in place, wherever that was", async () => {
+  using dir = tempDir();
+  const at = `-http=127.0.0.1:${freePort()}`;
+  const file = `${dir.path}/store.jsonl`;
+  await Deno.writeTextFile(file, journal(5000));
+  for (const promote of [[], ["-promote"]]) {
+    const master = await start({ cwd: dir.path }, "-rpc", at);
+    await using mirror = await start(
+      { cwd: dir.path },
+      `-master=${master.url}`,
+      "-file=mirror.jsonl",
+    );
+    await using cache = await start(`-master=${master.url}`);
+    await complete(mirror);
+    await keep(cache, "7");
+    await master.stop();
+    const text = await Deno.readTextFile(file);
+    const [before, after] = promote.length === 0 ? ["com/7", "com/8"] : ["com/8", "com/9"];
+    await Deno.writeTextFile(
+      file,
+      text.replace(`"https://example.${before}"`, `"https://example.${after}"`),
+    );
+    await using changed = await start({ cwd: dir.path }, "-rpc", ...promote, at);
+    await agree([changed, mirror, cache], "7", `https://example.${after}`);
+    await complete(mirror);
+  }
+});
+
+it("a mirror keeps its copy of before also where files can't have two names", {
+  ignore: !canTrace,
+}, async () => {
+  using dir = tempDir();
+  await Deno.writeTextFile(`${dir.path}/a.jsonl`, journal(10));
+  await Deno.writeTextFile(
+    `${dir.path}/b.jsonl`,
+    journal(10).replace("com/7", "com/8") + journal(1, 10),
+  );
+  await Deno.copyFile(`${dir.path}/a.jsonl`, `${dir.path}/mirror.jsonl`);
+  await using master = await start({ cwd: dir.path }, "-rpc", "-file=b.jsonl");
+  const inject = ["-e", "trace=link,linkat", "-e", "inject=link,linkat:error=EPERM"];
+  const through = ["strace", "-D", "-f", "-o", "/dev/null", ...inject];
+  const flags = [`-master=${master.url}`, "-file=mirror.jsonl"];
+  await using mirror = await start({ cwd: dir.path, through }, ...flags);
+  const { old } = await mirror.waitForLog(({ msg }) => msg === "the mirror is complete");
+  await agree([mirror], "7", url(8));
+  assertEquals(await Deno.readTextFile(`${dir.path}/${old}`), journal(10));
+});
+
+/** A server between a master and its replicas that changes what passes. */
+function between(
+  master: string,
+  change: (path: string, response: Response) => Response | Promise<Response>,
+) {
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (req) => {
+    const { pathname, search } = new URL(req.url);
+    const { method, headers } = req;
+    const body = method === "POST" ? await req.text() : undefined;
+    const response = await fetch(`${master}${pathname}${search}`, { method, headers, body });
+    return await change(pathname, response);
   });
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    async [Symbol.asyncDispose]() {
+      await server.shutdown();
+    },
+  };
+}
+
+const wrong: [what: string, change: (response: Response) => Response][] = [
+  ["bytes", (response) => {
+    const spoil = new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        const text = new TextDecoder().decode(chunk);
+        controller.enqueue(
+          new TextEncoder().encode(text.replace("example.com/7", "example.org/7")),
+        );
+      },
+    });
+    return new Response(response.body?.pipeThrough(spoil), { headers: response.headers });
+  }],
+  ["number of keys", (response) => {
+    const headers = new Headers(response.headers);
+    headers.set("goto-log-keys", "201");
+    return new Response(response.body, { headers });
+  }],
+];
+for (const [what, spoil] of wrong) {
+  it(`a mirror is not complete while the ${what} that it copied are not its master's`, async () => {
+    using dir = tempDir();
+    await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(200));
+    await using master = await start({ cwd: dir.path }, "-rpc");
+    let spoils = true;
+    await using link = between(
+      master.url,
+      (path, response) => path === "/rpc/log" && spoils ? spoil(response) : response,
+    );
+    const mirror = await start({ cwd: dir.path }, `-master=${link.url}`, "-file=mirror.jsonl");
+    try {
+      const { reason } = await mirror.waitForLog(({ msg }) => msg === "lost the master's feed");
+      assertStringIncludes(reason, "the copy has");
+      assertEquals((await ready(mirror.url)).complete, false);
+      const backup = await run({ cwd: dir.path }, "-backup=backup.jsonl", `-master=${link.url}`);
+      assertEquals(backup.code, 1);
+      assertStringIncludes(backup.stderr, `${link.url}: the copy has`);
+      spoils = false;
+      await complete(mirror);
+      assertEquals(await where(mirror.url, "7"), url(7));
+    } finally {
+      await mirror.stop();
+    }
+  });
+}
+
+it("a term over a day ahead of the clock is refused, whichever way it comes", async () => {
+  using dir = tempDir();
+  await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(3));
+  await using master = await start({ cwd: dir.path }, "-rpc");
+  const TERM = 999_999_999_999_999;
+  const line = `{"Key":"","URL":"","Term":${TERM}}\n`;
+  let lie = "";
+  await using link = between(master.url, async (path, response) => {
+    if (path === "/rpc" && lie === "health") {
+      const text = (await response.text()).replace(/"term":\d+/, `"term":${TERM}`);
+      return new Response(text, { headers: response.headers });
+    }
+    const headers = new Headers(response.headers);
+    if (path === "/rpc/log" && lie === "head") headers.set("goto-log-term", `${TERM}`);
+    if (path !== "/rpc/log" || lie !== "line") return new Response(response.body, { headers });
+    headers.set("goto-log-size", `${Number(headers.get("goto-log-size")) + line.length}`);
+    headers.delete("goto-log-sum");
+    await response.body?.cancel();
+    const all = headers.get("goto-log-offset") === "0" ? journal(3) + line : line;
+    return new Response(all, { headers });
+  });
+  for (const flags of [[], ["-file=mirror.jsonl"]]) {
+    lie = "";
+    const replica = await start({ cwd: dir.path }, `-master=${link.url}`, ...flags);
+    try {
+      for (lie of ["health", "head", "line"]) {
+        await replica.restart();
+        await replica.waitForLog(({ reason }) => `${reason}`.includes("over a day ahead"));
+      }
+      lie = "";
+      await following(replica);
+      assertEquals((await ready(replica.url)).term, 1);
+    } finally {
+      await replica.stop();
+    }
+  }
+  // What bears such a term already isn't promoted: nobody would follow it.
+  await Deno.writeTextFile(`${dir.path}/future.jsonl`, line);
+  const { code, stderr } = await run({ cwd: dir.path }, "-promote", "-file=future.jsonl");
+  assertEquals(code, 1);
+  assertStringIncludes(stderr, "over a day ahead of this clock");
+});
+
+it("refused writes take no feed away", async () => {
+  await using master = await start("-rpc");
+  await using link = new Proxy(master.url);
+  await using replica = await start(`-master=${link.url}`);
+  await add(master.url, url(1), "taken");
+  await keep(replica, "taken");
+  const feeds = link.connections;
+  for (let i = 0; i < 300; i++) {
+    const body = new URLSearchParams({ url: url(2), key: "taken" });
+    const response = await fetch(`${master.url}/add`, { method: "POST", body });
+    await response.body?.cancel();
+    assertEquals(response.status, 409);
+  }
+  assertEquals(await change(master.url, "taken", url(3)), 200);
+  await agree([replica], "taken", url(3));
+  assertEquals(link.connections, feeds);
+  assertEquals(replica.logs.filter(({ level }) => level === "warn"), []);
 });

@@ -79,6 +79,36 @@ it("-import takes over what the Go program wrote, as it stands", async () => {
   assertEquals(links, lines(text).map(({ Key, URL }) => `${Key} ${URL}`));
 });
 
+it("-import reads the names that a link's members had, and loses none", async () => {
+  using dir = tempDir();
+  const [input, file] = [`${dir.path}/old.jsonl`, `${dir.path}/store.jsonl`];
+  await Deno.writeTextFile(
+    input,
+    `{"Key":"a","URL":"https://example.com/a","Made":1795600000,"By":"ada","ChangedBy":"bob"}\n` +
+      `{"Key":"b","URL":"https://example.com/?\\"By\\":","Made":7,"Expires":4000000000,"ID":"x-1"}\n` +
+      `{"Key":"c","URL":"https://example.com/c","By":"\\u0061da"}\n` +
+      `{"Key":"d","URL":"https://example.com/d","Made":1795600000}\n` +
+      `{"Key":"d","URL":"","ChangedBy":"bob"}\n`,
+  );
+  const { code, stdout } = await run("-import", input, "-file", file);
+  assertEquals([code, stdout], [0, `${input}: 3 new\n`]);
+  assertEquals(
+    await Deno.readTextFile(file),
+    `{"Key":"a","URL":"https://example.com/a","Created":1795600000,"Author":"ada","Editor":"bob"}\n` +
+      `{"Key":"b","URL":"https://example.com/?\\"By\\":","Created":7,"Expires":4000000000}\n` +
+      `{"Key":"c","URL":"https://example.com/c","Author":"ada"}\n`,
+  );
+  await Deno.writeTextFile(
+    input,
+    "key,url,made,expires\r\ne,https://example.com,2026-11-25T09:46:40Z,",
+  );
+  assertEquals((await run("-import", input, "-file", file)).code, 0);
+  assertMatch(
+    await Deno.readTextFile(file),
+    /\n\{"Key":"e","URL":"https:\/\/example.com","Created":1795600000\}\n$/,
+  );
+});
+
 it("-import lists what it can't take over, with the reason and the line", async () => {
   const { code, stdout, rejected } = await imported(`key,url
 docs,https://example.com/docs

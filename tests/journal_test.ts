@@ -4,6 +4,7 @@ import type { Events } from "../journal/events.ts";
 import { JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { formatAbout, formatLine } from "../journal/lines.ts";
+import { compacted } from "./replicas.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { genKey, URLStore } from "../store.ts";
 import { tempDir } from "./processes.ts";
@@ -209,6 +210,26 @@ describe("Journal.load()", () => {
     });
   }
 
+  for (const name of ["Made", "By", "ChangedBy"]) {
+    it(`refuses a line that bears "${name}", also with -repair, and says to import it`, async () => {
+      using dir = tempDir();
+      const path = `${dir.path}/store.jsonl`;
+      const value = name === "Made" ? 1795600000 : "ada";
+      const old = JSON.stringify({ Key: "x", URL: "https://example.com/", [name]: value });
+      await Deno.writeTextFile(path, `${A}${B}${old}\n${C}`);
+      const message =
+        `${path}:3: "${name}" is an old name: take the file over with -import=${path} -file=NEW`;
+      for (const repair of [false, true]) {
+        assertEquals(
+          await assertRejects(() => load(path, { repair }), JournalError).then(String),
+          `JournalError: ${message}`,
+        );
+      }
+      assertEquals(await Deno.readTextFile(path), `${A}${B}${old}\n${C}`);
+      assertEquals([...Deno.readDirSync(dir.path)].map(({ name }) => name), ["store.jsonl"]);
+    });
+  }
+
   it("refuses a last line that is no change, though it is JSON: nothing tore it", async () => {
     using dir = tempDir();
     const path = `${dir.path}/store.jsonl`;
@@ -234,15 +255,13 @@ describe("Journal.load()", () => {
   });
 });
 
-const ABOUT_LENGTH = formatAbout({ term: 1, base: 0 }).length;
-
 describe("Journal.open()", () => {
   it("follows a link: what it points at is locked, and replaced by a compaction", async () => {
     using dir = tempDir();
     const path = `${dir.path}/links/store.jsonl`;
     await Deno.mkdir(`${dir.path}/links`);
     await Deno.mkdir(`${dir.path}/data`);
-    await Deno.writeTextFile(`${dir.path}/data/store.jsonl`, A.repeat(4));
+    await Deno.writeTextFile(`${dir.path}/data/store.jsonl`, A.repeat(9));
     const link = new Deno.Command("ln", { args: ["-s", "../data/store.jsonl", path] });
     assert((await link.output()).success);
     const journal = await Journal.open(path);
@@ -252,8 +271,10 @@ describe("Journal.open()", () => {
     await journal.close();
     await compact(path);
     assert((await Deno.lstat(path)).isSymlink);
-    const about = formatAbout({ term: 1, base: 3 * A.length - ABOUT_LENGTH });
-    assertEquals(await Deno.readTextFile(`${dir.path}/data/store.jsonl`), about + A);
+    assertEquals(
+      await Deno.readTextFile(`${dir.path}/data/store.jsonl`),
+      compacted(A, A.repeat(9)),
+    );
   });
 });
 
@@ -267,17 +288,14 @@ describe("compact()", () => {
       url: `https://example.com/${"é".repeat(1 << 20)}`,
       id: "mark",
     });
-    await Deno.writeTextFile(
-      path,
-      A + B + C + extra + long + formatLine({ key: "c", url: "" }) + A.trimEnd(),
-    );
+    const before = A.repeat(5) + B + C + extra;
+    const after = long + formatLine({ key: "c", url: "" }) + A; // stays as it is
+    await Deno.writeTextFile(path, (before + after).trimEnd());
     await Deno.chmod(path, 0o640);
     const { lines, bytes } = await compact(path);
-    const base = (A + B + C).length - ABOUT_LENGTH;
-    const expected = formatAbout({ term: 1, base }) + extra + long +
-      formatLine({ key: "c", url: "" }) + A;
+    const expected = compacted(extra, before) + after;
     assertEquals(await Deno.readTextFile(path), expected);
-    assertEquals(lines, [7, 5]);
+    assertEquals(lines, [11, 5]);
     assertEquals(bytes[1], encode(expected).length);
     assertEquals((await Deno.stat(path)).mode! & 0o777, 0o640);
   });

@@ -89,14 +89,14 @@ describe("parseExpires()", () => {
   });
 });
 
-describe("when a link was made", () => {
+describe("when a link was created", () => {
   it("is kept through changes, restarts, compaction and backups, and shown by every server", async () => {
     using dir = tempDir();
     const file = `${dir.path}/store.jsonl`;
     await Deno.writeTextFile(
       file,
       `{"Key":"old","URL":"${URL1}"}\n` +
-        formatLine({ key: "known", url: URL1, made: 1_500_000_000 }).repeat(3),
+        formatLine({ key: "known", url: URL1, created: 1_500_000_000 }).repeat(3),
     );
     await using master = await start({ cwd: dir.path }, "-rpc");
     await using replica = await start({ cwd: dir.path }, `-master=${master.url}`);
@@ -109,17 +109,17 @@ describe("when a link was made", () => {
     const before = now();
     const fresh = await api(master.url, "POST", "", { url: URL1, key: "new" });
     const after = now();
-    const made = Date.parse(fresh.made) / 1000;
-    assert(before <= made && made <= after, fresh.made);
+    const created = Date.parse(fresh.created) / 1000;
+    assert(before <= created && created <= after, fresh.created);
     const known = iso(1_500_000_000);
     // A new link, and a change, through a replica say it, too.
-    const { made: there } = await api(replica.url, "POST", "", { url: URL1, key: "there" });
+    const { created: there } = await api(replica.url, "POST", "", { url: URL1, key: "there" });
     assertMatch(there, /^20.*Z$/);
-    assertEquals((await api(replica.url, "PUT", "/known", { url: URL2 })).made, known);
+    assertEquals((await api(replica.url, "PUT", "/known", { url: URL2 })).created, known);
     const check = async (node: Goto) => {
-      assertEquals((await api(node.url, "GET", "/known")).made, known);
-      assertEquals((await api(node.url, "GET", "/new")).made, fresh.made);
-      assertEquals((await api(node.url, "GET", "/old")).made, undefined);
+      assertEquals((await api(node.url, "GET", "/known")).created, known);
+      assertEquals((await api(node.url, "GET", "/new")).created, fresh.created);
+      assertEquals((await api(node.url, "GET", "/old")).created, undefined);
       assertEquals((await api(node.url, "GET", "/old")).url, URL1);
     };
     for (const node of [master, replica, mirror]) await check(node);
@@ -132,7 +132,7 @@ describe("when a link was made", () => {
     await check(restored);
     // Exported and imported.
     const text = await (await fetch(`${master.url}/.export`)).text();
-    assertStringIncludes(text, `{"Key":"known","URL":"${URL2}","Made":1500000000}\n`);
+    assertStringIncludes(text, `{"Key":"known","URL":"${URL2}","Created":1500000000}\n`);
     await Deno.writeTextFile(`${dir.path}/export.jsonl`, text);
     const { code } = await run(
       { cwd: dir.path },
@@ -155,8 +155,12 @@ describe("a link that expires", () => {
     const nodes = [master, cache, mirror, leaf];
     for (const node of nodes.slice(1)) await following(node);
     const expires = now() + 5;
-    const made = await api(cache.url, "POST", "", { url: URL1, key: "k", expires: iso(expires) });
-    assertEquals([made.status, made.expires], [201, iso(expires)]);
+    const created = await api(cache.url, "POST", "", {
+      url: URL1,
+      key: "k",
+      expires: iso(expires),
+    });
+    assertEquals([created.status, created.expires], [201, iso(expires)]);
     await add(master.url, URL2, "stays");
     await agree(nodes, "k", URL1);
     for (const node of [cache, leaf]) await keep(node, "k");
@@ -266,7 +270,7 @@ describe("a link that expires", () => {
     const odd = `{ "Key": "odd\\u0022", "URL": "${URL1}", "Expires": 1500000001 }\n`;
     await Deno.writeTextFile(
       file,
-      formatLine({ key: "0", url: URL1, made: 1_500_000_000, expires: 1_500_000_001 }) +
+      formatLine({ key: "0", url: URL1, created: 1_500_000_000, expires: 1_500_000_001 }) +
         formatLine({ key: "1", url: URL1, expires: 1_500_000_001 }) +
         formatLine({ key: "1", url: URL1, expires: 4_000_000_000, id: "x" }) + odd,
     );
@@ -304,15 +308,15 @@ describe("a link that expires", () => {
     await Deno.writeTextFile(
       `${cwd}/links.jsonl`,
       formatLine({ key: "over", url: URL1, expires: 1_500_000_000 }) +
-        formatLine({ key: "soon", url: URL1, made: 1_500_000_000, expires: 4_000_000_000 }),
+        formatLine({ key: "soon", url: URL1, created: 1_500_000_000, expires: 4_000_000_000 }),
     );
     const { code, stdout } = await run({ cwd }, "-import=links.jsonl");
     assertEquals(code, 0);
     assertEquals(stdout, "links.jsonl: 1 new, 1 refused; see links.jsonl.rejected\n");
     assertStringIncludes(await Deno.readTextFile(`${cwd}/links.jsonl.rejected`), "link expired");
     await using master = await start({ cwd });
-    const { made, expires } = await api(master.url, "GET", "/soon");
-    assertEquals([made, expires], [iso(1_500_000_000), iso(4_000_000_000)]);
+    const { created, expires } = await api(master.url, "GET", "/soon");
+    assertEquals([created, expires], [iso(1_500_000_000), iso(4_000_000_000)]);
   });
 
   it("keeps its time in memory that is rewritten, and frees its key in the same commit", async () => {
@@ -321,9 +325,9 @@ describe("a link that expires", () => {
     const store = new URLStore(await Journal.open(`${dir.path}/store.jsonl`));
     await store.load();
     try {
-      const { made } = await store.put(URL1, "k", { expires: 4_000_000_000 });
+      const { created } = await store.put(URL1, "k", { expires: 4_000_000_000 });
       for (let n = 0; n < 50_000; n++) store.urls.set({ key: "other", url: `${URL2}/${n}` });
-      assertEquals(store.link("k"), { key: "k", url: URL1, made, expires: 4_000_000_000 });
+      assertEquals(store.link("k"), { key: "k", url: URL1, created, expires: 4_000_000_000 });
       store.urls.set({ key: "over", url: URL1, expires: 1_500_000_000 });
       const results = await Promise.allSettled([
         store.update("over", URL2),

@@ -35,7 +35,9 @@ it("a list has the newest links first, each once, in pages", async () => {
 
 it("a list in which one takes another's place goes on on the next page", async () => {
   const table = new Table();
-  for (const made of [300, 200, 100]) table.set({ key: `k${made}`, url: urlOf(made), made });
+  for (const created of [300, 200, 100]) {
+    table.set({ key: `k${created}`, url: urlOf(created), created });
+  }
   assertEquals(await keys(table, { limit: 2 }), ["k300", "k200", "k100"]);
   assertEquals(await keys(table, { limit: 1 }), ["k300", "k200", "k100"]);
 });
@@ -156,11 +158,11 @@ it("the most followed come first, the newest of those that are followed alike, i
   const table = new Table({ segmentBits: 16 });
   const hits = new Hits(`${dir.path}/l.hits`, table);
   await hits.load();
-  const model = new Map<string, { made: number; hits: number }>();
+  const model = new Map<string, { created: number; hits: number }>();
   for (let n = 0; n < 3000; n++) {
-    const made = 1000 + n;
-    model.set(`k${n}`, { made, hits: 0 });
-    table.set({ key: `k${n}`, url: urlOf(n), made });
+    const created = 1000 + n;
+    model.set(`k${n}`, { created, hits: 0 });
+    table.set({ key: `k${n}`, url: urlOf(n), created });
   }
   const follow = (times: number) => {
     for (let i = 0; i < times; i++) {
@@ -171,7 +173,7 @@ it("the most followed come first, the newest of those that are followed alike, i
     }
   };
   const check = async (what: string) => {
-    const sorted = [...model].sort(([, a], [, b]) => b.hits - a.hits || b.made - a.made);
+    const sorted = [...model].sort(([, a], [, b]) => b.hits - a.hits || b.created - a.created);
     for (const [limit, q] of [[7, ""], [100, ""], [1000, ""], [20, "k12"]] as const) {
       const expected = sorted.map(([key]) => key).filter((key) => key.includes(q));
       assertEquals(
@@ -190,8 +192,8 @@ it("the most followed come first, the newest of those that are followed alike, i
   await check("few are followed");
   follow(5000);
   await check("most are followed");
-  for (const [key, { made }] of model) {
-    if (pick(2) === 0) table.set({ key, url: urlOf(pick(9)), made });
+  for (const [key, { created }] of model) {
+    if (pick(2) === 0) table.set({ key, url: urlOf(pick(9)), created });
   }
   await check("some were changed since");
   await hits.close();
@@ -204,7 +206,7 @@ it("while links are followed, no page has one twice, and each that is followed n
   const hits = new Hits(`${dir.path}/l.hits`, table);
   await hits.load();
   for (let n = 0; n < 2000; n++) {
-    table.set({ key: `k${n}`, url: urlOf(n), made: 1000 + n });
+    table.set({ key: `k${n}`, url: urlOf(n), created: 1000 + n });
     hits.add({ day: 20782, hits: [[`k${n}`, pick(50), 0]] });
   }
   const seen: string[] = [];
@@ -223,12 +225,12 @@ it("while links are followed, no page has one twice, and each that is followed n
   await hits.close();
 });
 
-it("pages by hits go on after a restart, where the time is known that links were made", async () => {
+it("pages by hits go on after a restart, where the time is known that links were created", async () => {
   using dir = tempDir();
-  const open = async (made: (n: number) => number) => {
+  const open = async (created: (n: number) => number) => {
     const table = new Table();
     const hits = new Hits(`${dir.path}/l.hits`, table);
-    for (let n = 0; n < 40; n++) table.set({ key: `k${n}`, url: urlOf(n), made: made(n) });
+    for (let n = 0; n < 40; n++) table.set({ key: `k${n}`, url: urlOf(n), created: created(n) });
     await hits.load();
     return { table, hits };
   };
@@ -332,20 +334,20 @@ it("what is exported can be imported", async () => {
   assertEquals(await exported(empty), { status: 200, text: "" });
 });
 
-it("the newest are those that were made last, also where others were changed since", async () => {
+it("the newest are those that were created last, also where others were changed since", async () => {
   const { pick } = random(7);
   const table = new Table({ segmentBits: 16 });
-  const made = new Map<string, number>();
+  const created = new Map<string, number>();
   for (let i = 0; i < 3000; i++) {
     const key = `k${i}`;
-    made.set(key, pick(50) === 0 ? pick(1000) : 1000 + i);
-    table.set({ key, url: urlOf(i), made: made.get(key) });
+    created.set(key, pick(50) === 0 ? pick(1000) : 1000 + i);
+    table.set({ key, url: urlOf(i), created: created.get(key) });
   }
   for (let i = 0; i < 3000; i++) {
     const key = `k${pick(3000)}`;
-    table.set({ key, url: urlOf(i), made: made.get(key) });
+    table.set({ key, url: urlOf(i), created: created.get(key) });
   }
   const all = await keys(table, { limit: 100 });
   assertEquals(all.length, 3000);
-  for (let i = 1; i < all.length; i++) assert(made.get(all[i - 1])! >= made.get(all[i])!);
+  for (let i = 1; i < all.length; i++) assert(created.get(all[i - 1])! >= created.get(all[i])!);
 });

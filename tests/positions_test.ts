@@ -870,15 +870,15 @@ it("a mirror shows a change once it is durable, and then passes it on", async ()
   await caughtUp(leaf, master);
   assertEquals(await leaf.get("k"), OLD);
   const disk = new Gate();
-  const { append } = Journal.prototype;
+  const { copy } = Journal.prototype;
   const { path } = master.journal;
   let waiting = false;
-  Journal.prototype.append = async function (lines) {
+  Journal.prototype.copy = async function (lines) {
     if (this.path !== path) {
       waiting = true;
       await disk.pass(new AbortController().signal);
     }
-    return await append.call(this, lines);
+    return await copy.call(this, lines);
   };
   try {
     disk.close();
@@ -894,7 +894,7 @@ it("a mirror shows a change once it is durable, and then passes it on", async ()
     assertEquals(await leaf.get("k"), NEW);
   } finally {
     disk.open();
-    Journal.prototype.append = append;
+    Journal.prototype.copy = copy;
   }
 });
 

@@ -284,7 +284,7 @@ export function tempDir(): Disposable & { path: string } {
  * thread have one.
  */
 export function withoutIds(lines: string): string {
-  return lines.replace(/(?:,"Made":\d+)?(?:,"ID":"[^"]*")?(?=\}$)/gm, "");
+  return lines.replace(/(?:,"Created":\d+)?(?:,"ID":"[^"]*")?(?=\}$)/gm, "");
 }
 
 /** Makes a short link through the form, and gives its key. */

@@ -145,7 +145,7 @@ it("-rate takes clients for those whom a believed proxy names, IPv6 by /64", asy
   );
 });
 
-it("-access names the client, and the key that was made", async () => {
+it("-access names the client, and the key that was created", async () => {
   for (const threads of [1, 2]) {
     await using server = await start("-access", "-proxy=1", `-threads=${threads}`);
     const headers = { "x-forwarded-for": "192.0.2.1" };

@@ -4,6 +4,8 @@
  * @module
  */
 import assert from "node:assert/strict"; // scripts use this too, where JSR is out of reach
+import { crc32 } from "../journal/crc32.ts";
+import { formatAbout } from "../journal/lines.ts";
 import { eventually, follow, type Goto } from "./processes.ts";
 
 /** Changes a link through the API; without `url`, deletes it. Gives the status. */
@@ -86,4 +88,15 @@ export function journal(count: number, first = 0): string {
     { length: count },
     (_, i) => `{"Key":"${first + i}","URL":"https://example.com/${first + i}"}\n`,
   ).join("");
+}
+
+/**
+ * A compacted file: `lines` in the place of the whole of `text`, a journal that began at position 0.
+ */
+export function compacted(lines: string, text: string): string {
+  const [before, after] = [text, lines].map((text) => new TextEncoder().encode(text));
+  const sums = { sum: crc32(before), fileSum: crc32(after) };
+  const kept = before.length;
+  const { length } = formatAbout({ term: 1, base: 0, kept, ...sums });
+  return formatAbout({ term: 1, base: kept - length - after.length, kept, ...sums }) + lines;
 }

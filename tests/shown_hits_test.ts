@@ -186,9 +186,9 @@ it("-hits=false: nothing of hits is shown", async () => {
   await add(master.url, "https://example.com/", "docs");
   await visit(master, "docs", 3);
   const { status: _, ...link } = await json(master, "/api/links/docs");
-  assertEquals(Object.keys(link), ["key", "url", "short", "made"]);
+  assertEquals(Object.keys(link), ["key", "url", "short", "created"]);
   const { links } = await json(master, "/api/links");
-  assertEquals(Object.keys(links[0]), ["key", "url", "short", "made"]);
+  assertEquals(Object.keys(links[0]), ["key", "url", "short", "created"]);
   const days = await json(master, "/api/links/docs/hits");
   assertEquals([days.status, days.detail], [404, "hits are not counted"]);
   const order = await json(master, "/api/links?order=hits");

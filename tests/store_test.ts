@@ -25,10 +25,10 @@ function lines(dir: { path: string }): string[] {
 }
 
 /** Checks a link that was made just now. */
-function assertLink({ made, ...link }: Link, key: string, url: string) {
+function assertLink({ created, ...link }: Link, key: string, url: string) {
   assertEquals(link, { key, url });
   if (!place.isFile) return; // a replica is told the key alone
-  assert(made !== undefined && Math.abs(made - Date.now() / 1000) < 60, `made ${made}`);
+  assert(created !== undefined && Math.abs(created - Date.now() / 1000) < 60, `created ${created}`);
 }
 
 async function assertRefuses(kind: Refusal, fn: () => unknown) {

@@ -173,7 +173,7 @@ it("a table filled to its limit of keys refuses new ones before they are written
     batch.answer();
     const outcomes = await Promise.allSettled(done.map(({ promise }) => promise));
     return [
-      batch.lines.replace(/,"Made":\d+/g, ""),
+      batch.lines.replace(/,"Created":\d+/g, ""),
       outcomes.map((outcome) => outcome.status === "fulfilled" || `${outcome.reason.kind}`),
     ];
   };

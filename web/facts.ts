@@ -9,10 +9,10 @@ import type { Link } from "../links/link.ts";
 import { escapeHTML } from "./page.ts";
 
 /** Rows of a list of what is known of a link, as HTML. */
-export function factRows({ made, by, changedBy, expires }: Link, traffic?: Traffic): string {
+export function factRows({ created, author, editor, expires }: Link, traffic?: Traffic): string {
   const rows: [name: string, value?: string][] = [
-    ["Made", [timeOf(made), by && `by ${escapeHTML(by)}`].filter(Boolean).join(" ")],
-    ["Changed", changedBy && `by ${escapeHTML(changedBy)}`],
+    ["Created", [timeOf(created), author && `by ${escapeHTML(author)}`].filter(Boolean).join(" ")],
+    ["Updated", editor && `by ${escapeHTML(editor)}`],
     ["Ends", timeOf(expires)],
     ["Followed", traffic && trafficWords(traffic)],
     ["Previewed", traffic && traffic.previews > 0 ? timesOf(traffic.previews) : ""],
@@ -21,10 +21,10 @@ export function factRows({ made, by, changedBy, expires }: Link, traffic?: Traff
 }
 
 /** The same in a few words, for a list of links. */
-export function factWords({ made, by, hits }: Link): string {
+export function factWords({ created, author, hits }: Link): string {
   const words = [
-    by && escapeHTML(by),
-    made && dayOf(today(made * 1000)),
+    author && escapeHTML(author),
+    created && dayOf(today(created * 1000)),
     hits !== undefined && hitsOf(hits),
   ].filter(Boolean);
   return words.length > 0 ? `<span class="facts">${words.join(" · ")}</span>` : "";

@@ -61,9 +61,9 @@ const NAMES = [null, null, "ada", "é@example.com", "", "a\nb", "x".repeat(101)]
 const METHODS: Record<string, { params: string[]; needed: number }> = {
   "Store.Get": { params: ["key"], needed: 1 },
   "Store.Link": { params: ["key"], needed: 1 },
-  "Store.Put": { params: ["url", "key", "id", "expires", "by"], needed: 1 },
-  "Store.Update": { params: ["key", "url", "id", "expires", "by"], needed: 2 },
-  "Store.Delete": { params: ["key", "id", "by"], needed: 1 },
+  "Store.Put": { params: ["url", "key", "id", "expires", "author"], needed: 1 },
+  "Store.Update": { params: ["key", "url", "id", "expires", "editor"], needed: 2 },
+  "Store.Delete": { params: ["key", "id", "editor"], needed: 1 },
   "Store.Health": { params: [], needed: 0 },
 };
 
@@ -83,9 +83,10 @@ function makeCall(pick: Pick): Record<string, unknown> {
   const method = oneOf(pick, Object.keys(METHODS));
   const { params } = METHODS[method];
   const values = params.map((name) =>
-    pick(20) === 0
-      ? makeValue(pick, 1)
-      : oneOf(pick, { key: KEYS, url: URLS, id: MARKS, expires: TIMES, by: NAMES }[name]!)
+    pick(20) === 0 ? makeValue(pick, 1) : oneOf(
+      pick,
+      { key: KEYS, url: URLS, id: MARKS, expires: TIMES, author: NAMES, editor: NAMES }[name]!,
+    )
   );
   while (values.length > 0 && pick(4) === 0) values.pop();
   const call: Record<string, unknown> = { jsonrpc: "2.0", method };
@@ -178,7 +179,8 @@ class Model {
     } catch {
       return { code: -32008 };
     }
-    if (args.by !== undefined && !isName(args.by)) return { code: -32602 };
+    const name = args.author ?? args.editor;
+    if (name !== undefined && !isName(name)) return { code: -32602 };
     const first = id === undefined ? undefined : this.#under.get(id) ?? this.#done.get(id);
     const made = first ?? this.#write(method, args.key, url);
     if (made instanceof StoreError) {

@@ -30,54 +30,54 @@ async function as(
   return { status: response.status, text, json: isJSON ? JSON.parse(text) : {} };
 }
 
-/** Who made and changed a link, as a server shows it. */
+/** The author and the editor of a link, as a server shows them. */
 async function names(goto: Goto, key: string) {
-  const { json: { by, changedBy } } = await as(goto, undefined, "GET", `/api/links/${key}`);
-  return { by, changedBy };
+  const { json: { author, editor } } = await as(goto, undefined, "GET", `/api/links/${key}`);
+  return { author, editor };
 }
 
-it("who made a link and who changed it last is kept, shown, exported, and told to replicas", async () => {
+it("the author and the editor of a link are kept, shown, exported, and told to replicas", async () => {
   using dir = tempDir();
   await using master = await start({ cwd: dir.path }, "-rpc", "-proxy=1", HEADER, "-threads=2");
   await using replica = await start(`-master=${master.url}`, "-proxy=1", HEADER);
   const url = "https://example.com/";
   assertEquals(
-    (await as(replica, "ada", "POST", "/api/links", { url, key: "docs" })).json.by,
+    (await as(replica, "ada", "POST", "/api/links", { url, key: "docs" })).json.author,
     "ada",
   );
   await as(master, undefined, "POST", "/api/links", { url, key: "none" });
   await as(master, "grâce@example.com", "POST", "/api/links", { url, key: "utf8" });
   for (const goto of [master, replica]) {
-    assertEquals(await names(goto, "docs"), { by: "ada", changedBy: undefined });
-    assertEquals(await names(goto, "none"), { by: undefined, changedBy: undefined });
-    assertEquals((await names(goto, "utf8")).by, "grâce@example.com");
+    assertEquals(await names(goto, "docs"), { author: "ada", editor: undefined });
+    assertEquals(await names(goto, "none"), { author: undefined, editor: undefined });
+    assertEquals((await names(goto, "utf8")).author, "grâce@example.com");
   }
   await as(master, "bob", "PUT", "/api/links/docs", { url: "https://example.org/" });
   await as(replica, "eve", "PUT", "/api/links/none", { url });
   for (const goto of [master, replica]) {
     await eventually(async () =>
-      assertEquals(await names(goto, "docs"), { by: "ada", changedBy: "bob" })
+      assertEquals(await names(goto, "docs"), { author: "ada", editor: "bob" })
     );
-    await eventually(async () => assertEquals((await names(goto, "none")).changedBy, "eve"));
+    await eventually(async () => assertEquals((await names(goto, "none")).editor, "eve"));
     const page = await (await fetch(`${goto.url}/.detail/docs`)).text();
-    assertMatch(page, /<dt>Made<\/dt><dd>.*by ada<\/dd>\n<dt>Changed<\/dt><dd>by bob<\/dd>/);
+    assertMatch(page, /<dt>Created<\/dt><dd>.*by ada<\/dd>\n<dt>Updated<\/dt><dd>by bob<\/dd>/);
     assertStringIncludes(await (await fetch(`${goto.url}/.all`)).text(), "ada · ");
     const { json } = await as(goto, undefined, "GET", "/api/links?q=docs");
-    assertEquals([json.links[0].by, json.links[0].changedBy], ["ada", "bob"]);
+    assertEquals([json.links[0].author, json.links[0].editor], ["ada", "bob"]);
     assertMatch(
       (await as(goto, undefined, "GET", "/.export")).text,
-      /"Key":"docs","URL":"[^"]*".*,"By":"ada","ChangedBy":"bob"/,
+      /"Key":"docs","URL":"[^"]*".*,"Author":"ada","Editor":"bob"/,
     );
   }
   await as(master, "zoe", "DELETE", "/api/links/utf8");
   await master.restart();
-  assertEquals(await names(master, "docs"), { by: "ada", changedBy: "bob" });
+  assertEquals(await names(master, "docs"), { author: "ada", editor: "bob" });
   assertMatch(
     await Deno.readTextFile(`${dir.path}/store.jsonl`),
-    /\{"Key":"utf8","URL":"","ChangedBy":"zoe"[^\n]*\}\n$/,
+    /\{"Key":"utf8","URL":"","Editor":"zoe"[^\n]*\}\n$/,
   );
   await as(master, "ida", "POST", "/api/links", { url, key: "utf8" });
-  assertEquals(await names(master, "utf8"), { by: "ida", changedBy: undefined });
+  assertEquals(await names(master, "utf8"), { author: "ida", editor: undefined });
 });
 
 it("the names are kept in a database, too", async () => {
@@ -87,10 +87,10 @@ it("the names are kept in a database, too", async () => {
   await as(master, "ada", "POST", "/api/links", { url, key: "docs" });
   await as(master, "bob", "PUT", "/api/links/docs", { url });
   await master.restart();
-  assertEquals(await names(master, "docs"), { by: "ada", changedBy: "bob" });
+  assertEquals(await names(master, "docs"), { author: "ada", editor: "bob" });
   assertStringIncludes(
     (await as(master, undefined, "GET", "/.export")).text,
-    ',"By":"ada","ChangedBy":"bob"}',
+    ',"Author":"ada","Editor":"bob"}',
   );
 });
 
@@ -102,12 +102,12 @@ it("a name that can't be kept is refused, and without -user-header nobody is bel
     assertEquals(status, 400);
     assertEquals(json.detail, "X-Forwarded-User has more than 100 bytes, or control characters");
   }
-  const rpc = { jsonrpc: "2.0", id: 1, method: "Store.Put", params: { url, by: "a\nb" } };
+  const rpc = { jsonrpc: "2.0", id: 1, method: "Store.Put", params: { url, author: "a\nb" } };
   const answer = await as(master, undefined, "POST", "/rpc", rpc);
   assertMatch(answer.json.error.message, /^invalid name: use 1 to 100 bytes/);
   await using other = await start("-proxy=1");
   await as(other, "ada", "POST", "/api/links", { url, key: "docs" });
-  assertEquals((await names(other, "docs")).by, undefined);
+  assertEquals((await names(other, "docs")).author, undefined);
 });
 
 it("-user-header needs -proxy, and the name of a header", async () => {
@@ -126,8 +126,8 @@ it("names stay with links in memory, through changes and moves, and on disk", ()
   const links: Link[] = [];
   for (let i = 0; i < 200; i++) {
     const link: Link = { key: `k${i}`, url: `https://example.com/${"x".repeat(i)}` };
-    if (i % 3 === 0) link.by = `ada${i}`;
-    if (i % 5 === 0) link.changedBy = "日本".repeat(1 + i % 10);
+    if (i % 3 === 0) link.author = `ada${i}`;
+    if (i % 5 === 0) link.editor = "日本".repeat(1 + i % 10);
     links.push(link);
     table.set(link);
   }
