@@ -1,7 +1,6 @@
 /**
- * Holds a master, mirrors and caches to their promises while whatever can goes wrong. Clients at all
- * servers remember what they were told, and the torture remembers the master's log. From both follows
- * whether
+ * Holds a master, mirrors and caches to their promises while all goes wrong that can. Clients at all
+ * servers record what they were told, and an observer records the master's log. From both follows whether
  *
  * 1. every acknowledged write is in the log, once, and nothing that was refused;
  * 2. the master's answers have a right order (they are linearizable), link by link;
@@ -21,7 +20,7 @@ import { check } from "./torture/checks.ts";
 import { prepare, work } from "./torture/clients.ts";
 import { Cluster } from "./torture/cluster.ts";
 import { type Fault, FAULTS } from "./torture/faults.ts";
-import { FeedWatch } from "./torture/feed_watch.ts";
+import { checkFeeds, FeedWatch } from "./torture/feed_watch.ts";
 import { heal } from "./torture/lanes.ts";
 import { type Layout, LAYOUTS, SMALL } from "./torture/layouts.ts";
 import type { Machine } from "./torture/machine.ts";
@@ -31,9 +30,9 @@ import { readMaster, settle } from "./torture/settle.ts";
 const ROUND_MS = 700;
 const THINK_MS = [10, 100, 500]; // between a client's questions, at most
 const MOST_FAULTS = 3; // in a round
+const QUIET = 8; // one of so many rounds has none
 const CLUSTER_ROUNDS = 12; // then another cluster is started
 const CLUSTER_EPOCHS = 5; // mirrors copy one history after the other ever more slowly
-const MAX_WITHOUT = 0.05; // of the looks at a replica
 
 /** What to do. */
 export interface Options {
@@ -111,7 +110,11 @@ async function playRound(
   resting.abort();
   await working;
   await watch?.stop();
-  const broken = [...cluster.broken.splice(0), ...judge(watch, report), ...await settle(cluster)];
+  const broken = [
+    ...cluster.broken.splice(0),
+    ...checkFeeds(watch, report),
+    ...await settle(cluster),
+  ];
   cluster.excused = false;
   await readMaster(cluster);
   const said = happened.filter((text) => text !== undefined).join(", ") || "no fault";
@@ -123,7 +126,7 @@ async function playRound(
 /** Chooses a few faults by their weights, at most one that begins another history. */
 function choose(faults: [string, Fault][], pick: (n: number) => number): [string, Fault][] {
   const chosen: [string, Fault][] = [];
-  const count = pick(MOST_FAULTS + 1);
+  const count = pick(QUIET) === 0 ? 0 : 1 + pick(MOST_FAULTS);
   for (let nth = 0; nth < count; nth++) {
     let at = pick(faults.reduce((sum, [, { weight }]) => sum + weight, 0));
     const one = faults.find(([, { weight }]) => (at -= weight) < 0);
@@ -132,26 +135,6 @@ function choose(faults: [string, Fault][], pick: (n: number) => number): [string
     chosen.push(one);
   }
   return chosen;
-}
-
-/** Whether a replica was without a feed, where none had to be. */
-function judge(watch: FeedWatch | undefined, report: Report): string[] {
-  const broken: string[] = [];
-  for (const [name, { all, without, reasons }] of watch?.looks ?? []) {
-    const said = [...reasons];
-    // A machine that is too busy to answer in two seconds is none that keeps the feed back.
-    if (all === 0 || said.some((reason) => reason.startsWith("lost the master:"))) continue;
-    report.looks += all;
-    report.withoutFeed = Math.max(report.withoutFeed, without / all);
-    const wasLost = said.some((reason) => reason.startsWith("lost the master's feed"));
-    if (without <= Math.max(1, MAX_WITHOUT * all) && !wasLost) continue;
-    broken.push(
-      `${name} was without a feed in ${without} of ${all} looks, and nobody touched it; it said: ${
-        said.join(", ") || "nothing"
-      }`,
-    );
-  }
-  return broken;
 }
 
 /** Looks through all that happened to a cluster. */

@@ -152,7 +152,7 @@ function good() {
       start,
       end: start + 1,
       outcome,
-      seat: at,
+      process: at,
       epoch: 1,
       excused: false,
     };
@@ -197,7 +197,7 @@ describe("check()", () => {
     assertEquals(found.length, 1);
     assertMatch(
       found[0],
-      /^cache, process 1, k: https:\S+\/op-3 was read at 18 ms, 5 ms after a put of \S+\/op-7$/,
+      /^cache, process 1, k: https:\S+\/op-3 was read at 18 ms, 5 ms after the put of \S+\/op-7$/,
     );
   });
 
@@ -206,6 +206,16 @@ describe("check()", () => {
     history.add("get", urlOf("op-3"), 18).excused = true;
     history.add("get", urlOf("op-3"), 20, { ...history.cache, run: 2 });
     assertEquals(broken(history), []);
+  });
+
+  it("holds a server later to what it told while it had nobody to ask", () => {
+    const history = good();
+    history.write("update", 18).excused = true;
+    history.add("get", urlOf("op-7"), 20);
+    assertMatch(
+      broken(history).join("\n"),
+      /^cache, process 1, k: \S+\/op-7 was read at 20 ms, 1 ms after the update/,
+    );
   });
 
   it("finds an older version at the master", () => {

@@ -57,7 +57,7 @@ describe("torture", () => {
     assert(broken.length > 0);
     assertMatch(
       broken[0],
-      /^cache, process 1, k0: .* was read at \d+ ms, \d+ ms after a update of /,
+      /^cache, process 1, k0: .* was read at \d+ ms, \d+ ms after the update of /,
     );
   });
 });

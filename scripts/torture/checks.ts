@@ -44,10 +44,10 @@ export function check(
 /** Whether all that was acknowledged was written, and nothing that was refused. */
 function checkWrites(operations: readonly Operation[], epochs: readonly Epoch[]): string[] {
   const broken: string[] = [];
-  for (const { name, kind, key, outcome, seat, end } of operations) {
+  for (const { name, kind, key, outcome, process, end } of operations) {
     if (kind === "get" || outcome === "unknown") continue;
     const written = epochs.filter((epoch) => epoch.has(name));
-    const what = `${name} (${kind} ${key} at ${seat.name}, answered at ${Math.round(end)} ms)`;
+    const what = `${name} (${kind} ${key} at ${process.name}, answered at ${Math.round(end)} ms)`;
     if (outcome === "done" && written.length === 0) {
       broken.push(`${what} was acknowledged and is not in the log`);
     }
@@ -69,7 +69,7 @@ function checkOrder(operations: readonly Operation[], epoch: Epoch, findings: Fi
   const seen = new Map(epoch.entries.map((entry) => [entry.name, entry]));
   const byKey = new Map<string, Step[]>();
   for (const operation of operations) {
-    const { name, kind, outcome, seat, start, end } = operation;
+    const { name, kind, outcome, process, start, end } = operation;
     const entry = seen.get(name);
     let step: Step | undefined;
     if (entry !== undefined) {
@@ -81,7 +81,7 @@ function checkOrder(operations: readonly Operation[], epoch: Epoch, findings: Fi
         end: acknowledged ? end : Math.max(entry.seen, start),
       };
     } else if (kind === "get") {
-      const asked = seat.master && operation.epoch === epoch.number && outcome === "done";
+      const asked = process.master && operation.epoch === epoch.number && outcome === "done";
       if (asked) step = operation;
     } else if (outcome === "exists" || outcome === "missing") {
       // Nobody knows which master refused what was asked while there was more than one.

@@ -80,7 +80,7 @@ export async function ask(
     start: cluster.now(),
     end: Infinity,
     outcome: "unknown",
-    seat: machine.seat,
+    process: machine.process,
     epoch: observer.epoch.number,
     excused: cluster.excused,
   };

@@ -4,8 +4,10 @@
  * @module
  */
 import type { Cluster } from "./cluster.ts";
+import type { Report } from "./report.ts";
 
 const LOOK_MS = 50;
+const MAX_WITHOUT = 0.05; // of the looks at a replica
 
 /** How often a replica was looked at, how often it had no feed, and what it said of that. */
 export interface Look {
@@ -41,4 +43,24 @@ export class FeedWatch {
     this.#stopped.abort();
     await Promise.all(this.#running);
   }
+}
+
+/** Whether a replica was without a feed, where none had to be. */
+export function checkFeeds(watch: FeedWatch | undefined, report: Report): string[] {
+  const broken: string[] = [];
+  for (const [name, { all, without, reasons }] of watch?.looks ?? []) {
+    const said = [...reasons];
+    // A machine that is too busy to answer in two seconds is none that keeps the feed back.
+    if (all === 0 || said.some((reason) => reason.startsWith("lost the master:"))) continue;
+    report.looks += all;
+    report.withoutFeed = Math.max(report.withoutFeed, without / all);
+    const wasLost = said.some((reason) => reason.startsWith("lost the master's feed"));
+    if (without <= Math.max(1, MAX_WITHOUT * all) && !wasLost) continue;
+    broken.push(
+      `${name} was without a feed in ${without} of ${all} looks, and nobody touched it; it said: ${
+        said.join(", ") || "nothing"
+      }`,
+    );
+  }
+  return broken;
 }

@@ -14,7 +14,7 @@ export type Kind = "get" | "put" | "update" | "delete";
 export type Outcome = "done" | "exists" | "missing" | "full" | "unknown";
 
 /** A process of a server: one that starts again remembers less than the one before. */
-export interface Seat {
+export interface Process {
   /** Of the machine, such as `mirror A`. */
   name: string;
   /** How often it was started. */
@@ -37,7 +37,7 @@ export interface Operation {
   /** When the answer came; Infinity, if none did. */
   end: number;
   outcome: Outcome;
-  seat: Seat;
+  process: Process;
   /** Which of the histories that follow each other by promotion and restore it was asked in. */
   epoch: number;
   /** Whether the server may have had nobody above to ask: it answers with what it has. */

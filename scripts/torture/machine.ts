@@ -5,7 +5,7 @@
  */
 import { LaneProxy } from "../../tests/lanes.ts";
 import { type Goto, start, within } from "../../tests/processes.ts";
-import type { Seat } from "./history.ts";
+import type { Process } from "./history.ts";
 
 const FILE = "links.jsonl";
 const NOWHERE = "http://127.0.0.1:9"; // nobody listens there
@@ -29,7 +29,7 @@ export type Kind = "file" | "database" | "service" | "cache";
 export class Machine implements AsyncDisposable {
   /** The process that serves, or served last. */
   goto?: Goto;
-  seat: Seat;
+  process: Process;
   /** The ways to those that it may follow, the first one first. */
   readonly lanes = new Map<Machine, LaneProxy>();
 
@@ -49,7 +49,7 @@ export class Machine implements AsyncDisposable {
     private readonly flags: string[] = [],
     private readonly env: Record<string, string> = {},
   ) {
-    this.seat = { name, run: 0, master: false };
+    this.process = { name, run: 0, master: false };
   }
 
   /** Whether it has a file with all links. */
@@ -75,7 +75,7 @@ export class Machine implements AsyncDisposable {
   async start(master: boolean, ...flags: string[]): Promise<void> {
     // One of several masters may be a moment behind the others.
     const hasAll = master && this.kind !== "service";
-    this.seat = { name: this.name, run: this.seat.run + 1, master: hasAll };
+    this.process = { name: this.name, run: this.process.run + 1, master: hasAll };
     const lanes = [...this.lanes.values()].map(({ url }) => url);
     const follows = !master && this.kind !== "service";
     const role = follows ? [`-master=${lanes.join(",")}`] : [];

@@ -27,11 +27,9 @@ export function checkSessions(operations: readonly Operation[], epoch: Epoch): s
   }
   const told = new Map<string, Operation[]>();
   for (const operation of operations) {
-    const { kind, key, outcome, seat, excused } = operation;
+    const { kind, key, outcome, process } = operation;
     if (operation.epoch !== epoch.number || outcome !== "done" || key === "") continue;
-    // An answer in which a server had nobody to ask binds nobody.
-    if (excused) continue;
-    const place = `${seat.name}, process ${seat.run}, ${key}`;
+    const place = `${process.name}, process ${process.run}, ${key}`;
     if (kind !== "get" && !numbers.has(operation.name)) continue;
     if (!told.has(place)) told.set(place, []);
     told.get(place)!.push(operation);
@@ -72,10 +70,11 @@ function checkSession(
       ends.push({ operation, number });
       continue;
     }
+    if (operation.excused) continue; // it had nobody to ask
     const known = versions.some((version) => version.url === url);
     const since = floor.operation === undefined
       ? "though the log never had it"
-      : `${Math.round(start - floor.operation.end)} ms after a ${floor.operation.kind} of ${
+      : `${Math.round(start - floor.operation.end)} ms after the ${floor.operation.kind} of ${
         versions[floor.number].url || "none"
       }${known ? "" : ", though the log never had it"}`;
     broken.push(`${place}: ${url || "none"} was read at ${Math.round(start)} ms, ${since}`);
