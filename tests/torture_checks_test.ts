@@ -245,6 +245,20 @@ describe("check()", () => {
     assertMatch(broken(history).join("\n"), /op-10 .* was refused \(full\) and is in the log/);
   });
 
+  it("lets a write be refused that a restore took back before it was answered", () => {
+    const history = good();
+    const lost = history.write("update", 18);
+    lost.outcome = "missing";
+    history.epoch.ended = 18.7;
+    const next = new Epoch(2, 18.7);
+    assertEquals(check(history.operations, [history.epoch, next]).broken, []);
+    const kept = new Epoch(2, 18.7, new Map([["k", lost.url]]), new Set([lost.name]));
+    assertMatch(
+      check(history.operations, [history.epoch, kept]).broken[0],
+      /^op-10 .* is in the log$/,
+    );
+  });
+
   it("finds a write that was done twice", () => {
     const history = good();
     history.epoch.take(
