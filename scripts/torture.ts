@@ -1,258 +1,193 @@
 /**
- * Holds a master, two caches, a mirror and two caches below it to their promises, while proxies between
- * them cut, delay and swallow reads, writes and feeds. Clients remember what they were told:
+ * Holds a master, mirrors and caches to their promises while all goes wrong that can. Clients at all
+ * servers record what they were told, and an observer records the master's log. From both follows whether
  *
- * 1. who was told of a change through a server sees it there, or a later one;
- * 2. who has seen a version of a link at a server never sees an older one there;
- * 3. once all is well, every server shows the latest.
- *
- * Where a server can't reach anybody above, it may answer with what it has: while reads fail, the first
- * two are not looked at.
+ * 1. every acknowledged write is in the log, once, and nothing that was refused;
+ * 2. the master's answers have a right order (they are linearizable), link by link;
+ * 3. who was told of a version of a link at a server sees that one or a later one there;
+ * 4. once nothing is wrong any more, every server follows and shows what the master shows;
+ * 5. a backup, and a mirror that is promoted, has what the master had at one moment, and terms rise;
+ * 6. no replica is without a feed where nothing happens to the feed.
  *
  *     deno task torture -- --rounds=200
+ *     deno task torture -- --seconds=300 --only=restore,backup,refusals
  *
  * @module
  */
-import { pause } from "../replica/wait.ts";
-import { type Fault, LaneProxy } from "../tests/lanes.ts";
-import { eventually, type Goto, start } from "../tests/processes.ts";
 import { random } from "../tests/random.ts";
-import { takeArgs } from "./args.ts";
+import { refuse, takeArgs } from "./args.ts";
+import { check } from "./torture/checks.ts";
+import { prepare, work } from "./torture/clients.ts";
+import { Cluster } from "./torture/cluster.ts";
+import { type Fault, FAULTS } from "./torture/faults.ts";
+import { checkFeeds, FeedWatch } from "./torture/feed_watch.ts";
+import { heal } from "./torture/lanes.ts";
+import { type Layout, LAYOUTS, SMALL } from "./torture/layouts.ts";
+import type { Machine } from "./torture/machine.ts";
+import { emptyReport, format, type Report } from "./torture/report.ts";
+import { readMaster, settle } from "./torture/settle.ts";
 
-const KEYS = 24;
-const READERS = 2; // at each server
-const WRITERS = 12; // each with keys of its own, so that the order of a key's versions is known
 const ROUND_MS = 700;
-const never = new AbortController().signal;
+const THINK_MS = [10, 100, 500]; // between a client's questions, at most
+const MOST_FAULTS = 3; // in a round
+const QUIET = 8; // one of so many rounds has none
+const CLUSTER_ROUNDS = 12; // then another cluster is started
+const CLUSTER_EPOCHS = 5; // mirrors copy one history after the other ever more slowly
 
-/** What was done, and what went wrong. */
-export interface Report {
+/** What to do. */
+export interface Options {
   rounds: number;
-  reads: number;
-  writes: number;
-  /** Writes of which nobody can say whether they were done. */
-  unknown: number;
-  faults: number;
-  broken: string[];
-}
-
-/** What a client was told: a version of a key at a server, between two moments. */
-interface Told {
-  server: number;
-  key: number;
-  /** "" is none. */
-  url: string;
-  /** Of a read, when it began; a write counts from its end. */
-  from: number;
-  to: number;
-  kind: "read" | "write";
-  /** Whether reads could fail meanwhile. */
-  excused: boolean;
-}
-
-/** Waits until `server` follows the feed, and knows of nothing that is amiss. */
-async function following({ url }: Goto): Promise<void> {
-  await eventually(async () => {
-    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(10_000) });
-    const { reason } = await response.json();
-    if (reason !== undefined) throw new Error(reason);
-  });
+  seed: number;
+  /** No round begins after so long. */
+  seconds?: number;
+  /** The faults to choose from; by default all. */
+  only?: string[];
+  /** The clusters to start, one after the other; by default all that this machine has what it takes for. */
+  layouts?: Layout[];
+  /** Whether to leave out what takes a machine seconds of work. */
+  light?: boolean;
+  tell?: (text: string) => void;
 }
 
 /** Runs so many rounds, with faults and choices that come from `seed`. */
-export async function torture(
-  rounds: number,
-  seed: number,
-  tell: (text: string) => void = () => {},
-): Promise<Report> {
-  const { pick } = random(seed);
-  const report: Report = { rounds, reads: 0, writes: 0, unknown: 0, faults: 0, broken: [] };
-  await using all = new AsyncDisposableStack();
-  const server = async (...flags: string[]) => all.use(await start(...flags));
-  const proxy = (target: Goto) => all.use(new LaneProxy(target.url, pick));
-
-  const master = await server("-rpc", "-threads=2");
-  const proxies = [proxy(master), proxy(master), proxy(master)];
-  const cache = await server(`-master=${proxies[0].url}`);
-  const threads = await server(`-master=${proxies[1].url}`, "-threads=2", "-cache=10");
-  const mirror = await server(`-master=${proxies[2].url}`, "-file=mirror.jsonl", "-rpc");
-  proxies.push(proxy(mirror), proxy(master));
-  const leaf = await server(`-master=${proxies[3].url},${proxies[4].url}`, "-rpc");
-  proxies.push(proxy(leaf));
-  const last = await server(`-master=${proxies[5].url}`, "-cache=10");
-  const servers = [master, cache, threads, mirror, leaf, last];
-  const names = [
-    "master",
-    "cache",
-    "cache with threads",
-    "mirror",
-    "cache below the mirror, or else the master",
-    "cache below that",
-  ];
-
-  const told: Told[] = [];
-  let version = 0;
-  let excused = false;
-  for (const key of Array(KEYS).keys()) await write(0, key, "POST");
-  for (let round = 1; round <= rounds; round++) {
-    await Promise.all(
-      servers.slice(1).map((server) =>
-        following(server).catch((error) => {
-          throw new Error(`${error.message}\n${server.stderr}`, { cause: error });
-        })
-      ),
-    );
-    excused = pick(4) === 0;
-    const first = spoil();
-    const end = performance.now() + ROUND_MS;
-    const busy = servers.flatMap((_, server) => [
-      ...Array.from({ length: READERS }, () => readers(server, end)),
-    ]);
-    for (let writer = 0; writer < WRITERS; writer++) busy.push(writers(writer, end));
-    let second = "";
-    // What was cut comes back late, and what was late is cut.
-    busy.push(pause(pick(ROUND_MS), never).then(() => void (second = spoil())));
-    await Promise.all(busy);
-    for (const proxy of proxies) proxy.heal();
-    const { reads, writes } = report;
-    tell(`round ${round}: ${first}; then ${second}; ${reads} reads, ${writes} writes`);
+export async function torture(options: Options): Promise<Report> {
+  const { rounds, seed, seconds = Infinity, only = Object.keys(FAULTS), tell = () => {} } = options;
+  const { layouts = Object.values(LAYOUTS).filter((layout) => layout !== SMALL) } = options;
+  const report = emptyReport();
+  const end = performance.now() + 1000 * seconds;
+  const faults = Object.entries(FAULTS).filter(([name, { possible = true, isHeavy = false }]) =>
+    possible && only.includes(name) && !(isHeavy && options.light)
+  );
+  while (report.rounds < rounds && performance.now() < end) {
+    const { pick } = random(seed + report.rounds);
+    const layout = layouts[report.clusters++ % layouts.length];
+    await using cluster = await Cluster.start(layout, pick);
+    await prepare(cluster);
+    for (const line of await settle(cluster)) {
+      note(report, `cluster ${report.clusters}: ${line}`, tell);
+    }
+    const last = Math.min(rounds, report.rounds + CLUSTER_ROUNDS);
+    let well = true;
+    while (
+      well && report.rounds < last && performance.now() < end &&
+      cluster.observer.epochs.length < CLUSTER_EPOCHS
+    ) {
+      well = await playRound(cluster, seed + ++report.rounds, faults, report, tell);
+    }
+    conclude(cluster, report, tell);
   }
-  await agree();
-  await check();
   return report;
+}
 
-  /** Lets some lanes go wrong for a round; reads only in those rounds that are excused. */
-  function spoil(): string {
-    const faults: string[] = [];
-    for (const [at, proxy] of proxies.entries()) {
-      for (const lane of ["reads", "writes", "feed"] as const) {
-        proxy.set(lane);
-        if (pick(2) === 0) continue;
-        const kinds: Fault[] = [1 + pick(300), 30];
-        if (lane !== "reads" || excused) kinds.push("cut", "black hole");
-        const fault = kinds[pick(kinds.length)];
-        proxy.set(lane, fault);
-        faults.push(`${lane} ${at + 1} ${fault}`);
-      }
-    }
-    report.faults += faults.length;
-    return faults.join(", ") || "no fault";
-  }
-
-  async function readers(server: number, end: number): Promise<void> {
-    while (performance.now() < end) {
-      await read(server, pick(KEYS));
-      await pause(pick(3), never); // so that writers get their turn
-    }
-  }
-
-  async function writers(writer: number, end: number): Promise<void> {
-    while (performance.now() < end) {
-      const key = WRITERS * pick(KEYS / WRITERS) + writer;
-      const server = pick(servers.length);
-      await write(server, key, "PUT");
-      await read(server, key);
-    }
-  }
-
-  async function read(server: number, key: number): Promise<string | undefined> {
-    const from = performance.now();
-    const before = excused;
-    const response = await fetch(`${servers[server].url}/k${key}`, {
-      redirect: "manual",
-      signal: AbortSignal.timeout(10_000),
+/** Lets things go wrong for a while, then waits until all is well; whether it came to be. */
+async function playRound(
+  cluster: Cluster,
+  seed: number,
+  faults: [string, Fault][],
+  report: Report,
+  tell: (text: string) => void,
+): Promise<boolean> {
+  const { pick } = random(Math.imul(seed, 0x9e3779b1));
+  const chosen = choose(faults, pick);
+  const think = THINK_MS[pick(THINK_MS.length)];
+  cluster.excused = chosen.some(([, { excuses }]) => excuses);
+  const spared = chosen.every(([, { sparesFeeds }]) => sparesFeeds);
+  const watch = spared ? new FeedWatch(cluster) : undefined;
+  const resting = new AbortController();
+  const working = work(cluster, seed, think, resting.signal);
+  const taken = new Set<Machine>();
+  const happened = await Promise.all(chosen.map(async ([name, fault]) => {
+    const what = await fault.run(cluster, pick, ROUND_MS, taken).catch((error) => {
+      cluster.broken.push(`${name}: ${error.message}`);
+      return "failed";
     });
-    await response.body?.cancel();
-    const to = performance.now();
-    report.reads++;
-    if (response.status === 503) return;
-    const url = response.headers.get("location") ?? "";
-    told.push({ server, key, url, from, to, kind: "read", excused: before || excused });
-    return url;
-  }
+    if (what === undefined) return;
+    report.faults[name] = (report.faults[name] ?? 0) + 1;
+    return `${name} (${what})`;
+  }));
+  if (chosen.length === 0) await new Promise((resolve) => setTimeout(resolve, ROUND_MS));
+  heal(cluster);
+  resting.abort();
+  await working;
+  await watch?.stop();
+  const broken = [
+    ...cluster.broken.splice(0),
+    ...checkFeeds(watch, report),
+    ...await settle(cluster),
+  ];
+  cluster.excused = false;
+  await readMaster(cluster);
+  const said = happened.filter((text) => text !== undefined).join(", ") || "no fault";
+  tell(`round ${report.rounds}: ${said}; ${cluster.history.operations.length} operations`);
+  for (const line of broken) note(report, `round ${report.rounds} (${said}): ${line}`, tell);
+  return broken.length === 0;
+}
 
-  async function write(server: number, key: number, method: "POST" | "PUT"): Promise<void> {
-    const url = `https://example.com/${++version}`;
-    const path = method === "POST" ? "" : `/k${key}`;
-    const response = await fetch(`${servers[server].url}/api/links${path}`, {
-      method,
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify(method === "POST" ? { url, key: `k${key}` } : { url }),
-      signal: AbortSignal.timeout(10_000),
-    });
-    const text = await response.text();
-    const to = performance.now();
-    report.writes++;
-    if (response.ok) told.push({ server, key, url, from: to, to, kind: "write", excused });
-    else if (response.status === 503) report.unknown++;
-    else throw new Error(`${method} ${key}: ${response.status} ${text}`);
+/** Chooses a few faults by their weights, at most one that begins another history. */
+function choose(faults: [string, Fault][], pick: (n: number) => number): [string, Fault][] {
+  const chosen: [string, Fault][] = [];
+  const count = pick(QUIET) === 0 ? 0 : 1 + pick(MOST_FAULTS);
+  for (let nth = 0; nth < count; nth++) {
+    let at = pick(faults.reduce((sum, [, { weight }]) => sum + weight, 0));
+    const one = faults.find(([, { weight }]) => (at -= weight) < 0);
+    if (!one || chosen.includes(one)) continue;
+    if (one[1].renews && chosen.some(([, { renews }]) => renews)) continue;
+    chosen.push(one);
   }
+  return chosen;
+}
 
-  /** Waits until all servers show the same for every key. */
-  async function agree(): Promise<void> {
-    excused = true;
-    for (const key of Array(KEYS).keys()) {
-      const latest = await read(0, key);
-      for (const server of servers.keys()) {
-        const agrees = async () => {
-          const url = await read(server, key);
-          if (url !== latest) throw new Error(`it shows ${url}, the master ${latest}`);
-        };
-        await eventually(agrees).catch((error) => {
-          report.broken.push(`${names[server]} does not come to show k${key}: ${error.message}`);
-          tell(servers[server].stderr);
-        });
-      }
-    }
-  }
+/** Looks through all that happened to a cluster. */
+function conclude(cluster: Cluster, report: Report, tell: (text: string) => void): void {
+  const { history: { operations }, observer: { epochs, lost } } = cluster;
+  if (lost.length > 0) tell(`the log can't be known: a feed left out ${lost.join(", ")}`);
+  const { broken, linearizable, undecided } = check(operations, epochs, lost.length === 0);
+  for (const line of broken) note(report, `cluster ${report.clusters}: ${line}`, tell);
+  const count = (predicate: (one: typeof operations[0]) => boolean) =>
+    operations.filter(predicate).length;
+  report.operations += operations.length;
+  report.reads += count(({ kind }) => kind === "get");
+  report.writes += count(({ kind }) => kind !== "get");
+  report.refused += count(({ outcome }) => ["exists", "missing", "full"].includes(outcome));
+  report.unknown += count(({ kind, outcome }) => kind !== "get" && outcome === "unknown");
+  report.epochs += epochs.length;
+  report.linearizable += linearizable;
+  report.undecided += undecided;
+}
 
-  /** Looks through all that was told, in the order of the journal. */
-  async function check(): Promise<void> {
-    const order = new Map<string, number>([["", -1]]);
-    const feed = await (await fetch(`${master.url}/rpc/log`)).body!
-      .pipeThrough(new TextDecoderStream()).getReader();
-    let text = "";
-    while (!/\n\n$/.test(text)) text += (await feed.read()).value ?? "";
-    await feed.cancel();
-    for (const [at, line] of text.trim().split("\n").entries()) {
-      order.set(JSON.parse(line).URL, at);
-    }
-    const ends = told.toSorted((a, b) => a.to - b.to);
-    const starts = told.toSorted((a, b) => a.from - b.from);
-    const best = new Map<string, Told>(); // what was told last, of what was told before `starts[i]`
-    let next = 0;
-    for (const one of starts) {
-      for (; ends[next].to < one.from; next++) {
-        const { server, key, url } = ends[next];
-        const before = best.get(`${server} ${key}`);
-        if (!before || order.get(before.url)! < order.get(url)!) {
-          best.set(`${server} ${key}`, ends[next]);
-        }
-      }
-      const before = best.get(`${one.server} ${one.key}`);
-      if (one.kind === "write" || one.excused || !before) continue;
-      if (order.get(one.url)! >= order.get(before.url)!) continue;
-      report.broken.push(
-        `${names[one.server]}, k${one.key}: ${one.url || "none"} was read ${
-          Math.round(one.from - before.to)
-        } ms after a ${before.kind} of ${before.url}`,
-      );
-    }
-  }
+function note(report: Report, line: string, tell: (text: string) => void): void {
+  report.broken.push(line);
+  tell(`VIOLATION: ${line}`);
+}
+
+/** The names in an option's value, if there are any; ends with code 2 where one is unknown. */
+function chosen(value: string, known: Record<string, unknown>, option: string) {
+  const names = value === "" ? undefined : value.split(",");
+  const wrong = names?.find((name) => !(name in known));
+  if (wrong === undefined) return names;
+  const some = Object.keys(known).join(",");
+  refuse("torture", `--${option}: there is no ${wrong}`, `--${option}=NAMES, of ${some}`);
 }
 
 if (import.meta.main) {
   const values = takeArgs("torture", {
     rounds: { type: "string", default: "100" },
     seed: { type: "string", default: `${random().seed}` },
+    seconds: { type: "string", default: "86400" },
+    only: { type: "string", default: "" },
+    layout: { type: "string", default: "" },
   });
-  console.log(`${values.rounds} rounds with seed ${values.seed}`);
-  const { broken, ...report } = await torture(
-    Number(values.rounds),
-    Number(values.seed),
-    (text) => console.log(text),
-  );
-  console.log(report);
-  for (const line of broken) console.error(`broken: ${line}`);
-  Deno.exitCode = broken.length > 0 ? 1 : 0;
+  const only = chosen(values.only, FAULTS, "only");
+  const layouts = chosen(values.layout, LAYOUTS, "layout");
+  console.log(`at most ${values.rounds} rounds with seed ${values.seed}`);
+  const report = await torture({
+    rounds: Number(values.rounds),
+    seed: Number(values.seed),
+    seconds: Number(values.seconds),
+    only,
+    layouts: layouts?.map((name) => LAYOUTS[name]),
+    tell: (text) => console.log(text),
+  });
+  console.log(format(report));
+  Deno.exitCode = report.broken.length > 0 ? 1 : 0;
 }

@@ -29,7 +29,7 @@ export class LaneProxy implements AsyncDisposable {
   #server: Deno.HttpServer<Deno.NetAddr>;
 
   /** @param pick a random number below `n` */
-  constructor(private readonly target: string, private readonly pick: (n: number) => number) {
+  constructor(private target: string, private readonly pick: (n: number) => number) {
     const onListen = () => {};
     const onError = () => broken();
     this.#server = Deno.serve(
@@ -40,6 +40,11 @@ export class LaneProxy implements AsyncDisposable {
 
   get url(): string {
     return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  /** Leads what is asked from now on to another target. */
+  leadTo(target: string): void {
+    this.target = target;
   }
 
   /** Lets things go wrong, or, without a fault, right again. */
