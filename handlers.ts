@@ -21,13 +21,14 @@ import { allow, keyOf, prefersHTML, query } from "./http/request.ts";
 import { call, feed, noRPC, type RPC } from "./http/rpc.ts";
 import { mayHaveRest, restOf } from "./http/suffix.ts";
 import { StoreError } from "./links/errors.ts";
+import { trim } from "./links/text.ts";
 import { parseExpires } from "./links/time.ts";
 import type { Store } from "./store.ts";
 import { all } from "./web/all.ts";
 import { withUser } from "./http/user.ts";
 import { assets } from "./web/assets.ts";
 import { detail } from "./web/detail.ts";
-import { filledForm, refuseForm } from "./web/form.ts";
+import { FIELDS, filledForm, refuseForm } from "./web/form.ts";
 import { missing, type Otherwise } from "./web/missing.ts";
 import { detailOf, page, seeOther } from "./web/page.ts";
 
@@ -135,26 +136,22 @@ function redirect(
 
 /** `POST /add`: the short link, as Go's program gives it; a browser is sent on to a page with it. */
 async function add(req: Request, store: Store, base: string): Promise<Response> {
-  const fields = await readForm(req);
-  const url = fields.get("url") ?? "";
-  const wish = fields.get("key") ?? "";
-  const end = fields.get("expires") ?? "";
+  const fields = await readForm(req, FIELDS);
+  const [url = "", key = "", expires = ""] = FIELDS.map((name) => fields.get(name));
   const html = prefersHTML(req);
   try {
-    const expires = parseExpires(end) || undefined;
-    const { key } = await store.put(url, wish || undefined, { expires });
-    const answer = html ? seeOther(`${detailOf(key)}?new`) : text(`${base}/${key}`);
-    return tellCreated(answer, key);
+    const end = parseExpires(expires) || undefined;
+    const { key: newKey } = await store.put(url, trim(key) || undefined, { expires: end });
+    const answer = html ? seeOther(`${detailOf(newKey)}?new`) : text(`${base}/${newKey}`);
+    return tellCreated(answer, newKey);
   } catch (error) {
     if (!html || !(error instanceof StoreError)) throw error;
-    return await refuseForm(error, { url, key: wish, expires: end }, store, base);
+    return await refuseForm(error, { url, key, expires }, store, base);
   }
 }
 
 /** `GET /` and `GET /add` */
 async function form(req: Request, store: Store, base: string): Promise<Response> {
   allow(req, "GET", "HEAD", ...(keyOf(req.url) === "add" ? ["POST"] : []));
-  const filled = query(req);
-  const [url, key] = ["url", "key"].map((name) => filled.get(name) ?? "");
-  return page(200, await filledForm({ url, key }, store, base));
+  return page(200, await filledForm(query(req), store, base));
 }

@@ -50,10 +50,12 @@ async function main(): Promise<number> {
   // Threads share a port; to every other process it shall be taken, as without them.
   if (shared && flags.http.port !== 0) await listen(flags.http, starting).shutdown();
   let answer: Handler = starting;
-  const how = listening(flags, shared, events);
+  const counters = new SharedArrayBuffer(threads * COUNTERS_BYTES);
+  const how = listening({ flags, counters }, 0, shared, events);
   const server = listen(flags.http, (req, peer) => answer(req, peer), how);
   let probe: Handler = starting;
-  const admin = flags.admin && listen(flags.admin, (req) => probe(req), { events });
+  const admin = flags.admin &&
+    listen(flags.admin, (req, peer) => probe(req, peer), { usage: how.usage, events });
   const { port } = server;
   const base = baseOf(flags, port);
   const stats = new Stats();
@@ -64,7 +66,6 @@ async function main(): Promise<number> {
     events("error", "a call failed", { reason: String(error) });
   }, stats.rpc);
   const limit = new Rate(flags.rate);
-  const counters = new SharedArrayBuffer(threads * COUNTERS_BYTES);
   const tell = () => metrics({ backend, stats, counters, flags, threads: () => workers });
   const thread: ThreadConfig = { flags, base, port, counters };
   const service: Service = {
@@ -115,7 +116,8 @@ function serveThread(config: ThreadConfig, parts: Parts) {
   const events = writeEvents(flags.log);
   const tally = tallyFor(config, parts);
   const answer = handlerFor(config, parts, events, tally);
-  const server = listen({ ...flags.http, port }, answer, listening(flags, true, events));
+  const how = listening(config, parts.index, true, events);
+  const server = listen({ ...flags.http, port }, answer, how);
   return async () => {
     await server.shutdown();
     tally?.close();

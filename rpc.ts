@@ -4,17 +4,18 @@
  * @module
  */
 import { parseCounts } from "./hits/counts.ts";
-import { isTraffic, type Traffic } from "./hits/traffic.ts";
+import { isTrafficOrNull, type Traffic } from "./hits/traffic.ts";
 import type { Asked, Position } from "./journal/position.ts";
-import { type Client, toRPCError } from "./jsonrpc/client.ts";
+import { ask, type Client, toRPCError } from "./jsonrpc/client.ts";
 import { checkLength, Lookup } from "./jsonrpc/lookup.ts";
 import { PARAMS } from "./jsonrpc/params.ts";
 import { type Args, type Method, type Observer, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
 import { StoreError } from "./links/errors.ts";
 import { type Health, isHealth } from "./links/health.ts";
-import { checkKey, checkURL, type Link, parseName, randomKey } from "./links/link.ts";
+import { checkKey, checkURL, isKey, type Link, parseName, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/query.ts";
+import { trim } from "./links/text.ts";
 import { formatExpires, parseExpires } from "./links/time.ts";
 import type { ChangeOptions } from "./links/wanted.ts";
 import type { Served, Store } from "./store.ts";
@@ -52,8 +53,11 @@ export function serveRPC(
   const get = ([key = ""]: Args, asked: Asked) => store.get(key, asked);
   const link = ([key = ""]: Args, asked: Asked) => store.link(key, asked);
   const put = async ([url = "", key, id, expires = "", author]: Args) =>
-    (await store.put(url, key, { id, expires: parseExpires(expires), author: parseName(author) }))
-      .key;
+    (await store.put(url, key && trim(key), {
+      id,
+      expires: parseExpires(expires),
+      author: parseName(author),
+    })).key;
   const update = async (
     [key = "", url = "", id, expires = "", editor]: Args,
   ) => (await store.update(key, url, {
@@ -143,13 +147,10 @@ export class ProxyStore implements Store {
   ): Promise<Link> {
     url = checkURL(url, this.host);
     if (key !== undefined) checkKey(key);
-    const newKey = await this.#write(
-      "Store.Put",
-      [url, key, id, formatExpires(expires), author],
-      key,
-    );
-    if (typeof newKey !== "string") throw new StoreError("unavailable", "master gave no key");
-    return { key: newKey, url };
+    const params = [url, key, id, formatExpires(expires), author];
+    const newKey = await this.#write("Store.Put", params, key);
+    if (isKey(newKey) && newKey === (key ?? newKey)) return { key: newKey, url };
+    throw new StoreError("unavailable", "master gave no key");
   }
 
   async update(
@@ -169,32 +170,26 @@ export class ProxyStore implements Store {
   /** Asks the master, who has them all. */
   async list({ q, after, limit, order }: Query = {}): Promise<Listing> {
     const params = [q, after, limit?.toString(), order];
-    const { result, error } = await this.client.call("Store.List", params);
-    if (isListing(result)) return result;
-    throw error ?? new StoreError("unavailable", "master gave no list");
+    return await ask(this.client, "Store.List", params, isListing);
   }
 
   /** Asks the master, who adds up what is counted. */
   async traffic(key: string): Promise<Traffic | undefined> {
     checkLength(key);
-    const { result, error } = await this.client.call("Store.Traffic", [key]);
-    if (error) throw error;
-    return isTraffic(result) ? result : undefined;
+    return await ask(this.client, "Store.Traffic", [key], isTrafficOrNull) ?? undefined;
   }
 
   /** How the master is. */
   async health(): Promise<Health> {
-    const { result, error } = await this.client.call("Store.Health", []);
-    if (isHealth(result)) return result;
-    throw error ?? new StoreError("unavailable", "master gave no health");
+    return await ask(this.client, "Store.Health", [], isHealth);
   }
 
   /** Calls a method that changes `key`, or, without one, makes a key. */
   async #write(method: string, params: (string | undefined)[], key?: string): Promise<unknown> {
     if (key !== undefined) checkLength(key);
     const { result, error, position } = await this.client.call(method, params);
-    const changed = key ?? result;
-    if (typeof changed === "string") this.#lookup.tell(changed, position.to);
+    const changed = key ?? (isKey(result) ? result : undefined);
+    if (changed !== undefined) this.#lookup.tell(changed, position.to);
     if (error) throw error;
     return result;
   }

@@ -6,7 +6,7 @@
 import type { Counting, ServedHits } from "./hits/counting.ts";
 import { Hits } from "./hits/hits.ts";
 import type { Traffic } from "./hits/traffic.ts";
-import { Batch, type Save } from "./journal/batch.ts";
+import { Batch, type Save, toRefusal } from "./journal/batch.ts";
 import { type FeedStream, openFeed } from "./journal/feed.ts";
 import type { Journal } from "./journal/journal.ts";
 import type { Asked, Position } from "./journal/position.ts";
@@ -134,8 +134,8 @@ export class URLStore implements Backend {
   readonly #name = rules.randomKey();
 
   constructor(readonly journal: Journal, private readonly options: URLStoreOptions = {}) {
-    const { path, events } = journal;
-    if (options.hits !== false) this.hits = new Hits(`${path}.hits`, this.urls, events);
+    const { path, events, readOnly } = journal;
+    if (options.hits !== false) this.hits = new Hits(`${path}.hits`, this.urls, events, readOnly);
   }
 
   get(key: string): string {
@@ -223,8 +223,8 @@ export class URLStore implements Backend {
       const batch = new Batch(this.urls, saves, (taken) => this.#newKey(taken));
       try {
         if (batch.lines !== "") await this.journal.append(batch.lines);
-      } catch {
-        batch.fail(new StoreError("full", `cannot save: ${this.journal.failure}`));
+      } catch (error) {
+        batch.fail(toRefusal(error));
         continue;
       }
       batch.show((change, entry) => this.set(change, entry));
@@ -248,8 +248,8 @@ export class URLStore implements Backend {
     const scanner = new LinkScanner(this.urls, remember);
     await this.journal.load((change) => this.set(change), undefined, scanner);
     this.#next = this.urls.size;
-    this.journal.publish(this.#next);
-    this.#upkeep = new Upkeep(this.journal, () => this.urls.size);
+    if (this.journal.failure === undefined) this.journal.publish(this.#next);
+    if (!this.journal.readOnly) this.#upkeep = new Upkeep(this.journal, () => this.urls.size);
     this.hits?.load();
   }
 
@@ -273,7 +273,8 @@ export class URLStore implements Backend {
   health(): Health {
     const { failure: reason, bytes, size: position, term, syncs } = this.journal;
     const about = { links: this.count, bytes, position, term, syncs, path: this.#name };
-    return { ready: reason === undefined, reason, ...about, time: Date.now() / 1000 };
+    const writable = reason === undefined;
+    return { ready: true, writable, reason, ...about, time: Date.now() / 1000 };
   }
 
   async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {

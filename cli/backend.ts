@@ -11,6 +11,7 @@ import { exists, explain, JournalError, reasonOf } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { repair } from "../journal/maintenance.ts";
 import { causeOf } from "../links/errors.ts";
+import { plainHost } from "../links/link.ts";
 import type { HTTPTransport } from "../replica/transport.ts";
 import { type Backend, URLStore } from "../store.ts";
 import type { Flags } from "./flags.ts";
@@ -34,13 +35,13 @@ export async function openBackend(
   events: Events,
   stats?: Stats,
 ): Promise<Backend> {
-  const host = base.replace(/^https?:\/\//, "");
+  const host = plainHost(new URL(base));
   const backend = flags.master.length > 0
     ? await openReplica(flags, host, events, stats)
     : await openMaster(flags, host, events, stats);
   try {
     await backend.load();
-    if (backend instanceof URLStore) {
+    if (backend instanceof URLStore && !backend.journal.readOnly) {
       if (backend.hits) await takeUnsent(flags.file || FILE, backend.hits, events);
       if (flags.promote) await promote(backend, events);
     }
@@ -57,7 +58,7 @@ async function openMaster(
   events: Events,
   stats?: Stats,
 ): Promise<Backend> {
-  const { kv, keys, cache } = flags;
+  const { kv, keys, cache, hits } = flags;
   if (kv !== "") {
     const { openDatabase } = await import("../kv/open.ts");
     const { KVMaster } = await import("../kv/master.ts");
@@ -65,6 +66,10 @@ async function openMaster(
     return new KVMaster(database, { cache, keys, host, events });
   }
   const file = flags.file || FILE;
+  if (flags.export !== undefined) { // which only reads, whatever else is asked for
+    const options = { progress: showProgress(`loading ${file}`, events), events };
+    return new URLStore(await Journal.read(file, options), { hits });
+  }
   if (!await exists(file)) await (await import("../replica/part.ts")).refusePart(file);
   if (flags.promote && !await exists(file)) {
     throw new JournalError(
@@ -73,11 +78,7 @@ async function openMaster(
   }
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
-  return new URLStore(await Journal.open(file, options), {
-    keys,
-    host,
-    hits: flags.hits,
-  });
+  return new URLStore(await Journal.open(file, options), { keys, host, hits });
 }
 
 /** Makes the store a master that is followed in place of those before. */

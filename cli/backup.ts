@@ -6,17 +6,18 @@
 import { ChecksumError } from "../journal/checksum.ts";
 import { type FeedStream, HEARTBEAT_MS, refusePartial, wholeLines } from "../journal/feed.ts";
 import {
-  exists,
   explain,
   JournalError,
   lock,
   type Locked,
+  openToRead,
   reasonOf,
   unlock,
   writeAll,
 } from "../journal/file.ts";
 import { Journal } from "../journal/journal.ts";
 import { compactOpen } from "../journal/maintenance.ts";
+import { refuseForeign } from "../journal/torn.ts";
 import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { causeOf } from "../links/errors.ts";
@@ -42,7 +43,8 @@ export function fileSource(path: string): Source {
   return {
     name: path,
     async *read(progress) {
-      using file = await Deno.open(path);
+      const { file } = await openToRead(path);
+      using _closed = file;
       const { size } = await file.stat();
       const buffer = new Uint8Array(CHUNK);
       let done = 0;
@@ -103,9 +105,7 @@ export async function backUp(
 ): Promise<{ links: number; bytes: number }> {
   await refuseExisting(path);
   const part = `${path}.part`;
-  const locked = await lock(part).catch(({ message }) => {
-    throw new JournalError(message.replaceAll(part, path));
-  });
+  const locked = await lockPart(part);
   try {
     const stream = await copy(source, locked, progress);
     const { links, bytes } = await compactPart(part, stream);
@@ -122,8 +122,28 @@ export async function backUp(
   }
 }
 
+/** Opens `FILE.part`. What no earlier try left there is not written over. */
+async function lockPart(part: string): Promise<Locked> {
+  const locked = await lock(part, true).catch((error) => {
+    const isOdd = /Not a regular file$/.test(error.message);
+    throw isOdd ? error : new JournalError(error.message.replaceAll(part, fileOf(part)));
+  });
+  try {
+    await refuseForeign(locked);
+    return locked;
+  } catch (error) {
+    await unlock(locked);
+    throw explain(part, error);
+  }
+}
+
+/** The file that a part becomes. */
+function fileOf(part: string): string {
+  return part.replace(/\.part$/, "");
+}
+
 async function refuseExisting(path: string): Promise<void> {
-  if (!await exists(path)) return;
+  if (await Deno.lstat(path).then(() => false, () => true)) return;
   throw new JournalError(`${path}: It exists already, and a backup overwrites nothing`);
 }
 
@@ -145,7 +165,7 @@ async function copy(
       try {
         for await (const bytes of source.read(progress, opened)) {
           await writeAll(locked.file, bytes).catch((error) => {
-            throw explain(locked.path.replace(/\.part$/, ""), error);
+            throw explain(fileOf(locked.path), error);
           });
         }
         return stream;
@@ -165,7 +185,7 @@ async function compactPart(
   part: string,
   stream?: FeedStream,
 ): Promise<{ links: number; bytes: number }> {
-  const journal = await Journal.open(part);
+  const journal = await Journal.open(part, { copy: true });
   try {
     const links = await load(journal);
     journal.publish(links.size);
@@ -179,7 +199,7 @@ async function compactPart(
 
 /** Reads the copy again, as a start would, and gives it its name once it is on disk. */
 async function finish(part: string, links: number, path: string): Promise<void> {
-  const journal = await Journal.open(part);
+  const journal = await Journal.open(part, { copy: true });
   try {
     const { count } = await load(journal);
     if (count !== links) throw new JournalError(`${part}: The copy has ${count} of ${links} links`);

@@ -32,10 +32,12 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   if (flags.backup) return await runBackup(flags, events);
   const { export: form, import: path } = flags;
   if (form) {
-    const { kv, file, master } = flags;
+    const { kv, file } = flags;
+    const master = file ? [] : flags.master; // what is at hand, as -backup
     if (master.length === 0 && !isService(kv)) await requireFile(kv || file || FILE);
     const { runExport } = await import("./export.ts");
-    return await withBackend(flags, events, (store) => runExport(form, store, events));
+    const source = { ...flags, master };
+    return await withBackend(source, events, (store) => runExport(form, store, events));
   }
   if (path) {
     const { openInput, runImport } = await import("./import.ts");

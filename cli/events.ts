@@ -5,7 +5,8 @@
  */
 import type { Tell } from "../http/access.ts";
 import type { Events } from "../journal/events.ts";
-import { printable, stderr } from "./stderr.ts";
+import { printable } from "../links/text.ts";
+import { stderr } from "./stderr.ts";
 
 /**
  * Writes one line an event.
@@ -47,13 +48,17 @@ export function writeRequests(form: "text" | "json"): Tell {
     return `${day}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
   };
   const json = form === "json";
-  return (client, method, url, status, ms, key) => {
-    const where = json || !PLAIN.test(url) ? JSON.stringify(url) : url;
+  return (client, method, url, status, ms, key, user) => {
+    const where = json ? JSON.stringify(url) : quoted(url);
     const line = json
-      ? `{"time":"${time()}","level":"info","msg":"request","client":"${client}","method":"${method}",` +
-        `"url":${where},"status":${status},"ms":${ms}${key === undefined ? "" : `,"key":"${key}"`}}`
-      : `${time()} info  request client=${client} method=${method} url=${where} status=${status} ` +
-        `ms=${ms}${key === undefined ? "" : ` key=${key}`}`;
+      ? `{"time":"${time()}","level":"info","msg":"request","client":"${client}"` +
+        (user === undefined ? "" : `,"user":${JSON.stringify(user)}`) +
+        `,"method":"${method}","url":${where},"status":${status},"ms":${ms}` +
+        (key === undefined ? "}" : `,"key":"${key}"}`)
+      : `${time()} info  request client=${client}` +
+        (user === undefined ? "" : ` user=${quoted(user)}`) +
+        ` method=${method} url=${where} status=${status} ms=${ms}` +
+        (key === undefined ? "" : ` key=${key}`);
     stderr.gather(`${printable(line)}\n`);
   };
 }
@@ -62,6 +67,10 @@ const PLAIN = /^[!#-<>-~]+$/;
 
 /** A field as logfmt has it. */
 function pair([name, value]: [string, unknown]): string {
-  const text = String(value);
-  return `${name}=${PLAIN.test(text) ? text : JSON.stringify(text)}`;
+  return `${name}=${quoted(String(value))}`;
+}
+
+/** A value as logfmt has it. */
+function quoted(text: string): string {
+  return PLAIN.test(text) ? text : JSON.stringify(text);
 }

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { complain, FLUSH_MS, printable, stderr } from "./stderr.ts";
+import { printable } from "../links/text.ts";
+import { complain, FLUSH_MS, stderr } from "./stderr.ts";
 
 /**
  * Runs `main` and ends the program with the code that it gives, once what there is to read on stderr is

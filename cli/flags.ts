@@ -5,6 +5,7 @@
  */
 import { parseArgs } from "node:util";
 import { conflictOf } from "./together.ts";
+import { typoIn } from "./typos.ts";
 import {
   FileProblem,
   oneOf,
@@ -36,12 +37,17 @@ interface Flag<T> {
    * or open to others; elsewhere it counts as none.
    */
   telling?: boolean;
+  /** Whether a server is open to more without it, though a variable that is empty counts as none. */
+  guards?: boolean;
   /** Another variable that is read, where neither the flag nor its own one is there. */
   variable?: string;
 }
 
 const FLAGS = {
-  http: flag(":8080", "ADDR", "listen address: :port (all addresses) or host:port", parseAddress),
+  http: {
+    ...flag(":8080", "ADDR", "listen address: :port (all addresses) or host:port", parseAddress),
+    guards: true,
+  },
   host: flag(
     "",
     "HOST",
@@ -75,7 +81,10 @@ const FLAGS = {
   ),
   threads: flag("1", "N", "answer HTTP on so many threads (0: one per core)", parseCount(256)),
   cache: flag("1000000", "N", "most links a replica keeps in memory", parseCount(16_000_000)),
-  keys: flag("counter", "KIND", "counter, or random (not guessable)", oneOf("counter", "random")),
+  keys: {
+    ...flag("counter", "KIND", "counter, or random (not guessable)", oneOf("counter", "random")),
+    guards: true,
+  },
   sync: flag("always", "WHEN", "always, or none: leave it to the OS", oneOf("always", "none")),
   token: {
     ...flag(
@@ -98,7 +107,15 @@ const FLAGS = {
     "count how often links are followed; -hits=false doesn't",
     parseBoolean,
   ),
-  rate: flag("0", "N", "new links a minute for each client (0: any number)", parseCount(60_000)),
+  rate: {
+    ...flag(
+      "0",
+      "N",
+      "changes of links a minute for each client (0: any number)",
+      parseCount(60_000),
+    ),
+    guards: true,
+  },
   suffix: flag(
     "false",
     undefined,
@@ -113,18 +130,24 @@ const FLAGS = {
     parseHeader,
   ),
   cors: flag("", "ORIGIN", "pages that may use the API; several, comma-separated", parseOrigins),
-  admin: flag(
-    "",
-    "ADDR",
-    "serve /healthz, /readyz and /metrics at this address, and nowhere else",
-    (text) => text === "" ? undefined : parseAddress(text),
-  ),
-  "tls-cert": flag("", "FILE", "serve HTTPS with this certificate; read again on change", String),
+  admin: {
+    ...flag(
+      "",
+      "ADDR",
+      "serve /healthz, /readyz and /metrics at this address, and nowhere else",
+      (text) => text === "" ? undefined : parseAddress(text),
+    ),
+    guards: true,
+  },
+  "tls-cert": {
+    ...flag("", "FILE", "serve HTTPS with this certificate; read again on change", String),
+    guards: true,
+  },
   "tls-key": flag("", "FILE", "the key of -tls-cert", String),
   "tls-ca": flag(
     "",
     "FILE",
-    "trust these certificates of https:// masters, too",
+    "trust these certificates of https:// masters, too; read again on change",
     parseCertificates,
   ),
   log: flag(
@@ -176,8 +199,10 @@ export class UsageError extends Error {
 export function parseFlags(args: string[], env: (name: string) => string | undefined): Flags {
   const given = new Map<string, { text: string; from: string }>();
   const names = Object.entries<Flag<unknown>>(FLAGS);
+  const typo = findTypo(names, env);
+  if (typo !== undefined) throw new UsageError(typo);
   for (const [name, { telling, variable: other }] of names) {
-    const own = `GOTO_${name.toUpperCase().replaceAll("-", "_")}`;
+    const own = variableOf(name);
     for (const variable of other === undefined ? [own] : [other, own]) {
       const text = env(variable);
       if (text || telling && text === "") given.set(name, { text, from: variable });
@@ -196,9 +221,18 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
   });
   for (const token of tokens) {
     if (token.kind === "option-terminator") continue;
-    if (token.kind === "positional") throw new UsageError(`unexpected argument "${token.value}"`);
+    if (token.kind === "positional") {
+      const before = SECRETS.find((name) => given.get(name)?.from === `-${name}`);
+      const what = before ? `argument behind -${before}` : `argument "${shown(token.value)}"`;
+      throw new UsageError(`unexpected ${what}; a value with spaces needs quotes`);
+    }
     const flag = names.find(([name]) => name === token.name)?.[1];
-    if (!flag) throw new UsageError(`unknown flag -${token.name}; -help lists them`);
+    if (!flag) {
+      // A secret may stand right behind its flag.
+      const near = SECRETS.find((name) => token.name.startsWith(name));
+      const name = near ? `${near}…` : shown(token.name);
+      throw new UsageError(`unknown flag -${name}; -help lists them`);
+    }
     // Where another flag follows, the value was forgotten; one with a dash can be given after "=".
     const value = token.value?.startsWith("--") && !token.inlineValue ? undefined : token.value;
     if (value === undefined && flag.arg) {
@@ -217,7 +251,7 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
     } catch (error) {
       if (error instanceof FileProblem) throw new UsageError(`${from}: ${error.message}`);
       const allowed = error instanceof Error ? error.message : error;
-      const value = flag.secret ? "this value" : `"${text}"`;
+      const value = flag.secret ? "this value" : `"${shown(text)}"`;
       throw new UsageError(`${from}: ${value} is not allowed: ${allowed}`);
     }
   });
@@ -225,6 +259,34 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
   const conflict = conflictOf(flags);
   if (conflict !== undefined) throw new UsageError(conflict);
   return flags;
+}
+
+/** The variable that stands for a flag. */
+function variableOf(name: string): string {
+  return `GOTO_${name.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** A line about a variable that was meant to keep others out, and has another name. */
+function findTypo(
+  flags: [name: string, flag: Flag<unknown>][],
+  env: (name: string) => string | undefined,
+): string | undefined {
+  const known = new Set(flags.map(([name]) => variableOf(name)));
+  const guarded = flags.filter(([, { telling, guards }]) => telling || guards);
+  return typoIn(
+    guarded.map(([name]) => variableOf(name)),
+    known,
+    (name) => env(name) !== undefined,
+  );
+}
+
+/** The flags whose values nobody shall read. */
+const SECRETS = Object.entries<Flag<unknown>>(FLAGS).filter(([, { secret }]) => secret)
+  .map(([name]) => name);
+
+/** A value as an error shows it: without the user and the password of a URL, and without its query. */
+function shown(text: string): string {
+  return text.replace(/^([a-z][\w+.-]*:\/\/)?.*@/is, "$1…@").replace(/[?#].*$/s, "?…");
 }
 
 /** The text of `-help`. */

@@ -7,6 +7,7 @@ import type { Events } from "../journal/events.ts";
 import { explain, JournalError, reasonOf } from "../journal/file.ts";
 import { errExpired, StoreError } from "../links/errors.ts";
 import { checkURL } from "../links/link.ts";
+import { trim } from "../links/text.ts";
 import { isExpired } from "../links/time.ts";
 import type { Backend } from "../store.ts";
 import { readLinks, type Row } from "./formats.ts";
@@ -98,7 +99,8 @@ export async function runImport(
   return print(`${path}:${summary(" ", report)}${where}\n`);
 
   async function take(row: Row): Promise<Rejection | undefined> {
-    const { key, url, created, expires, author, editor } = row;
+    const { url, created, expires, author, editor } = row;
+    const key = row.own ? row.key : trim(row.key);
     try {
       if (row.reason !== undefined) throw new StoreError("invalid url", row.reason);
       if (key === "") throw new StoreError("invalid key", "it has no key");

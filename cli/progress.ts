@@ -4,7 +4,8 @@
  * @module
  */
 import type { Events } from "../journal/events.ts";
-import { printable, stderr } from "./stderr.ts";
+import { printable } from "../links/text.ts";
+import { stderr } from "./stderr.ts";
 
 /** Tells how far it is: in a line that is rewritten on a terminal, by events elsewhere. */
 export function showProgress(

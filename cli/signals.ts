@@ -10,7 +10,7 @@ export function untilSignal(): Promise<Deno.Signal> {
   const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
   let first = 0;
   const windows = Deno.build.os === "windows";
-  for (const signal of ["SIGINT", windows ? "SIGBREAK" : "SIGTERM"] as const) {
+  for (const signal of ["SIGINT", windows ? "SIGBREAK" : "SIGTERM", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => {
       if (first && performance.now() - first > SAME_SIGNAL_MS) Deno.exit(130);
       first ||= performance.now();

@@ -4,6 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { printable } from "../links/text.ts";
 
 const MAX_WAITING = 1 << 20; // bytes that wait for whoever reads; what comes beyond them is dropped
 const BLOCK = 64 << 10; // so much is written at once: what a pipe holds
@@ -134,24 +135,4 @@ export const stderr = new LineWriter(Deno.stderr);
 /** Says why the program ends. */
 export function complain(reason: string): void {
   stderr.write(`goto: ${printable(reason)}\n`);
-}
-
-/**
- * Escapes what a terminal would obey, or not show: control characters, C1 ones too, and those that
- * turn the direction of text around.
- *
- * @example
- * ```ts
- * printable("a\u009b31mb"); // "a\\u009b31mb"
- * ```
- */
-export function printable(text: string): string {
-  if (/^[ -~]*$/.test(text)) return text;
-  return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (found) => {
-    let escaped = "";
-    for (let i = 0; i < found.length; i++) {
-      escaped += `\\u${found.charCodeAt(i).toString(16).padStart(4, "0")}`;
-    }
-    return escaped;
-  });
 }

@@ -6,12 +6,14 @@
 import { handler } from "../handlers.ts";
 import { accessLog } from "../http/access.ts";
 import { Certificate } from "../http/certificate.ts";
-import { Counters } from "../http/counters.ts";
+import { Counters, COUNTERS_BYTES } from "../http/counters.ts";
 import type { Handler } from "../http/client.ts";
 import type { ListenOptions } from "../http/listen.ts";
+import { measure } from "../http/memory.ts";
 import { probes } from "../http/probes.ts";
 import { Tally } from "../hits/tally.ts";
 import type { Events } from "../journal/events.ts";
+import { MAX_FOLLOWERS } from "../journal/followers.ts";
 import type { Parts } from "../threads/thread.ts";
 import { writeRequests } from "./events.ts";
 import type { Flags } from "./flags.ts";
@@ -39,10 +41,12 @@ export function handlerFor(
 ): Handler {
   const { flags, base } = config;
   const counters = new Counters(config.counters, parts.index);
+  const threads = config.counters.byteLength / COUNTERS_BYTES;
   stderr.onlose = (count) => counters.dropped(count);
   const answer = handler({
     store: parts.store,
     base,
+    isNamed: flags.host !== "",
     counters,
     tally,
     probes: flags.admin ? [] : probes(parts.store, parts.metrics),
@@ -52,10 +56,17 @@ export function handlerFor(
     token: flags.token || undefined,
     limit: flags.rate > 0 ? parts.limit : undefined,
     proxies: flags.proxy,
+    feeds: Math.ceil(MAX_FOLLOWERS / 2 / threads),
     origins: flags.cors,
     onError: (error) => events("error", "a request failed", { reason: String(error) }),
   });
-  return flags.access ? accessLog(answer, writeRequests(flags.log), flags.proxy) : answer;
+  if (!flags.access) return answer;
+  return accessLog(
+    answer,
+    writeRequests(flags.log),
+    flags.proxy,
+    flags["user-header"] || undefined,
+  );
 }
 
 /** Makes what counts redirects in a thread, unless the flags say that nobody does. */
@@ -75,11 +86,18 @@ export function tallyFor(
 /**
  * How a thread listens, as the flags say.
  *
+ * @param index which of the threads it is; the main one is 0
  * @param shared whether other threads listen at the same address
  * @throws {ListenError} the certificate can't be read
  */
-export function listening(flags: Flags, shared: boolean, events: Events): ListenOptions {
-  const { "tls-cert": cert, "tls-key": key, access, rate } = flags;
+export function listening(
+  { flags, counters: memory }: Pick<ThreadConfig, "flags" | "counters">,
+  index: number,
+  shared: boolean,
+  events: Events,
+): ListenOptions {
+  const { "tls-cert": cert, "tls-key": key } = flags;
+  const counters = new Counters(memory, index);
   const certificate = cert === "" ? undefined : new Certificate({ cert, key });
-  return { shared, peers: access || rate > 0, certificate, events };
+  return { shared, certificate, usage: () => measure(counters), events };
 }

@@ -6,6 +6,7 @@
 import type { Address } from "../http/address.ts";
 import { holdsCertificate } from "../http/certificate.ts";
 import { reasonOf } from "../journal/file.ts";
+import { SCHEME } from "../links/link.ts";
 
 /** One of a few words. */
 export function oneOf<T extends string>(...allowed: T[]): (text: string) => T {
@@ -55,18 +56,31 @@ export class FileProblem extends Error {}
 export function parseSecret(text: string): string {
   const path = text.startsWith("@") ? text.slice(1) : undefined;
   if (path === "") throw new Error('name a file behind the "@"');
-  const secret = path === undefined ? text : readText(path).replace(/\r?\n$/, "");
+  const secret = path === undefined ? text : readSecret(path).replace(/\r?\n$/, "");
   if (/^[!-~]*$/.test(secret)) return secret;
   const allowed = "use visible ASCII characters, without spaces";
   throw path === undefined ? new Error(allowed) : new FileProblem(`${path}: ${allowed}`);
 }
 
-/** The certificates in the file that a flag names, as PEM. */
+/** Reads a file that holds a secret. What names no file may be the secret itself, which begins with "@". */
+function readSecret(path: string): string {
+  try {
+    Deno.statSync(path);
+  } catch (error) {
+    // Other messages name the file.
+    const [, reason = "no such file"] =
+      /^([\w ]+) \(os error/.exec(error instanceof Error ? error.message : "") ?? [];
+    throw new FileProblem(`can't read the file behind the "@": ${reason}`);
+  }
+  return readText(path);
+}
+
+/** The name of a file that holds certificates, as PEM. */
 export function parseCertificates(path: string): string {
-  if (path === "") return "";
-  const text = readText(path);
-  if (!holdsCertificate(text)) throw new FileProblem(`${path} holds no certificate`);
-  return text;
+  if (path !== "" && !holdsCertificate(readText(path))) {
+    throw new FileProblem(`${path} holds no certificate`);
+  }
+  return path;
 }
 
 /**
@@ -102,9 +116,6 @@ export function parseNewFile(text: string): string {
   return text;
 }
 
-/** Schemes, which stand for a host where a URL was cut short, or is none of ours. */
-const SCHEME = /^(?:about|blob|data|file|ftp|https?|javascript|mailto|wss?)$/;
-
 /** What short links start with: a scheme and a host, and no "/" at the end. */
 export function parseHost(text: string): string {
   if (text === "") return "";
@@ -114,7 +125,12 @@ export function parseHost(text: string): string {
   if (pathname !== "/") {
     throw new Error("use host:port, or a URL without a path, since none is served");
   }
-  return origin;
+  return withoutDot(origin);
+}
+
+/** An origin without the dot that may end the name of its host: browsers take that for another one. */
+function withoutDot(origin: string): string {
+  return origin.replace(/\.(?=(?::\d+)?$)/, "");
 }
 
 /** Where masters are, separated by commas. */
@@ -145,7 +161,7 @@ export function parseOrigins(text: string): string[] {
     if (url === "" || url !== new URL(url).origin) {
       throw new Error("use a scheme and a host, such as https://intranet.example.com");
     }
-    return url;
+    return withoutDot(url);
   });
 }
 
@@ -157,6 +173,9 @@ function parseOrigin(text: string): string {
     url.password
   ) {
     throw new Error("use host:port, or a URL that starts with http:// or https://");
+  }
+  if (url.pathname.startsWith("//") && SCHEME.test(url.hostname)) {
+    throw new Error("it begins with two schemes: leave one of them out");
   }
   return url.href.replace(/\/+$/, "");
 }

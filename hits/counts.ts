@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isCount } from "../links/count.ts";
 import { StoreError } from "../links/errors.ts";
 
 const MS_A_DAY = 86_400_000;
@@ -73,11 +74,6 @@ export function parseCounts(text: string): Counts {
   const { day, hits }: { day?: unknown; hits?: unknown } = Object(value);
   if (isDay(day) && Array.isArray(hits) && hits.every(isHit)) return { day, hits };
   throw new StoreError("invalid query", "invalid counts");
-}
-
-/** Whether a value is a number of things, as far as numbers are exact. */
-export function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** Whether a value is a day from 1970 to 2149. */

@@ -3,11 +3,12 @@
  *
  * @module
  */
+import { makeBeside, openBeside } from "../journal/beside.ts";
 import { wholeLines } from "../journal/feed.ts";
 import { explain, readAt, syncFolder, writeAll } from "../journal/file.ts";
 import { randomKey } from "../links/link.ts";
 import { NEWLINE } from "../links/syntax.ts";
-import { isCount } from "./counts.ts";
+import { isCount } from "../links/count.ts";
 
 /** So many bytes are read at once, but a whole line at least. */
 export const PART_BYTES = 1 << 20;
@@ -47,9 +48,11 @@ export class HitsFile {
   /** How many bytes are whole lines. */
   size = 0;
   #file?: Deno.FsFile;
+  #torn = false; // whether there may be something behind the last whole line
   readonly #ends = new Map<string, number>(); // where the names before it end
 
-  constructor(readonly path: string) {}
+  /** @param readOnly whether it is left as it is */
+  constructor(readonly path: string, private readonly readOnly = false) {}
 
   /**
    * Gives every line but names to `take`, which gives whether it is a good one, and cuts off one that is torn.
@@ -57,15 +60,15 @@ export class HitsFile {
    * @returns how many are damaged
    */
   async load(take: (line: string) => boolean): Promise<number> {
-    await Deno.remove(`${this.path}.tmp`).catch(() => {}); // of who was killed
+    if (!this.readOnly) await Deno.remove(`${this.path}.tmp`).catch(() => {}); // of who was killed
     try {
-      this.#use(await Deno.open(this.path, { read: true, append: true }));
+      this.#use(await openBeside(this.path, !this.readOnly));
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return 0;
       throw explain(this.path, error);
     }
     let damaged = 0;
-    for await (const block of wholeLines((await Deno.open(this.path)).readable)) {
+    for await (const block of wholeLines((await openBeside(this.path)).readable)) {
       const lines = linesOf(block);
       for (const [i, line] of lines.entries()) {
         const name = nameIn(line);
@@ -78,6 +81,7 @@ export class HitsFile {
       this.name = randomKey();
       damaged++;
     }
+    this.#torn = !this.readOnly;
     await this.#cutOff();
     return damaged;
   }
@@ -90,13 +94,15 @@ export class HitsFile {
   async append(lines: string | Uint8Array): Promise<void> {
     if (this.name === "") return await this.replace([lines]);
     const bytes = typeof lines === "string" ? encoder.encode(lines) : lines;
-    const file = this.#file!;
+    await this.#cutOff();
+    this.#torn = true;
     try {
-      await writeAll(file, bytes);
+      await writeAll(this.#file!, bytes);
     } catch (error) {
       await this.#cutOff().catch(() => {});
       throw error;
     }
+    this.#torn = false;
     this.size += bytes.length;
   }
 
@@ -138,9 +144,13 @@ export class HitsFile {
   ): Promise<void> {
     const temp = `${this.path}.tmp`;
     await Deno.remove(temp).catch(() => {}); // that of who was killed
-    const file = await Deno.open(temp, { read: true, append: true, createNew: true });
+    const before = await Deno.lstat(this.path).catch(() => undefined);
+    const file = await makeBeside(temp, before);
     let size = 0;
     try {
+      if (before?.isFile && before.mode !== null && Deno.build.os !== "windows") {
+        await Deno.chmod(temp, before.mode & 0o777);
+      }
       const write = async (text: string | Uint8Array) => {
         const bytes = typeof text === "string" ? encoder.encode(text) : text;
         await writeAll(file, bytes);
@@ -156,7 +166,7 @@ export class HitsFile {
       throw error;
     }
     this.#use(file);
-    [this.name, this.size] = [name, size];
+    [this.name, this.size, this.#torn] = [name, size, false];
     this.#ends.clear();
     await syncFolder(this.path);
   }
@@ -191,7 +201,9 @@ export class HitsFile {
 
   /** Takes back what a failed write, or a crash, left behind the last whole line. */
   async #cutOff(): Promise<void> {
+    if (!this.#torn) return;
     if ((await this.#file!.stat()).size > this.size) await this.#file!.truncate(this.size);
+    this.#torn = false;
   }
 
   #rename(name: string, end: number): void {

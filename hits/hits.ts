@@ -42,8 +42,14 @@ export class Hits implements Counting {
   readonly #taking = new Taking();
   #held?: (() => void)[]; // while it is read, what is to be added up after that
 
-  constructor(path: string, table: Table, private readonly events: Events = silent) {
-    this.#file = new HitsFile(path);
+  /** @param readOnly whether the file is left as it is */
+  constructor(
+    path: string,
+    table: Table,
+    private readonly events: Events = silent,
+    private readonly readOnly = false,
+  ) {
+    this.#file = new HitsFile(path, readOnly);
     this.#state = new HitsState(table);
   }
 
@@ -60,6 +66,7 @@ export class Hits implements Counting {
   async #load(): Promise<void> {
     try {
       const damaged = await this.#state.read(this.#file, this.events);
+      if (this.readOnly) return;
       this.#writer = new HitsWriter(this.#file, this.#state, this.events);
       await this.#writer.begin(damaged > 0);
     } catch (error) {

@@ -9,7 +9,8 @@
  *
  * @module
  */
-import { isCount, isDay } from "./counts.ts";
+import { isCount } from "../links/count.ts";
+import { isDay } from "./counts.ts";
 
 const MAX_ROW = 2 ** 29; // more links there can't be
 

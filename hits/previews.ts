@@ -52,3 +52,19 @@ const PATTERN = new RegExp(FETCHERS.map((name) => RegExp.escape(name)).join("|")
 export function isPreview(agent: string | null): boolean {
   return agent !== null && PATTERN.test(agent);
 }
+
+/** Where browsers say that nobody has followed the link yet; the first is the standard's. */
+const PURPOSES = ["sec-purpose", "purpose", "x-purpose", "x-moz"];
+const AHEAD = /\bpre(?:fetch|render|view)\b/i;
+
+/**
+ * Whether a browser fetches, or shows in small, what somebody may follow later.
+ *
+ * @example
+ * ```ts
+ * isAhead(new Headers({ "sec-purpose": "prefetch;prerender" })); // true
+ * ```
+ */
+export function isAhead(headers: Headers): boolean {
+  return PURPOSES.some((name) => AHEAD.test(headers.get(name) ?? ""));
+}

@@ -5,7 +5,7 @@
  */
 import { hash, RANDOM_HASH } from "../links/hash.ts";
 import { type Counts, type Hit, today } from "./counts.ts";
-import { isPreview } from "./previews.ts";
+import { isAhead, isPreview } from "./previews.ts";
 
 const HAND_ON_MS = 1000; // after so long, what is counted is handed on
 const PLACES = 4096; // a power of 2
@@ -83,7 +83,8 @@ export class Tally {
 
   #isPreview(req: Request): boolean {
     this.#looks--;
-    return isPreview(req.headers.get("user-agent"));
+    const { headers } = req;
+    return isPreview(headers.get("user-agent")) || isAhead(headers);
   }
 
   /** Gives a place to another row. */

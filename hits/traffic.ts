@@ -4,6 +4,9 @@
  * @module
  */
 
+import { isCount } from "../links/count.ts";
+import { isDay } from "./counts.ts";
+
 /** The days of which it is known how often a link was followed on each. */
 export const DAYS = 90;
 
@@ -25,8 +28,13 @@ export const NO_TRAFFIC: Traffic = { hits: 0, previews: 0, days: [] };
 /** Whether what came from elsewhere is that. */
 export function isTraffic(value: unknown): value is Traffic {
   const { hits, previews, last = 0, days }: { [Name in keyof Traffic]?: unknown } = Object(value);
-  return [hits, previews, last].every((number) => typeof number === "number") &&
-    Array.isArray(days) && days.every((day) => {
-      return Array.isArray(day) && day.length === 2 && day.every((n) => typeof n === "number");
+  return isCount(hits) && isCount(previews) && isDay(last) && Array.isArray(days) &&
+    days.length <= DAYS && days.every((day) => {
+      return Array.isArray(day) && day.length === 2 && isDay(day[0]) && isCount(day[1]);
     });
+}
+
+/** The same, or nothing, where nobody counts. */
+export function isTrafficOrNull(value: unknown): value is Traffic | null {
+  return value === null || isTraffic(value);
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { makeBeside, readBeside } from "../journal/beside.ts";
 import type { Events } from "../journal/events.ts";
 import { exists, reasonOf, writeAll } from "../journal/file.ts";
 import type { Counting } from "./counting.ts";
@@ -33,7 +34,7 @@ export class Unsent {
   /** What was left there. What is damaged is left out. */
   async load(): Promise<Counts[]> {
     if (this.path === undefined || !await exists(this.path)) return [];
-    const lines = (await Deno.readTextFile(this.path)).split("\n");
+    const lines = (await readBeside(this.path)).split("\n");
     this.#there = true;
     return lines.filter((line) => line !== "").flatMap((line) => parse(line) ?? []);
   }
@@ -53,7 +54,8 @@ export class Unsent {
     const temp = `${this.path}.tmp`;
     const text = all.map((counts) => `${JSON.stringify(counts)}\n`).join("");
     try {
-      using file = await Deno.open(temp, { write: true, create: true, truncate: true });
+      await Deno.remove(temp).catch(() => {}); // that of who was killed
+      using file = await makeBeside(temp);
       await writeAll(file, new TextEncoder().encode(text));
       await file.syncData();
       await Deno.rename(temp, this.path);

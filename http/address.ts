@@ -19,24 +19,66 @@ export class ListenError extends Error {
   }
 }
 
+/** What is open at an address. */
+type Opened =
+  & { readonly addr: Deno.NetAddr }
+  & ({ close(): void } | { shutdown(): Promise<void> });
+
 /**
- * Listens by `on`; "" for a host means all addresses, IPv6 and IPv4, as in Go.
+ * Listens by `on`, at one address or, where a host of "" means all of them, IPv6 and IPv4, as in Go, at
+ * those that this takes: at all of them or none.
  *
  * @throws {ListenError}
  */
-export function open<T>({ hostname, port }: Address, on: (address: Address) => T): T {
+export function open<T extends Opened>({ hostname, port }: Address, on: (at: Address) => T): T[] {
+  const opened: T[] = [];
   try {
-    if (hostname !== "") return on({ hostname, port });
-    if (Deno.build.os === "windows") return on({ hostname: "0.0.0.0", port }); // "::" would be IPv6 alone
-    try {
-      return on({ hostname: "::", port });
-    } catch (error) {
-      if (error instanceof Deno.errors.AddrInUse || isOutOfDescriptors(error)) throw error;
-      return on({ hostname: "0.0.0.0", port }); // a machine without IPv6
+    for (const host of hostsOf(hostname)) {
+      // Any free port is the same one for all.
+      const one = on({ hostname: host, port: opened[0]?.addr.port ?? port });
+      opened.push(one);
     }
+    return opened;
   } catch (error) {
+    for (const one of opened) "close" in one ? one.close() : one.shutdown();
     const reason = error instanceof Error ? error.message : error;
     throw new ListenError(`can't listen on ${hostname}:${port}: ${reason}`, codeOf(error));
+  }
+}
+
+/** Takes an address for a moment. Throws {@linkcode ListenError} where others have it. */
+export function tryOut(address: Address): void {
+  for (const listener of open(address, (at) => Deno.listen(at))) listener.close();
+}
+
+const ALL = ["::", "0.0.0.0"];
+let all: string[] | undefined;
+
+/** The hosts to listen at: several only for "", where the system keeps IPv4 apart from IPv6. */
+export function hostsOf(hostname: string): string[] {
+  if (hostname !== "") return [hostname];
+  if (Deno.build.os === "windows") return ["0.0.0.0"]; // "::" would be IPv6 alone
+  return all ??= findAll();
+}
+
+function findAll(): string[] {
+  const [six, four] = ALL;
+  let listener: Deno.TcpListener;
+  try {
+    listener = Deno.listen({ hostname: six, port: 0 });
+  } catch (error) {
+    if (isOutOfDescriptors(error)) throw error;
+    return [four]; // a machine without IPv6
+  }
+  try {
+    // Where "::" means IPv4, too, this port is taken.
+    Deno.listen({ hostname: four, port: listener.addr.port }).close();
+    return ALL;
+  } catch (error) {
+    if (isOutOfDescriptors(error)) throw error;
+    return [six];
+  } finally {
+    listener.close();
   }
 }
 

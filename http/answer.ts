@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { bodyOf } from "./answers.ts";
+import { respond } from "./answers.ts";
 
 /**
  * @param line what is said
@@ -28,5 +28,6 @@ export function text(line: string, init?: ResponseInit): Response {
 export function json(value: unknown, init: ResponseInit = {}): Response {
   const headers = new Headers(init.headers);
   if (!headers.has("content-type")) headers.set("content-type", "application/json");
-  return new Response(bodyOf(JSON.stringify(value) + "\n"), { ...init, headers });
+  headers.set("cache-control", "no-store"); // some caches go by the name, as that of /api/links/report.pdf
+  return respond(JSON.stringify(value) + "\n", { ...init, headers });
 }

@@ -10,10 +10,12 @@ import { sendPatiently } from "./patience.ts";
 // What is no larger goes with the head into the runtime's buffers, which every connection has.
 const SMALL = 16 << 10;
 const CHUNK = 64 << 10;
-/** So many bytes of answers are held at once, by each thread. */
+/** So many bytes of answers are held at once, by each thread; of those to `/rpc` as many again. */
 export const MAX_ANSWERS = 64 << 20;
 
 const answers = new Budget(MAX_ANSWERS);
+/** What answers to `/rpc` hold: replicas shall not lose their master to those who list links. */
+export const rpcAnswers: Budget = new Budget(MAX_ANSWERS);
 const encoder = new TextEncoder();
 
 /**
@@ -35,8 +37,8 @@ export class Room {
    * @param bytes how large the answer may become; should it be larger, it takes what it needs
    * @throws {StoreError} unavailable: others wait to be taken
    */
-  constructor(private bytes: number) {
-    if (!answers.take(bytes)) {
+  constructor(private bytes: number, private readonly budget: Budget = answers) {
+    if (!budget.take(bytes)) {
       throw new StoreError("unavailable", "too many answers wait to be taken");
     }
   }
@@ -65,17 +67,31 @@ export class Room {
   }
 
   #set(bytes: number): void {
-    answers.give(this.bytes - bytes);
+    this.budget.give(this.bytes - bytes);
     this.bytes = bytes;
   }
 }
 
+const sizes = new WeakMap<Response, number>();
+
+/** Notes that `response` holds so many bytes until it is taken. */
+export function sized(response: Response, bytes: number): Response {
+  sizes.set(response, bytes);
+  return response;
+}
+
+/** How many bytes `response` holds, beside what every answer does. */
+export function sizeOf(response: Response): number {
+  return sizes.get(response) ?? 0;
+}
+
 /**
- * A text as a body, which holds its share of what may be held. For answers to what changes nothing: they
- * may be refused when they are there.
+ * A response with a text, which holds its share of what may be held. For answers to what changes nothing:
+ * they may be refused when they are there.
  *
  * @throws {StoreError} unavailable: others wait to be taken
  */
-export function bodyOf(text: string): string | ReadableStream<Uint8Array> {
-  return text.length <= SMALL ? text : new Room(text.length).hold(text);
+export function respond(text: string, init: ResponseInit): Response {
+  if (text.length <= SMALL) return new Response(text, init);
+  return sized(new Response(new Room(text.length).hold(text), init), text.length);
 }

@@ -5,11 +5,13 @@
  */
 import type { Link } from "../links/link.ts";
 import { type Query, readQuery } from "../links/query.ts";
+import { quote, trim } from "../links/text.ts";
 import { formatTime, parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
 import { tellCreated } from "./access.ts";
 import { json } from "./answer.ts";
 import { readJSONText } from "./body.ts";
+import type { Fields } from "./fields.ts";
 import { HTTPError } from "./problem.ts";
 import { allow, query } from "./request.ts";
 import { daysOf, findLink, sumsOf } from "./traffic.ts";
@@ -21,6 +23,7 @@ export async function api(
   store: Store,
   base: string,
 ): Promise<Response> {
+  if (!isRead(req)) query(req, []); // a change takes nothing from there
   if (path === "api/links") {
     return await (isRead(req) ? listLinks : addLink)(req, store, base);
   }
@@ -37,24 +40,21 @@ function isRead({ method }: Request): boolean {
 
 /** `GET /api/links?q=&after=&limit=&order=` */
 async function listLinks(req: Request, store: Store, base: string): Promise<Response> {
-  const { links, next, count } = await store.list(queryOf(req));
+  const { links, next, count } = await store.list(queryOf(query(req, LISTED)));
   return json({ links: links.map((link) => show(link, base)), next, count });
 }
+
+/** The parameters of a list. */
+export const LISTED: readonly string[] = ["q", "after", "limit", "order"];
 
 /**
  * What is asked of a list.
  *
  * @throws {StoreError} invalid query
  */
-export function queryOf(req: Request): Query {
-  const params = query(req);
-  const get = (name: string) => params.get(name) ?? undefined;
-  return readQuery({
-    q: get("q"),
-    after: get("after"),
-    limit: get("limit"),
-    order: get("order"),
-  });
+export function queryOf(params: Fields): Query {
+  const [q, after, limit, order] = LISTED.map((name) => params.get(name));
+  return readQuery({ q, after, limit, order });
 }
 
 /** `POST /api/links` */
@@ -138,8 +138,7 @@ async function readLink(req: Request): Promise<{ url: string; key?: string; expi
   } = value;
   const [name] = Object.keys(unknown);
   if (name !== undefined) {
-    const shown = JSON.stringify(name.slice(0, 64));
-    throw new HTTPError(400, `${shown} is not known; use "url", "key" and "expires"`);
+    throw new HTTPError(400, `${quote(name)} is not known; use "url", "key" and "expires"`);
   }
   if (typeof url !== "string") throw new HTTPError(400, `"url" must be a string`);
   if (key !== null && typeof key !== "string") throw new HTTPError(400, `"key" must be a string`);
@@ -149,5 +148,22 @@ async function readLink(req: Request): Promise<{ url: string; key?: string; expi
       `"expires" must be a time like 2099-12-24T18:00:00Z, or seconds from now`,
     );
   }
-  return { url, key: key ?? undefined, expires: parseExpires(String(expires ?? "never")) };
+  if (countMembers(text) > Object.keys(value).length) {
+    throw new HTTPError(400, "the body has a member twice");
+  }
+  return {
+    url,
+    key: key === null ? undefined : trim(key),
+    expires: parseExpires(String(expires ?? "never")),
+  };
+}
+
+/**
+ * How many members an object has that holds no other, in good JSON. (Of those that come twice, `JSON.parse`
+ * gives the last.)
+ */
+function countMembers(json: string): number {
+  let count = 0;
+  for (const [, colon] of json.matchAll(/"[^"\\]*(?:\\.[^"\\]*)*"\s*(:)?/gs)) if (colon) count++;
+  return count;
 }

@@ -3,9 +3,13 @@
  *
  * @module
  */
+import { StoreError } from "../links/errors.ts";
+import { quote } from "../links/text.ts";
 import { Budget } from "./budget.ts";
+import { type Fields, readEncoded, takeFields } from "./fields.ts";
 import { HTTPError, RETRY } from "./problem.ts";
-import { mediaType } from "./request.ts";
+import { holdOf } from "./quota.ts";
+import { mediaType, query } from "./request.ts";
 
 const MAX_BODY = 64 << 10;
 // So much is read of a body that is too large: a connection that is closed while the other end still
@@ -13,7 +17,7 @@ const MAX_BODY = 64 << 10;
 const MAX_DRAIN = 4 << 20;
 const MAX_SMALL = 4 << 10; // a body that is read in one piece, which is faster
 const TURNS = 4; // within so many, Deno gives a small body that has come together with its head
-/** So many bytes of bodies are held at once, by each thread. */
+/** So many bytes of bodies are held at once, by each thread; of those for `/rpc` as many again. */
 export const MAX_BODIES = 32 << 20;
 /**
  * So long a body may take, in milliseconds. Whoever takes longer is answered, and what came is forgotten.
@@ -22,38 +26,49 @@ export const MAX_BODIES = 32 << 20;
 export const BODY_MS = 10_000;
 
 const bodies = new Budget(MAX_BODIES);
+/** What bodies for `/rpc` hold: replicas shall not lose their master to those who send forms. */
+export const rpcBodies: Budget = new Budget(MAX_BODIES);
 
 /** The whole body, if it keeps to `limit` bytes, and comes in time. */
 async function readBody(
   req: Request,
   limit: number,
   small = MAX_SMALL,
+  budget = bodies,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const header = req.headers.get("content-length");
   const length = header === null ? Infinity : Number(header);
   if (header !== null && length > MAX_DRAIN) throw tooLarge(limit);
   try {
-    if (length > small) return await inTime((late) => readParts(req, limit, late));
+    if (length > small) return await inTime((late) => readParts(req, limit, late, budget));
     const body = req.bytes();
     let failed = false;
     let bytes: Uint8Array<ArrayBuffer> | undefined;
     body.then((all) => bytes = all, () => failed = true);
     // One that is there needs no timer, which takes longer than all the rest.
     for (let n = 0; n < TURNS && bytes === undefined && !failed; n++) await undefined;
-    return bytes ?? await readLate(body, length);
+    return bytes ?? await readLate(req, body, length, budget);
   } catch (error) {
     // A client that hangs up is no error of ours, which would be logged.
-    throw error instanceof HTTPError ? error : new HTTPError(400, "the body broke off");
+    throw error instanceof HTTPError || error instanceof StoreError
+      ? error
+      : new HTTPError(400, "the body broke off");
   }
 }
 
 /** Waits for a body of so many bytes. */
-async function readLate<T>(body: Promise<T>, length: number): Promise<T> {
-  if (!bodies.take(length)) throw tooMany();
+async function readLate<T>(
+  req: Request,
+  body: Promise<T>,
+  length: number,
+  budget: Budget,
+): Promise<T> {
+  holdOf(req)?.take(length, "bodies");
+  if (!budget.take(length)) throw tooMany();
   try {
     return await inTime((late) => Promise.race([body, late]));
   } finally {
-    bodies.give(length);
+    budget.give(length);
   }
 }
 
@@ -72,6 +87,7 @@ async function readParts(
   req: Request,
   limit: number,
   late: Promise<never>,
+  budget: Budget,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const reader = req.body?.getReader();
   const chunks: Uint8Array<ArrayBuffer>[] = [];
@@ -83,14 +99,15 @@ async function readParts(
       if (chunk === undefined) break;
       size += chunk.length;
       if (size > limit) continue; // what comes now is thrown away
-      if (!bodies.take(chunk.length)) throw tooMany();
+      holdOf(req)?.take(chunk.length, "bodies");
+      if (!budget.take(chunk.length)) throw tooMany();
       held += chunk.length;
       chunks.push(chunk);
     }
     if (size > limit) throw tooLarge(limit);
     return await new Blob(chunks).bytes();
   } finally {
-    bodies.give(held);
+    budget.give(held);
     reader?.cancel().catch(() => {});
   }
 }
@@ -117,40 +134,53 @@ function decodeText(bytes: Uint8Array): string {
   }
 }
 
-/** The fields of a form. */
-export async function readForm(req: Request): Promise<{ get(name: string): string | null }> {
+/**
+ * The fields of a form, which are known by their `names`, each of them once at most.
+ *
+ * @throws {HTTPError} 400: another field, one that comes twice, or bytes that are no UTF-8
+ */
+export async function readForm(req: Request, names: readonly string[]): Promise<Fields> {
+  query(req, []); // nothing is taken from there
   const type = mediaType(req);
   if (type === "application/x-www-form-urlencoded") {
-    return new URLSearchParams(decodeText(await readBody(req, MAX_BODY)));
+    const text = decodeText(await readBody(req, MAX_BODY));
+    return takeFields(readEncoded(text), names, "field");
   }
   if (type !== "multipart/form-data") {
     throw new HTTPError(415, "use content-type application/x-www-form-urlencoded");
   }
   const headers = { "content-type": req.headers.get("content-type") ?? "" };
-  const form = await new Response(await readBody(req, MAX_BODY), { headers }).formData()
-    .catch(() => {
-      throw new HTTPError(400, "the body is no form");
-    });
-  return {
-    get(name) {
-      const value = form.get(name);
-      return typeof value === "string" ? value : null;
-    },
-  };
+  const text = decodeText(await readBody(req, MAX_BODY));
+  const form = await new Response(text, { headers }).formData().catch(() => undefined);
+  // The runtime takes what was torn off for the end of a field.
+  const [, quoted, bare] = /;\s*boundary=(?:"([^"]*)"|([^\s;]*))/i.exec(headers["content-type"]) ??
+    [];
+  if (form === undefined) throw new HTTPError(400, "the body is no form");
+  if (!text.includes(`--${quoted ?? bare}--`)) throw new HTTPError(400, "the form breaks off");
+  const texts = [...form].map(([name, value]): [string, string] => {
+    if (typeof value === "string") return [name, value];
+    throw new HTTPError(400, `the field ${quote(name)} is a file`);
+  });
+  return takeFields(texts, names, "field");
 }
 
 /**
  * A body of JSON as text. One of another type is refused: no page of another site can send JSON.
  *
- * @param small so many bytes at most are read in one piece, and held from the start
+ * @param options `types` are the media types that are taken: an error names the first one; up to `small`
+ * bytes are read in one piece, and held from the start; `budget` holds them
  */
 export async function readJSONText(
   req: Request,
-  limit = MAX_BODY,
-  small = MAX_SMALL,
+  { limit = MAX_BODY, small = MAX_SMALL, types = ["application/json"], budget = bodies }: {
+    limit?: number;
+    small?: number;
+    types?: string[];
+    budget?: Budget;
+  } = {},
 ): Promise<string> {
-  if (mediaType(req) !== "application/json") {
-    throw new HTTPError(415, "use content-type application/json");
+  if (!types.includes(mediaType(req))) {
+    throw new HTTPError(415, `use content-type ${types[0]}`);
   }
-  return decodeText(await readBody(req, limit, small));
+  return decodeText(await readBody(req, limit, small, budget));
 }

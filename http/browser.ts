@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { plainHost } from "../links/link.ts";
 import { HTTPError } from "./problem.ts";
 
 /** Names that nobody can have in public: those of this machine, of this network, and addresses. */
@@ -32,14 +33,12 @@ const PRIVATE = /^(?:(?:.+\.)?localhost|[^.:[\]]+|\d{1,3}(?:\.\d{1,3}){3}|\[[\da
  */
 export function browserCheck(base: string, origins: string[] = []): (req: Request) => void {
   const own = new URL(base);
+  const checkName = nameCheck(base);
   return (req) => {
     const site = req.headers.get("sec-fetch-site");
     const origin = req.headers.get("origin");
     if (site === null && origin === null) return;
-    const name = askedFor(req, "http:")?.hostname.replace(/\.$/, "");
-    if (name === undefined || name !== own.hostname && !PRIVATE.test(name)) {
-      throw new HTTPError(421, `goto is not known as ${name ?? "that"} here: -host names its host`);
-    }
+    checkName(req);
     if (req.method === "GET" || req.method === "HEAD") return;
     const ourSite = site === null || site === "same-origin" || site === "none";
     if (ourSite && (origin === null || isOurs(origin, req, own))) return;
@@ -49,13 +48,37 @@ export function browserCheck(base: string, origins: string[] = []): (req: Reques
 }
 
 /**
+ * Makes what refuses a request for a host that isn't known: known are that of `base`, those of the `origins`,
+ * localhost, addresses, and names without a dot, at any port.
+ *
+ * @throws {HTTPError} 421
+ */
+export function nameCheck(base: string, origins: string[] = []): (req: Request) => void {
+  const known = new Set([base, ...origins].map((url) => nameOf(new URL(url))));
+  return (req) => {
+    const asked = askedFor(req, "http:");
+    const name = asked && nameOf(asked);
+    if (name !== null && (known.has(name) || PRIVATE.test(name))) return;
+    throw new HTTPError(421, `goto is not known as ${name ?? "that"} here: -host names its host`);
+  };
+}
+
+/** A host without its port, and without the dot that may end it. */
+function nameOf({ hostname }: URL): string {
+  return hostname.replace(/\.$/, "");
+}
+
+/**
  * Whether `origin` is that of the request, or of short links: a proxy may put another host into the
  * request. The scheme doesn't count, since a proxy may end TLS.
  */
 function isOurs(origin: string, req: Request, own: URL): boolean {
   const url = URL.parse(origin);
   if (url === null) return false; // "null", too
-  return url.origin === own.origin || url.host === askedFor(req, url.protocol)?.host;
+  const host = plainHost(url);
+  const asked = askedFor(req, url.protocol);
+  return url.protocol === own.protocol && host === plainHost(own) ||
+    asked !== null && host === plainHost(asked);
 }
 
 /** What the request is for, by `Host`; HTTP/2 has it in the URL only. */

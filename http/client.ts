@@ -7,9 +7,11 @@
 /** What the runtime knows of the other end of a connection. */
 export interface Peer {
   remoteAddr: { hostname: string };
+  /** Settles once the answer was sent, or its connection has ended. */
+  completed?: Promise<void>;
 }
 
-/** Answers one request; at once where it can. Who asks is told where it is asked for. */
+/** Answers one request; at once where it can. */
 export type Handler = (req: Request, peer?: Peer) => Response | Promise<Response>;
 
 /**

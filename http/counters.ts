@@ -51,7 +51,8 @@ const LATE_FOUND = LATE + 1;
 const EVENTS_DROPPED = LATE + 2;
 const FOLLOWED = LATE + 3;
 const PREVIEWED = LATE + 4;
-const WIDTH = LATE + 5;
+const MEMORY = LATE + 5;
+const WIDTH = LATE + 6;
 
 const NO_ROWS = new Uint32Array();
 
@@ -126,6 +127,21 @@ export class Counters {
     for (let i = 1; i < rows.length; i += 2) hits += rows[i];
     this.#cells[FOLLOWED] += hits;
     this.#cells[PREVIEWED] += previews;
+  }
+
+  /** Notes how many bytes of memory the thread accounts for. */
+  set memory(bytes: number) {
+    this.#cells[MEMORY] = bytes;
+  }
+
+  /** How many all threads do. */
+  get allMemory(): number {
+    const { buffer } = this.#cells;
+    let bytes = 0;
+    for (let at = 0; at < buffer.byteLength; at += COUNTERS_BYTES) {
+      bytes += new Float64Array(buffer, at, WIDTH)[MEMORY];
+    }
+    return bytes;
   }
 
   /** Counts events that nobody could be told of. */

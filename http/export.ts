@@ -6,9 +6,9 @@
 import { formatLine } from "../journal/lines.ts";
 import { MAX_LIMIT, type Query } from "../links/query.ts";
 import type { Store } from "../store.ts";
-import { Room } from "./answers.ts";
+import { Room, sized } from "./answers.ts";
 import { sendPatiently } from "./patience.ts";
-import { allow } from "./request.ts";
+import { allow, query } from "./request.ts";
 
 const MAX_PAGE = 2 << 20; // bytes that an export holds: the links of a page, and their lines
 const PART = 64 << 10;
@@ -20,9 +20,10 @@ const PART = 64 << 10;
  */
 export async function exportLinks(req: Request, store: Store): Promise<Response> {
   allow(req, "GET", "HEAD");
-  const query: Query = { order: "written", limit: MAX_LIMIT };
+  query(req, []); // all links are given, whatever is asked for
+  const asked: Query = { order: "written", limit: MAX_LIMIT };
   // Before the head is sent: what can't be had has a status of its own.
-  let page = await store.list(query);
+  let page = await store.list(asked);
   const encoder = new TextEncoder();
   async function* lines(): AsyncGenerator<Uint8Array, undefined, void> {
     for (;;) {
@@ -31,13 +32,18 @@ export async function exportLinks(req: Request, store: Store): Promise<Response>
       // Copies, since a part would keep all the rest.
       for (let at = 0; at < bytes.length;) yield bytes.slice(at, at += PART);
       if (next === undefined) return;
-      page = await store.list({ ...query, after: next });
+      page = await store.list({ ...asked, after: next });
     }
   }
   const parts = lines();
-  const room = req.method === "HEAD" ? undefined : new Room(MAX_PAGE);
   const read = async () => (await parts.next()).value;
-  return new Response(room && sendPatiently(read, () => room.give()), {
+  const send = () => {
+    const room = new Room(MAX_PAGE);
+    return sendPatiently(read, () => room.give());
+  };
+  // Without a body the runtime would say that there is none, of no bytes.
+  const isHead = req.method === "HEAD";
+  const response = new Response(isHead ? ReadableStream.from([]) : send(), {
     headers: {
       "content-type": "application/jsonl",
       "content-disposition": 'attachment; filename="links.jsonl"',
@@ -45,4 +51,5 @@ export async function exportLinks(req: Request, store: Store): Promise<Response>
       "x-content-type-options": "nosniff",
     },
   });
+  return sized(response, isHead ? 0 : MAX_PAGE);
 }

@@ -20,7 +20,7 @@ export function alive(req: Request): Response {
   return text("ok");
 }
 
-/** `GET /readyz` */
+/** `GET /readyz`: whether links can be followed here, and what is amiss. */
 export async function ready(req: Request, store: Store): Promise<Response> {
   allow(req, "GET", "HEAD");
   const health = await store.health();

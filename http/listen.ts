@@ -4,25 +4,26 @@
  * @module
  */
 import { type Events, silent } from "../journal/events.ts";
-import { type Address, canShare, isOutOfDescriptors, open } from "./address.ts";
+import { type Address, canShare, hostsOf, isOutOfDescriptors, tryOut } from "./address.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Handler } from "./client.ts";
-import { lingering, MAX_LINGERING } from "./patience.ts";
+import { MemoryWatch, type Usage } from "./memory.ts";
 import { Serving } from "./serving.ts";
 
 const WATCH_MS = 1000; // between two looks whether all is well
 const QUIET_MS = 60_000; // after so long without trouble it is told of again
 const LAST_ANSWERS_MS = 1000; // for what is in flight when all connections must be closed
+const LAST_BYTES_MS = 100; // the same, where each takes memory
 const SENT_MS = 20; // until what was answered, or closed, is
 
 /** How to listen. */
 export interface ListenOptions {
   /** Whether other threads may listen at the same address. */
   shared?: boolean;
-  /** Whether the handler is told who asks. */
-  peers?: boolean;
   /** Serves HTTPS, HTTP/2 too; when the files change, new connections have the new certificate. */
   certificate?: Certificate;
+  /** Measures memory: connections are closed where clients use it up. */
+  usage?: () => Usage;
   events?: Events;
 }
 
@@ -46,8 +47,8 @@ export function listen(address: Address, handler: Handler, options: ListenOption
  * Out of file descriptors, Deno stops to listen for good; and as it ends no connection that is idle, or
  * that never sends the rest of a request, there may be no room ever again. So all connections are closed
  * then, and those who have something to ask come back. That is looked for as well as told: not every
- * version tells, and the last descriptor is needed for the file and the master. So it is where too many
- * connections stay of clients that were cut off.
+ * version tells, and the last descriptor is needed for the file and the master. So it is, as the last
+ * resort, with memory: what a client sends while it waits for an answer Deno reads without end.
  */
 class Listener implements Server {
   readonly port: number;
@@ -58,6 +59,7 @@ class Listener implements Server {
   #lastTrouble = -Infinity;
   #doubtful = 0; // how often the certificate was refused
   #watch: ReturnType<typeof setInterval>;
+  readonly #memory?: MemoryWatch;
   readonly #events: Events;
 
   constructor(
@@ -66,15 +68,15 @@ class Listener implements Server {
     private readonly options: ListenOptions,
   ) {
     this.#events = options.events ?? silent;
+    this.#memory = options.usage && new MemoryWatch(options.usage);
     // One that shares its address with its successor still shares it with no other process.
     if (options.certificate && !options.shared && address.port !== 0) {
-      open(address, (address) => Deno.listen(address)).close();
+      tryOut(address);
     }
     this.#serving = this.#open(address.port);
     this.port = this.#serving.port;
     this.#watch = setInterval(() => this.#look(), WATCH_MS);
     Deno.unrefTimer(this.#watch);
-    lingering.onmany = () => this.#renew(`${MAX_LINGERING} clients take nothing`);
   }
 
   async shutdown(): Promise<void> {
@@ -85,23 +87,26 @@ class Listener implements Server {
   }
 
   #open(port: number): Serving {
-    const { peers, certificate } = this.options;
+    const { certificate } = this.options;
     const shared = this.options.shared || certificate !== undefined && canShare;
-    const options = { shared, peers, pair: certificate?.pair };
+    const options = { shared, pair: certificate?.pair };
     const serving = new Serving({ ...this.address, port }, this.handler, options, (error) => {
       if (this.#serving === serving) this.#renew(error);
     });
     return serving;
   }
 
-  /** Takes the address for a moment: that must fail, since it is in use, and for no other reason. */
+  /** Takes each address for a moment: that must fail, since it is in use, and for no other reason. */
   #look(): void {
-    try {
-      open({ ...this.address, port: this.port }, (address) => Deno.listen(address)).close();
-      this.#renew("it is not listened any more");
-    } catch (error) {
-      if (isOutOfDescriptors(error)) this.#renew(error);
+    for (const hostname of hostsOf(this.address.hostname)) {
+      try {
+        tryOut({ hostname, port: this.port });
+        this.#renew("it is not listened any more");
+      } catch (error) {
+        if (isOutOfDescriptors(error)) this.#renew(error);
+      }
     }
+    if (this.#memory?.isFull()) this.#renew("what clients sent ahead takes 512 MiB", LAST_BYTES_MS);
     if (this.options.certificate?.refresh() || this.#doubtful === 1) this.#replace();
   }
 
@@ -128,11 +133,11 @@ class Listener implements Server {
     this.#leaving.add(left);
   }
 
-  #renew(reason: unknown): void {
-    this.#renewing ??= this.#begin(reason).finally(() => this.#renewing = undefined);
+  #renew(reason: unknown, ms = LAST_ANSWERS_MS): void {
+    this.#renewing ??= this.#begin(reason, ms).finally(() => this.#renewing = undefined);
   }
 
-  async #begin(reason: unknown): Promise<void> {
+  async #begin(reason: unknown, ms: number): Promise<void> {
     if (this.#stopping) return;
     const now = performance.now();
     if (now - this.#lastTrouble > QUIET_MS) {
@@ -141,7 +146,7 @@ class Listener implements Server {
     }
     this.#lastTrouble = now;
     const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, LAST_ANSWERS_MS);
+    const timer = setTimeout(resolve, ms);
     await Promise.race([this.#serving.answered(), late]);
     clearTimeout(timer);
     await pause(SENT_MS);

@@ -70,7 +70,9 @@ const NOTHING = { path: "", query: "" };
 export function redirectTo(url: string): Response {
   const response = new Response(null, FOUND);
   // This is faster than to make it with its headers.
-  response.headers.append("location", PLAIN_URL.test(url) ? url : toLocation(url));
+  const { headers } = response;
+  headers.append("location", PLAIN_URL.test(url) ? url : toLocation(url));
+  headers.append("cache-control", "no-store"); // or a link that is changed stays as it was in somebody's cache
   return response;
 }
 

@@ -4,32 +4,11 @@
  * @module
  */
 
-/** A client that takes nothing for so long is cut off, in milliseconds. */
-export const TAKE_MS = 30_000;
-/** So many connections of clients that were cut off may stay, in each thread. */
-export const MAX_LINGERING = 64;
-
 /**
- * How many connections of clients that were cut off are still there. Deno ends a connection only once
- * what was sent has been taken, and holds some 350 KB until then.
+ * A client that takes nothing for so long is cut off, in milliseconds. Deno ends the connection only once what
+ * was sent has been taken, and holds some 350 KB until then.
  */
-class Lingering {
-  /** Called when there are too many. */
-  onmany: () => void = () => {};
-  #count = 0;
-
-  add(): void {
-    if (++this.#count > MAX_LINGERING) this.onmany();
-  }
-
-  remove(): void {
-    this.#count--;
-  }
-}
-
-/** Those of this thread. */
-export const lingering = new Lingering();
-
+export const TAKE_MS = 30_000;
 /**
  * Sends a client what `read` gives, until that is nothing, as fast as the client takes it: nothing
  * piles up for a slow one.
@@ -47,23 +26,18 @@ export function sendPatiently(
   end: () => void,
   patience: number = TAKE_MS,
 ): ReadableStream<Uint8Array> {
-  let state: "open" | "lingering" | "ended" = "open";
+  let open = true;
   let offered = performance.now(); // since when there is something to take
-  const leave = (next: "lingering" | "ended") => {
+  const leave = () => {
     clearTimeout(timer);
-    if (state === "open") end();
-    if (state === "lingering") lingering.remove();
-    state = next;
+    if (open) end();
+    open = false;
   };
   // One timer for all that is sent: to set one for each part would cost as much as the part.
   const look = () => {
     const left = offered + patience - performance.now();
-    if (left > 0) {
-      timer = setTimeout(look, Math.min(left, patience));
-    } else {
-      leave("lingering");
-      lingering.add();
-    }
+    if (left > 0) timer = setTimeout(look, Math.min(left, patience));
+    else leave();
   };
   let timer = setTimeout(look, patience); // whoever asked may be gone already
   return new ReadableStream<Uint8Array>({
@@ -71,19 +45,19 @@ export function sendPatiently(
     async pull(controller) {
       offered = Infinity;
       try {
-        if (state !== "open") throw new Error("cut off");
+        if (!open) throw new Error("cut off");
         const bytes = await read();
         if (bytes === undefined) {
-          leave("ended");
+          leave();
           return controller.close();
         }
         controller.enqueue(bytes);
         offered = performance.now();
       } catch (error) {
-        leave("ended");
+        leave();
         controller.error(error);
       }
     },
-    cancel: () => leave("ended"),
+    cancel: () => leave(),
   }, { highWaterMark: 0 });
 }

@@ -9,6 +9,7 @@ import { EXPOSITION_TYPE } from "./exposition.ts";
 import { alive, ready } from "./health.ts";
 import type { Handler } from "./client.ts";
 import { fail, type OnError } from "./problem.ts";
+import { quotas } from "./quota.ts";
 import { allow, keyOf } from "./request.ts";
 
 /** Answers a request by what is known of a server. */
@@ -38,9 +39,11 @@ export function adminHandler(
   onError?: OnError,
 ): Handler {
   const routes = new Map(probes(store, metrics));
-  return async (req) => {
+  const count = quotas({});
+  return async (req, peer) => {
     const path = keyOf(req.url);
     try {
+      count(req, path, peer);
       return await routes.get(path)?.(req) ?? text("not found", { status: 404 });
     } catch (error) {
       return fail(error, path, onError);

@@ -68,7 +68,12 @@ export function toHTTPError(error: unknown, onError?: OnError): HTTPError {
 /** The answer to a request that failed: text, or a problem (RFC 9457) under /api. */
 export function fail(error: unknown, path: string, onError?: OnError): Response {
   const { status, message, headers } = toHTTPError(error, onError);
-  if (!/^api(?:\/|$)/.test(path)) return text(message, { status, headers });
+  if (!/^api(?:\/|$)/.test(path)) {
+    const response = text(message, { status, headers });
+    // Or a cache would keep that there is no link when there is one.
+    response.headers.append("cache-control", "no-store");
+    return response;
+  }
   return json({ title: TITLES[status], status, detail: message }, {
     status,
     headers: { ...headers, "content-type": "application/problem+json" },

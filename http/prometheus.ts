@@ -3,13 +3,13 @@
  *
  * @module
  */
-import fs from "node:fs";
 import process from "node:process";
 import config from "../deno.json" with { type: "json" };
 import { countFollowers } from "../journal/followers.ts";
 import type { Health } from "../links/health.ts";
 import type { Backend } from "../store.ts";
 import { total } from "./counters.ts";
+import { lowestFree } from "./descriptors.ts";
 import { Exposition, type Samples } from "./exposition.ts";
 import type { Stats } from "./stats.ts";
 
@@ -61,7 +61,8 @@ function tellRequests(text: Exposition, { counters, flags }: Sources): void {
 
 function tellLinks(text: Exposition, { backend, stats }: Sources, health: Health): void {
   text
-    .gauge("goto_ready", "Whether /readyz says so: 1 or 0.", health.ready ? 1 : 0)
+    .gauge("goto_ready", "Whether links can be followed: 1 or 0.", health.ready ? 1 : 0)
+    .gauge("goto_writable", "Whether links can be made and changed: 1 or 0.", isWritable(health))
     .gauge("goto_links", "Links at hand.", backend.count)
     .gauge("goto_journal_bytes", "Size of the journal's file.", numberOf(health.bytes))
     .gauge(
@@ -105,16 +106,8 @@ function tellProcess(text: Exposition, { stats, threads }: Sources): void {
     .gauge("process_start_time_seconds", "When it began, since 1970.", stats.started);
 }
 
-/** The lowest descriptor that is free, which a new file gets. What the system counts isn't ours to read. */
-function lowestFree(): number | undefined {
-  if (Deno.build.os === "windows") return;
-  try {
-    const descriptor = fs.openSync("/dev/null", "r");
-    fs.closeSync(descriptor);
-    return descriptor;
-  } catch {
-    // There is none left, or no such file.
-  }
+function isWritable({ ready, writable = ready }: Health): number {
+  return writable ? 1 : 0;
 }
 
 function numberOf(value: Health[string]): number | undefined {

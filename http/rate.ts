@@ -1,5 +1,5 @@
 /**
- * How many new links one client may make.
+ * How many changes of links one client may make.
  *
  * @module
  */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Fields, readEncoded, takeFields } from "./fields.ts";
 import { HTTPError } from "./problem.ts";
 
 /**
@@ -29,10 +30,20 @@ export function decode(path: string): string {
   }
 }
 
-/** The query; `new URL(req.url)` would throw for a client that sends an odd Host. */
-export function query({ url }: Request): URLSearchParams {
-  return new URLSearchParams(url.includes("?") ? url.slice(url.indexOf("?")) : "");
+/**
+ * What a query says, as {@linkcode takeFields} takes it. (`new URL(req.url)` would throw for a client that
+ * sends an odd Host.)
+ *
+ * @param names the parameters that there are; without them, any others are passed over
+ * @throws {HTTPError} 400
+ */
+export function query({ url }: Request, names?: readonly string[]): Fields {
+  const start = url.indexOf("?");
+  if (start === -1) return NOTHING;
+  return takeFields(readEncoded(url.slice(start + 1)), names, "parameter");
 }
+
+const NOTHING: Fields = new Map();
 
 /** Refuses other methods. */
 export function allow(req: Request, ...methods: string[]): void {

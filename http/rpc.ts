@@ -7,16 +7,20 @@ import type { FeedStream } from "../journal/feed.ts";
 import { formatPosition, parsePosition } from "../journal/position.ts";
 import { MAX_BATCH_ANSWER } from "../jsonrpc/server.ts";
 import type { Call } from "../rpc.ts";
-import { Room } from "./answers.ts";
-import { readJSONText } from "./body.ts";
+import { Room, rpcAnswers } from "./answers.ts";
+import { readJSONText, rpcBodies } from "./body.ts";
 import { sendPatiently } from "./patience.ts";
 import { HTTPError } from "./problem.ts";
+import { holdOf } from "./quota.ts";
 import { allow, query } from "./request.ts";
 import { authorizeReplica } from "./token.ts";
 
 const MAX_RPC_BODY = 1 << 20;
 const SMALL_RPC_BODY = 16 << 10; // two hundred calls for a link
 const MAX_GROWTH = 160; // from the shortest call to the longest answer
+
+/** What JSON-RPC names for HTTP, the usual one first. No form of another site's page can send any. */
+const TYPES = ["application/json", "application/json-rpc", "application/jsonrequest"];
 
 /** The calls and the feed that are served. */
 export interface RPC {
@@ -32,12 +36,21 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
   allow(req, "POST");
   if (rpc.token !== undefined) await authorizeReplica(req, rpc.token);
   const since = parsePosition(req.headers.get("goto-position")).to;
-  const body = await readJSONText(req, MAX_RPC_BODY, SMALL_RPC_BODY);
+  const body = await readJSONText(req, {
+    limit: MAX_RPC_BODY,
+    small: SMALL_RPC_BODY,
+    types: TYPES,
+    budget: rpcBodies,
+  });
   // Before anything is done: who is refused may be sure that nothing was.
-  const room = new Room(Math.min(body.length * MAX_GROWTH, MAX_BATCH_ANSWER));
+  const most = Math.min(body.length * MAX_GROWTH, MAX_BATCH_ANSWER);
+  const hold = holdOf(req);
+  hold?.take(most, "answers");
+  const room = new Room(most, rpcAnswers);
   try {
     const { text, position } = await rpc.call(body, since);
     const headers = { "goto-position": formatPosition(position) };
+    hold?.give(Math.max(0, most - (text?.length ?? 0)));
     if (text !== undefined) {
       const type = { "content-type": "application/json" };
       return new Response(room.hold(text + "\n"), { headers: { ...headers, ...type } });

@@ -10,21 +10,20 @@ import type { Handler, Peer } from "./client.ts";
 const LEAVE_MS = 1000; // for clients to go on elsewhere
 const READ_MS = 20; // for what came while the machine was busy
 const QUIET_MS = 1000; // for a moment at which nothing is asked
+const SLOW_MS = 1000; // an answer that takes longer is the last one over its connection
 const BODIES_MS = 10_000; // for requests that are still coming in over HTTP/1.1
 
 /** How to serve. */
 export interface ServingOptions {
   /** Whether others may listen at the same address. */
   shared?: boolean;
-  /** Whether the handler is told who asks. */
-  peers?: boolean;
   /** The certificate and its key, as PEM. */
   pair?: Pair;
 }
 
 /** Serves at an address, until it is stopped, left, or the runtime gives up. */
 export class Serving {
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+  readonly #servers: Deno.HttpServer<Deno.NetAddr>[];
   readonly #connections = new AbortController();
   // Whether each may still be coming in over HTTP/1.1.
   readonly #inFlight = new Map<Promise<Response>, boolean>();
@@ -37,13 +36,9 @@ export class Serving {
   constructor(
     address: Address,
     private readonly handler: Handler,
-    { shared, peers, pair }: ServingOptions,
+    { shared, pair }: ServingOptions,
     failed: (error: unknown) => void,
   ) {
-    // The runtime makes what a second parameter asks for.
-    const answer: Handler = peers
-      ? (req, peer) => this.#answer(req, peer)
-      : (req) => this.#answer(req);
     const serve = (address: Address) =>
       Deno.serve({
         ...address,
@@ -52,16 +47,16 @@ export class Serving {
         signal: this.#connections.signal,
         onListen: () => {},
         onError: () => new Response("internal error\n", { status: 500 }),
-      }, answer);
-    this.#server = open(
+      }, (req, peer) => this.#answer(req, peer));
+    this.#servers = open(
       address,
       (address) => pair ? withPair(pair, () => serve(address)) : serve(address),
     );
-    this.#server.finished.catch(failed);
+    for (const server of this.#servers) server.finished.catch(failed);
   }
 
   get port(): number {
-    return this.#server.addr.port;
+    return this.#servers[0].addr.port;
   }
 
   /** Resolves once all that came so far has been answered. */
@@ -74,7 +69,7 @@ export class Serving {
     this.#state = "stopping";
     // Deno 2.9 breaks off the bodies that are still coming in when a server shuts down.
     await this.answered();
-    await this.#server.shutdown();
+    await this.#shutDown();
   }
 
   /** Closes all connections at once. */
@@ -97,7 +92,11 @@ export class Serving {
     await this.#wait(QUIET_MS, () => this.#inFlight.size === 0);
     // Deno 2.9 breaks off bodies over HTTP/1.1 as it shuts down. Over HTTP/2 it doesn't.
     await this.#wait(BODIES_MS, () => !this.#inFlight.values().some((incoming) => incoming));
-    await this.#server.shutdown();
+    await this.#shutDown();
+  }
+
+  async #shutDown(): Promise<void> {
+    await Promise.all(this.#servers.map((server) => server.shutdown()));
   }
 
   /** Waits until something is so, as answers are given; no longer than so many milliseconds. */
@@ -115,15 +114,20 @@ export class Serving {
       return new Response("shutting down\n", { status: 503, headers });
     }
     const response = this.handler(req, peer);
-    if (response instanceof Promise) {
-      const done = () => this.#inFlight.delete(response);
-      // Only over HTTP/1.1 does a request name its host in a header of this name. (Headers.has() would
-      // make a list of all headers.)
-      this.#inFlight.set(response, req.method !== "GET" && req.headers.get("host") !== null);
-      response.then(done, done);
+    if (!(response instanceof Promise)) {
+      return this.#state === "serving" ? response : asLast(response);
     }
-    if (this.#state === "serving") return response;
-    return response instanceof Promise ? response.then(asLast) : asLast(response);
+    const began = performance.now();
+    const done = () => this.#inFlight.delete(response);
+    // Only over HTTP/1.1 does a request name its host in a header of this name. (Headers.has() would
+    // make a list of all headers.)
+    const isOld = req.headers.get("host") !== null;
+    this.#inFlight.set(response, req.method !== "GET" && isOld);
+    response.then(done, done);
+    if (this.#state !== "serving") return response.then(asLast);
+    // What was sent ahead meanwhile goes with the connection, where the runtime ends it (Deno 2.9 does not).
+    const isSlow = () => isOld && performance.now() - began > SLOW_MS;
+    return response.then((response) => isSlow() ? asLast(response) : response);
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { HTTPError } from "./problem.ts";
+import { query } from "./request.ts";
 
 /** What names links by the thousand: who may not change them need not know them all. */
 const LISTS: ReadonlySet<string> = new Set([".all", ".export", "api/links"]);
@@ -21,6 +22,22 @@ const LISTS: ReadonlySet<string> = new Set([".all", ".export", "api/links"]);
 export function isGuarded(method: string, path: string): boolean {
   if (path === "rpc" || method === "OPTIONS") return false;
   return LISTS.has(path) || method !== "GET" && method !== "HEAD";
+}
+
+/**
+ * Whether a request for `path` tells of links, beside where one leads to whoever follows it.
+ *
+ * @example
+ * ```ts
+ * readsLinks(new Request("http://go/.detail/docs"), ".detail/docs"); // true
+ * readsLinks(new Request("http://go/docs"), "docs"); // false
+ * ```
+ */
+export function readsLinks(req: Request, path: string): boolean {
+  if (req.method !== "GET" && req.method !== "HEAD") return false;
+  if (path === "" || path === "add") return query(req).has("key"); // where does it lead, if it is taken?
+  return LISTS.has(path) || path === "api" || path.startsWith("api/") ||
+    path.startsWith(".detail/");
 }
 
 /**

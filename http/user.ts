@@ -4,6 +4,7 @@
  * @module
  */
 import { isName, MAX_NAME } from "../links/link.ts";
+import { trim } from "../links/text.ts";
 import type { Store } from "../store.ts";
 import { HTTPError } from "./problem.ts";
 
@@ -24,7 +25,7 @@ import { HTTPError } from "./problem.ts";
 export function withUser(store: Store, header?: string): (req: Request) => Store {
   if (header === undefined) return () => store;
   return (req) => {
-    const user = nameOf(req.headers.get(header), header);
+    const user = userOf(req, header);
     return user === undefined ? store : storeOf(store, user);
   };
 }
@@ -43,16 +44,21 @@ function storeOf(store: Store, user: string): Store {
   };
 }
 
-/** The name in a header, whose bytes are UTF-8, or, where they aren't, Latin-1. */
-function nameOf(value: string | null, header: string): string | undefined {
-  let name = value?.trim() ?? "";
-  if (name === "") return;
+/**
+ * The user whom a request names in a header, whose bytes are UTF-8, or, where they aren't, Latin-1.
+ *
+ * @throws {HTTPError} it is no name
+ */
+export function userOf(req: Request, header: string): string | undefined {
+  let name = req.headers.get(header) ?? "";
   try {
     const bytes = Uint8Array.from(name, (char) => char.charCodeAt(0));
     name = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     // Latin-1 it is.
   }
+  name = trim(name);
+  if (name === "") return;
   if (!isName(name)) {
     throw new HTTPError(400, `${header} has more than ${MAX_NAME} bytes, or control characters`);
   }

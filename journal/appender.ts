@@ -9,6 +9,19 @@ import { SameFile } from "./same.ts";
 
 const PROBE_MS = 1000;
 const PROBE_BYTES = 4096;
+const AGAIN_MS = [50, 200, 500]; // from one try to take back a write to the next
+
+/**
+ * A write failed, and what of it stands in the file could not be taken back: a start may find it, until the
+ * disk works again and it is.
+ */
+export class MaybeSavedError extends Error {
+  override name = "MaybeSavedError";
+  /** @param reason why it failed */
+  constructor(reason: string) {
+    super(`may have been saved: ${reason}`);
+  }
+}
 
 /** How an {@linkcode Appender} goes about it. */
 export interface AppenderOptions {
@@ -27,7 +40,7 @@ export interface JournalObserver {
 }
 
 /**
- * Appends to a file: all of what it is given, or nothing. While the disk refuses, or the file isn't the
+ * Appends to a file: all of what it is given, or nothing, as far as the disk lets it. While the disk refuses, or the file isn't the
  * one that it was, it looks once a second whether that is still so.
  */
 export class Appender {
@@ -35,7 +48,8 @@ export class Appender {
   failure?: string;
   /** How often the disk was waited for. */
   syncs = 0;
-  #torn = false; // whether there may be something behind the last whole line
+  #left?: { from: number; to?: number }; // what a failed write left in the file, as far as that is known
+  #unfit?: () => Promise<void>; // what is to be done before anything is appended
   #lost = false; // whether the file is not as it was left
   #named = true; // whether the file's name is on disk
   readonly #same: SameFile;
@@ -53,9 +67,23 @@ export class Appender {
   }
 
   /**
+   * Makes the file fit for more, as `mend` does. Where that fails, it is tried again, and nothing is appended
+   * until it is done.
+   */
+  async mend(mend: () => Promise<void>): Promise<void> {
+    this.#unfit = mend;
+    await this.#mend().catch((error) => this.#fail(reasonOf(error)));
+  }
+
+  async #mend(): Promise<void> {
+    await this.#unfit?.();
+    this.#unfit = undefined;
+  }
+
+  /**
    * Appends whole lines, and syncs.
    *
-   * @throws what the file system said; the file is then as it was before
+   * @throws {MaybeSavedError} or else what the file system said: the file is then as it was before
    */
   append(lines: Uint8Array): Promise<void> {
     const done = this.#writing.then(() => this.#append(lines));
@@ -96,21 +124,25 @@ export class Appender {
   }
 
   async #append(lines: Uint8Array): Promise<void> {
+    let begun = false;
     try {
+      await this.#mend();
       await this.#name();
-      await this.#checkFound();
       await this.#cutOff();
-      this.#torn = true;
+      if (this.#lost) await this.#check();
+      this.#left = { from: this.size };
+      begun = true;
       await writeAll(this.locked.file, lines);
       // After the write, so that nobody is told of a change in a file that was taken away before.
       const [wrong] = await Promise.all([this.#same.wrong(this.size, lines.length), this.#sync()]);
-      if (wrong !== undefined) await this.#takeBack(lines.length, wrong);
-      this.#torn = false;
+      if (wrong !== undefined) await this.#lose(lines.length, wrong);
+      this.#left = undefined;
     } catch (error) {
+      const reason = reasonOf(error);
       // A failed sync may have dropped any of the pages: none of it counts.
-      await this.#cutOff().catch(() => {});
-      this.#fail(reasonOf(error));
-      throw error;
+      const gone = !begun || await this.#takeBack();
+      this.#fail(reason);
+      throw gone ? error : new MaybeSavedError(reason);
     }
     this.size += lines.length;
     this.#resume();
@@ -124,29 +156,41 @@ export class Appender {
     this.options.observer?.synced((performance.now() - start) / 1000);
   }
 
-  /** Takes back what a failed write left behind the last whole line. */
-  async #cutOff(): Promise<void> {
-    if (!this.#torn) return;
-    // Of a file that somebody cut there is nothing to take back: it must not be filled up.
-    if ((await this.locked.file.stat()).size > this.size) {
-      await this.locked.file.truncate(this.size);
+  /** Cuts off what a failed write left, for good: a few times, where the disk refuses. Gives whether it is gone. */
+  async #takeBack(): Promise<boolean> {
+    for (const wait of [...AGAIN_MS, undefined]) {
+      try {
+        await this.#cutOff();
+        return true;
+      } catch {
+        if (wait !== undefined) await new Promise((resolve) => setTimeout(resolve, wait));
+      }
     }
-    await this.locked.file.sync();
-    this.#torn = false;
+    return false;
+  }
+
+  /** Cuts off what a failed write left: that, and nothing of what others wrote or cut. */
+  async #cutOff(): Promise<void> {
+    if (this.#left === undefined) return;
+    const { file } = this.locked;
+    const size = await sizeOf(file);
+    const { from, to = this.#left.to = size } = this.#left;
+    if (size > to) throw new Error(`it has ${size} bytes, not ${to}: others wrote to it`);
+    if (size > from) await file.truncate(from);
+    await file.sync();
+    this.#left = undefined;
   }
 
   /** Leaves a file that is not as it was left as it was found: the last `bytes` are ours. */
-  async #takeBack(bytes: number, reason: string): Promise<never> {
-    const { file } = this.locked;
+  async #lose(bytes: number, reason: string): Promise<never> {
     this.#lost = true;
-    this.#torn = false;
-    await file.truncate(Math.max(0, (await file.stat()).size - bytes));
+    const to = await sizeOf(this.locked.file);
+    this.#left = { from: Math.max(0, to - bytes), to };
     throw new Error(reason);
   }
 
-  /** Writes nothing to a file that was not as it was left, until it is. */
-  async #checkFound(): Promise<void> {
-    if (!this.#lost) return;
+  /** Refuses a file that is not as it was left. */
+  async #check(): Promise<void> {
     const wrong = await this.#same.wrong(this.size);
     if (wrong !== undefined) throw new Error(wrong);
     this.#lost = false;
@@ -172,10 +216,11 @@ export class Appender {
 
   async #tryRoom(): Promise<void> {
     if (this.failure === undefined) return;
+    await this.#mend();
     await this.#name();
-    await this.#checkFound();
     await this.#cutOff();
-    this.#torn = true;
+    await this.#check();
+    this.#left = { from: this.size };
     try {
       await writeAll(this.locked.file, new Uint8Array(PROBE_BYTES).fill(0x20));
       await this.locked.file.syncData();
@@ -204,4 +249,9 @@ export class Appender {
     await this.#cutOff();
     await this.locked.file.syncData();
   }
+}
+
+/** How many bytes a file has. Unlike its status, no server need be asked for that. */
+function sizeOf(file: Deno.FsFile): Promise<number> {
+  return file.seek(0, Deno.SeekMode.End);
 }

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { explain, JournalError } from "./file.ts";
+import { makeBeside, readBeside } from "./beside.ts";
+import { explain, JournalError, writeAll } from "./file.ts";
 import type { Compaction } from "./maintenance.ts";
 
 const MAX_BYTES = 4096;
@@ -115,21 +116,22 @@ async function isFresh(path: string, patience: number): Promise<boolean> {
 
 async function read(path: string): Promise<Message | undefined> {
   try {
-    // Neither a pipe nor an endless device is read, wherever a link leads.
-    const { isFile, size } = await Deno.lstat(path);
-    if (!isFile || size > MAX_BYTES) return;
-    const message = JSON.parse(await Deno.readTextFile(path));
+    const message = JSON.parse(await readBeside(path, MAX_BYTES));
     return typeof message?.id === "string" ? message : undefined;
   } catch {
     return; // there is none, or not yet a whole one
   }
 }
 
+/** Writes what those can read, and only those, who can read the journal. */
 async function write(path: string, message: Message): Promise<void> {
   const temp = `${path}.tmp`;
   try {
+    const journal = await Deno.stat(path.replace(/\.compact$/, "")).catch(() => undefined);
     await Deno.remove(temp).catch(() => {});
-    await Deno.writeTextFile(temp, `${JSON.stringify(message)}\n`, { createNew: true });
+    using file = await makeBeside(temp, journal);
+    if (journal?.mode && Deno.build.os !== "windows") await Deno.chmod(temp, journal.mode & 0o666);
+    await writeAll(file, new TextEncoder().encode(`${JSON.stringify(message)}\n`));
     await Deno.rename(temp, path);
   } catch (error) {
     await Deno.remove(temp).catch(() => {});

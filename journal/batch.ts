@@ -7,6 +7,8 @@ import { StoreError } from "../links/errors.ts";
 import type { Change, Link } from "../links/link.ts";
 import type { Table } from "../links/table.ts";
 import { factsOf, type Wanted } from "../links/wanted.ts";
+import { MaybeSavedError } from "./appender.ts";
+import { reasonOf } from "./file.ts";
 import { formatLine } from "./lines.ts";
 
 /** A change that somebody waits for. */
@@ -14,6 +16,13 @@ export interface Save {
   wanted: Wanted;
   resolve: (link: Link) => void;
   reject: (error: unknown) => void;
+}
+
+/** What everyone is told of a commit that failed. */
+export function toRefusal(error: unknown): StoreError {
+  return error instanceof MaybeSavedError
+    ? new StoreError("unavailable", error.message)
+    : new StoreError("full", `cannot save: ${reasonOf(error)}`);
 }
 
 /**
@@ -63,7 +72,7 @@ export class Batch {
     for (const { save, error } of this.#refused) save.reject(error);
   }
 
-  /** Tells everyone that nothing could be written. */
+  /** Tells everyone why nothing is shown of what they wanted. */
   fail(error: StoreError): void {
     for (const { entry, save } of this.#changes) {
       this.links.drop(entry);

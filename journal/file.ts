@@ -4,6 +4,8 @@
  * @module
  */
 
+import { appendBeside, makeBeside, readBeside } from "./beside.ts";
+
 /** What the operator must settle before the journal can be used: one line, no stack. */
 export class JournalError extends Error {
   override name = "JournalError";
@@ -30,13 +32,16 @@ export type Write = (bytes: Uint8Array) => Promise<void>;
 /**
  * Opens the file at `path` to be appended to, makes it where it is missing, and locks it.
  *
+ * @param beside whether its name is made of another's, so that no link there may be followed
  * @throws {JournalError} it can't be written, or another process has it
  */
-export async function lock(path: string): Promise<Locked> {
+export async function lock(path: string, beside = false): Promise<Locked> {
   for (let tries = 0; tries < 10; tries++) {
     let file;
     try {
-      file = await Deno.open(path, { read: true, append: true, create: true });
+      file = beside
+        ? await appendBeside(path)
+        : await Deno.open(path, { read: true, append: true, create: true, mode: 0o600 });
       // Behind a link stands the file that others lock, and that a compaction must replace.
       if ((await Deno.lstat(path)).isSymlink) path = await Deno.realPath(path);
       const { isFile, size, ino } = await file.stat();
@@ -47,8 +52,6 @@ export async function lock(path: string): Promise<Locked> {
         // Also where it isn't new: whoever made it may have been killed before coming here.
         if (size === 0) await syncFolder(path);
         await nameHolder(path);
-        // Of a replacement that was killed, and of who asked for one.
-        for (const left of ["tmp", "compact"]) await Deno.remove(`${path}.${left}`).catch(() => {});
         return { path, file };
       }
       file.close();
@@ -58,6 +61,26 @@ export async function lock(path: string): Promise<Locked> {
     }
   }
   throw new JournalError(`${path}: Replaced again and again while it was opened`);
+}
+
+/**
+ * Opens the file at `path` only to be read, and locks nothing: whoever has it may go on.
+ *
+ * @throws {JournalError} it can't be read
+ */
+export async function openToRead(path: string): Promise<Locked> {
+  try {
+    if (!(await Deno.stat(path)).isFile) throw new Error("Not a regular file");
+    if ((await Deno.lstat(path)).isSymlink) path = await Deno.realPath(path);
+    return { path, file: await Deno.open(path) };
+  } catch (error) {
+    throw explain(path, error);
+  }
+}
+
+/** Removes what is left of a replacement that was killed, and of who asked for one. */
+export async function removeLeft({ path }: Locked): Promise<void> {
+  for (const left of ["tmp", "compact"]) await Deno.remove(`${path}.${left}`).catch(() => {});
 }
 
 /** Lets others have the file. */
@@ -115,7 +138,7 @@ export class Draft {
     let file;
     try {
       const { mode, uid, gid } = await old.stat();
-      file = await Deno.open(temp, { read: true, append: true, createNew: true, mode: 0o600 });
+      file = await makeBeside(temp);
       const made = await file.stat();
       if (made.uid !== uid || made.gid !== gid) await Deno.chown(temp, uid, gid);
       if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(temp, mode & 0o7777);
@@ -197,14 +220,12 @@ async function nameHolder(path: string): Promise<void> {
   const name = `${path}.pid`;
   await Deno.remove(name).catch(() => {});
   // Only as a new file: what somebody put there meanwhile, such as a link, is not written through.
-  await Deno.writeTextFile(name, `${Deno.pid}\n`, { createNew: true }).catch(() => {});
+  const said = Deno.writeTextFile(name, `${Deno.pid}\n`, { createNew: true, mode: 0o600 });
+  await said.catch(() => {});
 }
 
 /** Who has locked the file at `path`, as far as its pid file tells. */
 async function holder(path: string): Promise<string> {
-  const name = `${path}.pid`;
-  // Neither a pipe nor an endless device is read, wherever a link leads.
-  const { isFile, size } = await Deno.lstat(name).catch(() => ({ isFile: false, size: 0 }));
-  const pid = isFile && size < 20 ? await Deno.readTextFile(name).catch(() => "") : "";
+  const pid = await readBeside(`${path}.pid`, 20).catch(() => "");
   return /^\d+\n$/.test(pid) ? `process ${pid.trim()}` : "another process";
 }

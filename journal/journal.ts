@@ -12,11 +12,22 @@ import { Appender, type JournalObserver } from "./appender.ts";
 import { ChecksumError } from "./checksum.ts";
 import { type Events, silent } from "./events.ts";
 import { type Compacted, type CompactionOptions, Copy } from "./compaction.ts";
-import { BLANK } from "./feed.ts";
-import { Draft, explain, JournalError, lock, type Locked, rename, unlock } from "./file.ts";
+import {
+  Draft,
+  explain,
+  JournalError,
+  lock,
+  type Locked,
+  openToRead,
+  readAt,
+  removeLeft,
+  rename,
+  unlock,
+} from "./file.ts";
 import { type Apply, type Bad, countLines, formatAbout, OLD_NAME, type Tell } from "./lines.ts";
 import { loadLines, type Scanner } from "./load.ts";
 import { Published } from "./published.ts";
+import { Ending, refuseForeign } from "./torn.ts";
 import { isFuture, nextTerm } from "./term.ts";
 
 const SUM_BYTES = 1 << 20; // from one checksum that is written to the next
@@ -31,6 +42,8 @@ export interface JournalOptions {
   observer?: JournalObserver;
   /** Told now and then how many bytes of how many are loaded. */
   progress?: (done: number, total: number) => void;
+  /** Whether it is a copy beside another file: what is torn can be had again, and no link is followed. */
+  copy?: boolean;
 }
 
 /**
@@ -54,7 +67,12 @@ export class Journal {
   #lines = 0;
   #closing?: Promise<void>;
 
-  private constructor(locked: Locked, private readonly options: JournalOptions) {
+  private constructor(
+    locked: Locked,
+    private readonly options: JournalOptions,
+    /** Whether the file is left as it is. */
+    readonly readOnly = false,
+  ) {
     this.#locked = locked;
     this.#appender = new Appender(locked, 0, options);
   }
@@ -65,7 +83,16 @@ export class Journal {
    * @throws {JournalError} it can't be written, or another process has it
    */
   static async open(path: string, options: JournalOptions = {}): Promise<Journal> {
-    return new Journal(await lock(path), options);
+    return new Journal(await lock(path, options.copy), options);
+  }
+
+  /**
+   * Opens `path` only to be read: not a byte is written, there or beside it, and whoever has it may go on.
+   *
+   * @throws {JournalError} it can't be read
+   */
+  static async read(path: string, options: JournalOptions = {}): Promise<Journal> {
+    return new Journal(await openToRead(path), options, true);
   }
 
   get path(): string {
@@ -113,7 +140,8 @@ export class Journal {
   }
 
   /**
-   * Reads the whole file. A torn last line, which nobody was told of, is cut off.
+   * Reads the whole file. A torn last line, which nobody was told of, is cut off, and kept in `FILE.bad`. Where
+   * that can't be written there is a {@linkcode failure}, and nothing is appended until it can.
    *
    * @param bad told of lines that are no changes; without it the first one is an error
    * @param scanner takes what it knows, in place of `apply`
@@ -135,29 +163,47 @@ export class Journal {
         progress?.(done, total);
         scanner?.expect(done, total);
       };
-      const loaded = await loadLines(file, apply, bad, this.tell, told, scanner, added);
-      const { size, lines, torn, unended } = loaded;
-      if (torn.length > 0) {
-        const text = new TextDecoder().decode(torn.subarray(0, 200));
-        events("warn", "cut off a torn last line", { file: path, bytes: torn.length, text });
-        await file.truncate(size);
-      }
+      let bads = 0;
+      const counted: Bad = (line, reason) => {
+        bads++;
+        bad(line, reason);
+      };
+      const loaded = await loadLines(file, apply, counted, this.tell, told, scanner, added);
+      const { size, lines, unended } = loaded;
+      if (lines + Number(unended > 0) === bads) await refuseForeign(this.#locked);
       this.#appender = new Appender(this.#locked, size, this.options);
-      if (unended) {
-        await this.#appender.append(BLANK);
-        added(BLANK);
-      }
+      this.#lines = lines;
       // What a killed process left unsynced must not be shown as durable.
-      if (sync) await file.syncData();
-      this.#lines = unended ? lines + 1 : lines;
+      if (sync && !this.readOnly) await file.syncData();
       if (changed !== undefined) {
         const hint = "mirrors will copy it anew; -compact writes its checksums anew";
         events("warn", `the file was changed in place: ${hint}`, { file: path, before: changed });
       }
-      this.feed.use(await Deno.open(path));
+      await this.#offer();
+      const ending = new Ending(this.#locked, loaded, !this.options.copy);
+      if (this.readOnly) return ending.tell(events, "left out");
+      await removeLeft(this.#locked);
+      if (ending.isOdd) await this.#appender.mend(() => this.#mend(ending));
     } catch (error) {
       throw explain(path, error);
     }
+  }
+
+  /** Lets followers read what was loaded. */
+  async #offer(): Promise<void> {
+    this.feed.use(await Deno.open(this.path));
+  }
+
+  async #mend(ending: Ending): Promise<void> {
+    await ending.mend();
+    ending.tell(this.events, "cut off");
+    const { size } = this.#appender;
+    if (ending.size === size) return;
+    this.feed.checksum.append(await readAt(this.#locked.file, size, ending.size - size));
+    this.#appender.size = ending.size;
+    this.#lines++;
+    await this.#offer();
+    this.publish();
   }
 
   /** Takes over what a line says of the journal itself; where the file begins, its first one says. */
@@ -177,7 +223,7 @@ export class Journal {
    * Writes lines of one's own at the end, all or none, and syncs. Now and then it writes the checksum of
    * what is before them.
    *
-   * @throws what the file system said; the file is then as it was before
+   * @throws {MaybeSavedError} or else what the file system said: the file is then as it was before
    */
   async append(lines: string): Promise<void> {
     const { end, sum, written } = this.feed.checksum;
@@ -289,10 +335,11 @@ export class Journal {
   async #close(): Promise<void> {
     this.feed.end();
     try {
-      await this.#appender.close();
+      if (!this.readOnly) await this.#appender.close();
     } finally {
       await this.feed.close();
-      await unlock(this.#locked);
+      if (this.readOnly) this.#locked.file.close();
+      else await unlock(this.#locked);
     }
   }
 }

@@ -25,14 +25,24 @@ export interface Scanner {
   expect(done: number, total: number): void;
 }
 
+/** How a file ends. */
+export interface Loaded {
+  /** Where lines with an end end. */
+  size: number;
+  /** How many of those there are. */
+  lines: number;
+  /** What was torn off behind them. */
+  torn: Uint8Array;
+  /** How many bytes there are of a last line that only lacks its end; 0 where there is none. */
+  unended: number;
+}
+
 /**
  * Gives all whole lines of `file` to `apply`, or to `bad`, or to `tell`.
  *
  * @param progress told now and then how many bytes are done
  * @param scanner takes what it knows, in place of `apply`
  * @param added given all bytes of lines, after they were read
- * @returns where whole lines end, how many there are, what was torn off behind them, and whether only a
- * newline is missing
  */
 export async function loadLines(
   file: Readable,
@@ -42,7 +52,7 @@ export async function loadLines(
   progress: (done: number) => void = () => {},
   scanner?: Scanner,
   added: (lines: Uint8Array) => void = () => {},
-): Promise<{ size: number; lines: number; torn: Uint8Array; unended: boolean }> {
+): Promise<Loaded> {
   let size = 0; // up to where lines are read
   let lines = 0;
   let rest: Uint8Array[] = []; // of a line whose end is still to come
@@ -80,15 +90,13 @@ export async function loadLines(
     }
   }
   scanner?.finish();
-  size += restSize;
   const torn = join(rest);
   if (restSize < MAX_LINE) {
-    if (!isJSON(torn)) return { size: size - restSize, lines, torn, unended: false };
+    if (!isJSON(torn)) return { size, lines, torn, unended: 0 };
     // What is torn can't be parsed, as its "}" is gone.
     readLines(join([torn, Uint8Array.of(NEWLINE)]), apply, ...numbered(lines, bad, tell));
-    added(torn);
   }
-  return { size, lines, torn: new Uint8Array(), unended: true };
+  return { size, lines, torn: new Uint8Array(), unended: restSize };
 }
 
 /** Tells of lines that come after `before` others. */

@@ -6,6 +6,7 @@
 import { LinkScanner } from "../links/scan.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { Table } from "../links/table.ts";
+import { appendBeside } from "./beside.ts";
 import type { CompactionOptions } from "./compaction.ts";
 import { silent } from "./events.ts";
 import { explain, type Locked, replace, syncFolder, type Write, writeAll } from "./file.ts";
@@ -74,9 +75,12 @@ export async function repair(path: string, options: JournalOptions = {}): Promis
     await journal.load(() => {}, note);
     const { path, locked } = journal;
     const { events = silent } = options;
+    if (journal.failure !== undefined) throw explain(path, journal.failure);
     if (bad.size > 0) {
       const aside = `${path}.bad`;
-      using file = await openAside(aside);
+      using file = await appendBeside(aside, await locked.file.stat()).catch((error) => {
+        throw explain(aside, error);
+      });
       await rewrite(locked, (line) => !bad.has(line), marked, {
         write: (bytes) => writeAll(file, bytes),
         async sync() {
@@ -93,18 +97,6 @@ export async function repair(path: string, options: JournalOptions = {}): Promis
     }
   } finally {
     await journal.close();
-  }
-}
-
-/** Opens the file that bad lines go to. Where a link leads elsewhere, nothing is put there. */
-async function openAside(path: string): Promise<Deno.FsFile> {
-  try {
-    if (await Deno.lstat(path).then(({ isFile }) => !isFile, () => false)) {
-      throw new Error("Not a regular file");
-    }
-    return await Deno.open(path, { append: true, create: true });
-  } catch (error) {
-    throw explain(path, error);
   }
 }
 

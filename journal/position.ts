@@ -37,5 +37,5 @@ export function formatPosition({ from, to }: Position): string {
 /** Reads such a header. What is none shows nothing for certain, and is ahead of nothing. */
 export function parsePosition(text: string | null): Position {
   const [, from = "-1", to = from] = /^(\d{1,15})(?:-(\d{1,15}))?$/.exec(text ?? "") ?? [];
-  return { from: Number(from), to: Number(to) };
+  return Number(from) <= Number(to) ? { from: Number(from), to: Number(to) } : { from: -1, to: -1 };
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Locked, reasonOf } from "./file.ts";
+import type { Locked } from "./file.ts";
 
 /**
  * Looks whether somebody removed, replaced, cut or wrote to a file that is in use: what is written to it
@@ -23,6 +23,8 @@ export class SameFile {
   /**
    * What is wrong with the file, which must have `size` bytes and the `added` ones behind them; nothing,
    * if it is as it must be.
+   *
+   * @throws what the file system said, where it doesn't tell
    */
   async wrong(size: number, added = 0): Promise<string | undefined> {
     const { path, file } = this.locked;
@@ -39,7 +41,7 @@ export class SameFile {
       if (left !== size) return `it has ${left} bytes, not ${size}: ${WAY_OUT}`;
     } catch (error) {
       if (error instanceof Deno.errors.NotFound) return `it is gone: ${WAY_OUT}`;
-      return reasonOf(error);
+      throw error;
     }
   }
 }

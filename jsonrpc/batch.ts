@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isCount } from "../links/count.ts";
 import type { RPCError } from "./server.ts";
 
 /** What a call came to. */
@@ -51,7 +52,7 @@ export function fromBatch(text: string, count: number): (Outcome | undefined)[] 
 function isAnswer(value: unknown): value is Outcome & { id: number } {
   if (typeof value !== "object" || value === null) return false;
   const { id, error }: { id?: unknown; error?: unknown } = value;
-  if (typeof id !== "number" || !(id >= 0)) return false;
+  if (!isCount(id)) return false;
   if (error === undefined) return true;
   if (typeof error !== "object" || error === null) return false;
   const { code, message }: { code?: unknown; message?: unknown } = error;

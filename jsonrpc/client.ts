@@ -42,5 +42,21 @@ export interface Client {
   call(method: string, params: (string | undefined)[], since?: number): Promise<Answer>;
 }
 
+/**
+ * Calls a method that only reads, whose result is to pass `is`.
+ *
+ * @throws {StoreError} what the store refused, or unavailable: there is no such result
+ */
+export async function ask<T>(
+  client: Client,
+  method: string,
+  params: (string | undefined)[],
+  is: (value: unknown) => value is T,
+): Promise<T> {
+  const { result, error } = await client.call(method, params);
+  if (error === undefined && is(result)) return result;
+  throw error ?? new StoreError("unavailable", `master gave no good answer to ${method}`);
+}
+
 /** No master answers. */
 export const errDown = new StoreError("unavailable", "master out of reach");

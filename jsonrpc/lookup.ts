@@ -62,7 +62,8 @@ export class Lookup {
     // What comes too late, or is older than what was told, helps whoever asked, and nobody else.
     const good = !flight.stale && from >= Math.max(start, this.urls.toldOf(key));
     if (isLink(result)) {
-      const link = { ...result, key };
+      const { url, created, expires, author, editor } = result;
+      const link = { key, url, created, expires, author, editor };
       this.urls.tell(key, to);
       if (good) this.urls.keep(link, to);
       return link;

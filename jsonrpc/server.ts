@@ -4,6 +4,7 @@
  * @module
  */
 import { setImmediate } from "node:timers"; // not a global in every version of the platform
+import { quote } from "../links/text.ts";
 
 const MAX_BATCH = 10_000; // calls that are taken at once
 const MAX_TURN = 250; // calls of a batch that are made before everyone else has a turn
@@ -204,7 +205,7 @@ function bind(params: Param[], given: unknown = []): Args | string {
   } else {
     for (const [name, value] of Object.entries(given)) {
       const at = params.findIndex((param) => param.name === name);
-      if (at === -1) return `: ${JSON.stringify(name.slice(0, 64))} is not known`;
+      if (at === -1) return `: ${quote(name)} is not known`;
       values[at] = value;
     }
   }
@@ -213,6 +214,9 @@ function bind(params: Param[], given: unknown = []): Args | string {
   for (const [i, { optional = false, number, min = 0, max = Infinity }] of params.entries()) {
     let value = values[i] ?? undefined;
     if (number && typeof value === "number") value = String(value);
+    if (typeof value === "string" && !value.isWellFormed()) {
+      return ": a lone surrogate is no character";
+    }
     if (typeof value === "string" && value.length >= min && value.length <= max) args.push(value);
     else if (value === undefined && optional) args.push(undefined);
     else return "";

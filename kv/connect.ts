@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { readBytes, readReason, readText } from "../http/response.ts";
 import { StoreError } from "../links/errors.ts";
 import {
   after,
@@ -23,6 +24,9 @@ const MAX_CHECKS = 10; // the protocol's limit
 const MAX_COMMITS = 16;
 const VERSIONS = [2, 3]; // of the protocol
 const RENEW_MS = 60_000; // before what was told of the database ends
+const MAX_ANSWER = 64 << 20; // a thousand values, as many as the protocol reads at once
+const MAX_TOLD = 64 << 10;
+const NO_SERVICE = "what answers is no KV Connect service";
 const SILENT_MS = 15_000; // a service that is watched says something every five seconds
 
 /** What a service told of its database. */
@@ -73,8 +77,10 @@ export class ConnectDatabase implements Database {
   async commit(write: Write, signal: AbortSignal): Promise<string | undefined> {
     const response = await this.#post("atomic_write", formatWrite(write), signal);
     if (response.status === 500) {
-      const reason = (await response.text()).slice(0, 200);
-      throw new StoreError("full", `cannot save: the database answered 500 ${reason}`);
+      throw new StoreError(
+        "full",
+        `cannot save: the database answered ${await readReason(response)}`,
+      );
     }
     return this.#parse(parseWrite, await this.#bodyOf(response));
   }
@@ -118,11 +124,9 @@ export class ConnectDatabase implements Database {
   }
 
   async #bodyOf(response: Response): Promise<Uint8Array> {
-    if (response.status === 200) return await response.bytes();
+    if (response.status === 200) return await readBytes(response, MAX_ANSWER);
     this.#session = undefined; // what was told of the database may be out of date
-    throw new Error(
-      `the database answered ${response.status} ${(await response.text()).slice(0, 200)}`,
-    );
+    throw new Error(`the database answered ${await readReason(response)}`);
   }
 
   /** Reads what the service said; where it can't do its work, another one may. */
@@ -157,17 +161,15 @@ export class ConnectDatabase implements Database {
       body: JSON.stringify({ supportedVersions: VERSIONS }),
       signal,
     });
-    const text = await response.text();
     if (response.status !== 200) {
-      throw new Error(`the database answered ${response.status} ${text.slice(0, 200)}`);
+      throw new Error(`the database answered ${await readReason(response)}`);
     }
-    const told: Told = Object(JSON.parse(text));
-    const strong = told.endpoints?.find(({ consistency }) => consistency === "strong");
-    const { version = 0, token = "", databaseId = "", expiresAt = "" } = told;
+    const { version, token = "", databaseId = "", expiresAt = "", endpoints } = parseTold(
+      await readText(response, MAX_TOLD),
+    );
+    const strong = endpoints.find(({ consistency }) => consistency === "strong");
     const endpoint = URL.parse(strong?.url ?? "", response.url || this.address);
-    if (!VERSIONS.includes(version) || !strong || !endpoint) {
-      throw new Error("what answers is no KV Connect service");
-    }
+    if (!VERSIONS.includes(version) || !strong || !endpoint) throw new Error(NO_SERVICE);
     return {
       endpoint: endpoint.href.replace(/\/+$/, ""),
       headers: {
@@ -183,9 +185,37 @@ export class ConnectDatabase implements Database {
 
 /** What a service tells of its database. */
 interface Told {
-  version?: number;
+  version: number;
+  endpoints: { url?: string; consistency?: string }[];
   databaseId?: string;
-  endpoints?: { url?: string; consistency?: string }[];
   token?: string;
   expiresAt?: string;
+}
+
+/** @throws it is nothing of the kind */
+function parseTold(text: string): Told {
+  let told: unknown;
+  try {
+    told = JSON.parse(text);
+  } catch {
+    // Said below.
+  }
+  if (isTold(told)) return told;
+  throw new Error(NO_SERVICE);
+}
+
+function isTold(value: unknown): value is Told {
+  const { version, endpoints, databaseId = "", token = "", expiresAt = "" }: {
+    [Name in keyof Told]?: unknown;
+  } = Object(value);
+  return typeof version === "number" && Array.isArray(endpoints) &&
+    [databaseId, token, expiresAt].every(isText) && endpoints.every((endpoint) => {
+      const { url = "", consistency = "" } = Object(endpoint);
+      return endpoint !== null && isText(url) && isText(consistency);
+    });
+}
+
+/** Whether a value is a text that a header can hold. */
+function isText(value: unknown): value is string {
+  return typeof value === "string" && /^[\x20-\x7e]*$/.test(value);
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { makeBeside } from "../journal/beside.ts";
 import { JournalError, lock, type Locked, reasonOf, unlock } from "../journal/file.ts";
 import { StoreError } from "../links/errors.ts";
 import type { Database, Entry, Key, Range, Value, Write } from "./database.ts";
@@ -38,10 +39,12 @@ export class EmbeddedDatabase implements Database {
    */
   static async open(path: string): Promise<EmbeddedDatabase> {
     // Not the file itself: on some systems a lock of ours would shut SQLite out.
-    const locked = await lock(`${path}.lock`).catch((error) => {
+    const locked = await lock(`${path}.lock`, true).catch((error) => {
       throw new JournalError(error.message.replace(`${path}.lock:`, `${path}:`));
     });
     try {
+      // SQLite takes an empty file for a new database, and gives what stands beside it the same mode.
+      await makeBeside(path).then((file) => file.close(), () => {});
       return new EmbeddedDatabase(path, locked, await Deno.openKv(path));
     } catch (error) {
       await unlock(locked);

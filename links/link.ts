@@ -4,7 +4,9 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { isCount } from "./count.ts";
 import { StoreError } from "./errors.ts";
+import { trim } from "./text.ts";
 import { isTime } from "./time.ts";
 
 /** A short link: `key` leads to `url`. Times are seconds since 1970, in whole numbers. */
@@ -31,11 +33,11 @@ export const MAX_NAME = 100;
 
 /**
  * Whether a value can be kept as the name of an author or editor: at most 100 bytes of UTF-8,
- * none of them a control character.
+ * without a control character, or one that breaks a line.
  */
 export function isName(value: unknown): value is string {
   return typeof value === "string" && value !== "" && value.length <= MAX_NAME &&
-    !/\p{C}/u.test(value) && Buffer.byteLength(value) <= MAX_NAME;
+    !/[\p{C}\p{Zl}\p{Zp}]/u.test(value) && Buffer.byteLength(value) <= MAX_NAME;
 }
 
 /**
@@ -50,11 +52,12 @@ export function parseName(name?: string): string | undefined {
 
 /** Whether what came from elsewhere is a link, but for its key. */
 export function isLink(value: unknown): value is Link {
-  const { url, created = 1, expires = 1, author, editor }: {
+  const { url, created = 1, expires = 1, author, editor, hits = 0 }: {
     [Name in keyof Link]?: unknown;
   } = Object(value);
   return typeof url === "string" && url !== "" && isTime(created) && isTime(expires) &&
-    (author === undefined || isName(author)) && (editor === undefined || isName(editor));
+    isCount(hits) && (author === undefined || isName(author)) &&
+    (editor === undefined || isName(editor));
 }
 
 /** A change of a link: its new URL, or "" where it was deleted. */
@@ -67,6 +70,7 @@ export interface Change extends Link {
 export const DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const RANDOM_KEY_LENGTH = 10; // 59 bits: among a million links, one guess in 10^12 hits
 const MAX_URL = 8192;
+const KEY = /^(?!\.)[A-Za-z0-9_.-]{1,64}(?<!\.)$/;
 
 /** The first segments of the paths that mean something else than a link. */
 export const RESERVED: ReadonlySet<string> = new Set(
@@ -92,13 +96,18 @@ export function randomKey(): string {
   return key;
 }
 
+/** Whether what came from elsewhere is a key as a master makes it. */
+export function isKey(value: unknown): value is string {
+  return typeof value === "string" && KEY.test(value);
+}
+
 /**
  * Refuses a key that nobody may choose.
  *
  * @throws {StoreError} invalid key
  */
 export function checkKey(key: string): void {
-  if (!/^(?!\.)[A-Za-z0-9_.-]{1,64}(?<!\.)$/.test(key)) {
+  if (!KEY.test(key)) {
     throw new StoreError(
       "invalid key",
       "invalid key: use 1 to 64 of A-Z a-z 0-9 _ -, and dots inside",
@@ -108,8 +117,8 @@ export function checkKey(key: string): void {
 }
 
 /**
- * The form in which a URL is stored: absolute, http or https. `host` is where short links live;
- * a link to there would be a loop.
+ * The form in which a URL is stored: absolute, http or https. `host` is where short links live, as
+ * {@linkcode plainHost} has it; a link to there would be a loop.
  *
  * @throws {StoreError} invalid url
  * @example
@@ -118,21 +127,34 @@ export function checkKey(key: string): void {
  * ```
  */
 export function checkURL(text: string, host?: string): string {
-  text = text.trim();
+  text = trim(text);
   if (text === "") throw invalidURL("it is empty");
   if (text.length > MAX_URL) throw invalidURL(`it is longer than ${MAX_URL} characters`);
   // deno-lint-ignore no-control-regex
   if (/[\0-\x1f\x7f-\x9f]/.test(text)) throw invalidURL("it has control characters");
+  if (!text.isWellFormed()) throw invalidURL("it has a lone surrogate, which is no character");
   const url = URL.parse(hasScheme(text) ? text : `https://${text}`);
   if (url === null) throw invalidURL("it can't be parsed");
   if (url.protocol !== "https:" && url.protocol !== "http:") {
     throw invalidURL("it must start with http:// or https://");
   }
+  if (hasTwoSchemes(url)) throw invalidURL(`it begins with two schemes: leave one of them out`);
   if (url.username || url.password) throw invalidURL("it has credentials");
   if (host && isBelow(url, host)) throw invalidURL("it points back at this server");
   const href = text.includes("{") ? keepPlaces(text, url.href) : url.href;
   if (href.length > MAX_URL) throw invalidURL(`it is longer than ${MAX_URL} characters`);
   return href;
+}
+
+/** The names of schemes, which stand for a host where a URL was cut short, or begins with two of them. */
+export const SCHEME = /^(?:about|blob|data|file|ftp|https?|javascript|mailto|wss?)\.?$/;
+
+/**
+ * Whether what stands for the host is a second scheme, as in `http://https://example.com/`, which is one for
+ * a host "https". Hosts may be called `ftp`, but no server `https`.
+ */
+function hasTwoSchemes({ hostname, pathname }: URL): boolean {
+  return SCHEME.test(hostname) && (pathname.startsWith("//") || hostname.startsWith("http"));
 }
 
 /** The places for what follows a key, `{path}` and `{query}`, stand in a URL as they were typed. */
@@ -143,11 +165,24 @@ function keepPlaces(text: string, href: string): string {
   return href;
 }
 
-/** Whether `url` is at `host`, which may have a path; a name may end with a dot. */
+/** Whether `url` is at `host`, which may have a path. */
 function isBelow(url: URL, host: string): boolean {
   if (!host.startsWith(url.hostname.replace(/\.$/, ""))) return false; // most are elsewhere
-  const place = url.host.replace(/\.(?=:|$)/, "") + url.pathname;
-  return `${place}/`.startsWith(`${host}/`);
+  return `${plainHost(url)}${url.pathname}/`.startsWith(`${host}/`);
+}
+
+/**
+ * A host as it is compared: without the dot that may end its name, and without the port where it is that of
+ * http or https.
+ *
+ * @example
+ * ```ts
+ * plainHost(new URL("http://GO.example.com.:443/")); // "go.example.com"
+ * ```
+ */
+export function plainHost({ hostname, port }: URL): string {
+  const name = hostname.replace(/\.$/, "");
+  return port === "" || port === "80" || port === "443" ? name : `${name}:${port}`;
 }
 
 /** Whether a URL is to be taken as it is; `example.com/x` and `localhost:80` lack a scheme. */

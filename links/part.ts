@@ -5,13 +5,14 @@
  * @module
  */
 import type { EntryReader } from "./entries.ts";
+import { shareMemory } from "./memory.ts";
 
 /** So many slots, a power of 2, of which some are always free. */
 export type Part = Uint32Array<SharedArrayBuffer>;
 
 /** A part of so many slots, all of them free. */
 export function newPart(count: number): Part {
-  return new Uint32Array(new SharedArrayBuffer(8 * count));
+  return new Uint32Array(shareMemory(8 * count));
 }
 
 /** The entry of `key`, whose hash is `code`, or 0. */

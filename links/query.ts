@@ -3,8 +3,10 @@
  *
  * @module
  */
+import { isCount } from "./count.ts";
 import { StoreError } from "./errors.ts";
-import type { Link } from "./link.ts";
+import { isLink, type Link } from "./link.ts";
+import { trim } from "./text.ts";
 
 /** Most links of a page. */
 export const MAX_LIMIT = 1000;
@@ -13,6 +15,7 @@ export const LIMIT = 50;
 /** Most characters of a page's URLs, beside those of its last link. */
 export const MAX_CHARS = 1 << 20;
 const MAX_QUERY = 200; // characters
+const MAX_NEXT = 4096; // the same, of what asks for the next page
 
 const ORDERS = ["newest", "hits", "written"] as const;
 
@@ -78,16 +81,19 @@ export function needlesOf(q: string): string[] {
   if (q.length > MAX_QUERY) {
     throw new StoreError("invalid query", `"q" must have at most ${MAX_QUERY} characters`);
   }
-  const text = q.trim().toLowerCase();
+  const text = trim(q).toLowerCase();
   if (text === "") return [];
   return [...new Set([text, encodeURI(text.toWellFormed()).toLowerCase()])];
 }
 
 /** Whether what came from elsewhere is a page of links. */
 export function isListing(value: unknown): value is Listing {
-  const { links }: { links?: unknown } = Object(value);
-  return Array.isArray(links) && links.every((link) => {
-    const { key, url, hits = 0 }: { [Name in keyof Link]?: unknown } = Object(link);
-    return typeof key === "string" && typeof url === "string" && Number.isSafeInteger(hits);
-  });
+  const { links, next = "", count }: { [Name in keyof Listing]?: unknown } = Object(value);
+  return Array.isArray(links) && links.length <= MAX_LIMIT && links.every(isListed) &&
+    isCount(count) && typeof next === "string" && next.length <= MAX_NEXT;
+}
+
+function isListed(value: unknown): boolean {
+  const { key }: { [Name in keyof Link]?: unknown } = Object(value);
+  return typeof key === "string" && isLink(value);
 }

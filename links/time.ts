@@ -4,9 +4,13 @@
  * @module
  */
 import { StoreError } from "./errors.ts";
+import { trim } from "./text.ts";
 
 /** The last second that there is: one in 2106. */
 export const MAX_TIME = 2 ** 32 - 1;
+
+/** Most seconds from now that a number may be: ten years. */
+const MAX_SECONDS = 315_360_000;
 
 const UNITS: Record<string, number> = {
   second: 1,
@@ -32,7 +36,7 @@ export function isTime(value: unknown): value is number {
 }
 
 /**
- * The end of a link, as somebody gives it: a number of seconds from now, a time in the form of RFC 3339,
+ * The end of a link, as somebody gives it: a whole number of seconds from now, up to ten years, a time in the form of RFC 3339,
  * a day (until the end of which, in UTC, the link leads somewhere), or `in 30 days`. 0 where the link
  * shall have no end; nothing where nothing is said.
  *
@@ -47,7 +51,7 @@ export function isTime(value: unknown): value is number {
  * ```
  */
 export function parseExpires(text: string): number | undefined {
-  text = text.trim();
+  text = trim(text);
   if (text === "") return;
   if (text === "never") return 0;
   const time = toTime(text);
@@ -89,9 +93,19 @@ export function checkExpires(time: number): void {
   if (!isTime(time) || isExpired(time)) throw invalid("it is in the past");
 }
 
+/** A number of seconds from now. A second since 1970 was meant for the time itself. */
+function secondsOf(text: string): number {
+  const seconds = Number(text);
+  if (seconds <= MAX_SECONDS) return seconds;
+  const since = isTime(seconds)
+    ? `if it is a time, write ${formatTime(seconds)}`
+    : "it is after the year 2105";
+  throw invalid(`a number is seconds from now, at most ${MAX_SECONDS}, ten years; ${since}`);
+}
+
 function toTime(text: string): number | undefined {
-  const [, seconds] = /^(\d{1,10})$/.exec(text) ?? [];
-  if (seconds !== undefined) return now() + Number(seconds);
+  const [, seconds] = /^(\d{1,16})$/.exec(text) ?? [];
+  if (seconds !== undefined) return now() + secondsOf(seconds);
   const [, count, unit] = /^in (\d{1,10}) (second|minute|hour|day|week)s?$/i.exec(text) ?? [];
   if (unit !== undefined) return now() + Number(count) * UNITS[unit.toLowerCase()];
   const day = /^\d{4}-\d\d-\d\d$/.test(text);

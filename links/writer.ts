@@ -28,6 +28,7 @@ import {
   WIDE_URL,
 } from "./entries.ts";
 import type { Link } from "./link.ts";
+import { shareMemory } from "./memory.ts";
 
 /** The bits of an offset in a segment: a segment has 256 MiB at most, and so has an entry. */
 export const SEGMENT_BITS = 28;
@@ -233,7 +234,7 @@ export class EntryWriter extends EntryReader {
     if (this.#opened.length >= most) throw new RangeError("All memory for links is full");
     let capacity = Math.min(MIN_SEGMENT, largest);
     while (capacity < largest && capacity < Math.max(this.bytes, end + size)) capacity *= 2;
-    const memory = new SharedArrayBuffer(capacity);
+    const memory = shareMemory(capacity);
     this.segments[number] = Buffer.from(memory);
     this.words[number] = new Uint32Array(memory);
     const segment = { number, capacity, end, superseded: 0, held: 0 };

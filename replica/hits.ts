@@ -10,6 +10,7 @@ import { Unsent } from "../hits/unsent.ts";
 import type { Client } from "../jsonrpc/client.ts";
 import { type Events, silent } from "../journal/events.ts";
 import { reasonOf } from "../journal/file.ts";
+import { isCount } from "../links/count.ts";
 import { StoreError } from "../links/errors.ts";
 import { randomKey } from "../links/link.ts";
 import { pause } from "./wait.ts";
@@ -19,6 +20,7 @@ const MAX_WAIT_MS = 8000; // after failures: longer and longer, up to that
 const CLOSE_MS = 3000; // at the end, for a master that is just being restarted, too
 const RETRY_MS = 100;
 const MAX_SENT = 4000; // links in one call
+const MAX_FILE = 64; // characters of what names the master's file
 const MAX_SENT_CHARS = 100 << 10; // of their keys
 /** So many links a day are kept that could not be sent; of others nothing is. */
 export const MAX_KEPT = 100_000;
@@ -100,7 +102,8 @@ export class SentHits implements Counting {
   async read(file: string, offset: number): Promise<Part | undefined> {
     const { result, error } = await this.client.call("Store.ReadHits", [file, String(offset)]);
     if (error) throw error;
-    return isPart(result) ? result : undefined;
+    if (result === null || isPart(result)) return result ?? undefined;
+    throw new StoreError("unavailable", "master gave no hits");
   }
 
   /** Sends what is left, if the master soon takes it; else it is kept for the next time, if it can be. */
@@ -203,5 +206,6 @@ export class SentHits implements Counting {
 
 function isPart(value: unknown): value is Part {
   const { file, offset, lines }: { [Name in keyof Part]?: unknown } = Object(value);
-  return typeof file === "string" && typeof offset === "number" && typeof lines === "string";
+  return typeof file === "string" && file.length <= MAX_FILE && isCount(offset) &&
+    typeof lines === "string";
 }

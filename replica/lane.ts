@@ -15,6 +15,7 @@ import { limit, pause } from "./wait.ts";
 const MAX_SENT = 2_000; // calls that are sent at once
 const MAX_SENT_CHARS = 256 << 10; // of four bytes at most, so that the server's 1 MiB holds them
 const MAX_QUEUE = 20_000; // calls that wait to be sent
+const MAX_MESSAGE = 500; // characters of what a master says to a call that it refuses
 const MAX_FAILURES = 5; // in a row, until reads are refused for a while
 
 const errBusy = new StoreError("unavailable", "too many calls are waiting for the master");
@@ -179,10 +180,11 @@ function toStoreError({ code, message, data }: RPCError): StoreError {
   // A flood of unknown keys must not pay for a stack trace apiece.
   if (code === CODES.get("not found")) return errNotFound;
   if (code === CODES.get("expired")) return errExpired;
+  const text = message.slice(0, MAX_MESSAGE).replace(/\p{C}/gu, " ");
   for (const [kind, known] of CODES) {
     if (known === code && (data === undefined || data === kind)) {
-      return new StoreError(kind, message);
+      return new StoreError(kind, text);
     }
   }
-  return new StoreError("unavailable", `master answered ${code} ${message}`);
+  return new StoreError("unavailable", `master answered ${code} ${text}`);
 }

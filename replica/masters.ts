@@ -39,6 +39,8 @@ export class Masters {
    * it was looked for in vain, and still is.
    */
   state: "up" | "looking" | "down" = "up";
+  /** Whether any master has answered so far that can tell where links lead. */
+  answered = false;
   /** Whether the master that is lost did not answer at all; else its connection was lost. */
   hangs = false;
   #at = 0; // which transport
@@ -211,6 +213,7 @@ export class Masters {
     this.#at = at;
     this.#since = performance.now();
     this.#path = pathOf(health);
+    this.answered ||= health.ready;
     const { signal } = this.#session = new AbortController();
     this.hangs = false;
     this.#up.resolve();

@@ -53,7 +53,8 @@ async function removeOldest(path: string): Promise<void> {
       : [];
     if (time === undefined) continue;
     const path = `${folder}${entry.name}`;
-    found.push({ path, order: time + n.padStart(9, "0"), size: (await Deno.stat(path)).size });
+    const { isFile, size } = await Deno.lstat(path);
+    if (isFile) found.push({ path, order: time + n.padStart(9, "0"), size });
   }
   found.sort((a, b) => a.order < b.order ? -1 : 1);
   const largest = found.reduce((a, b) => b.size > a.size ? b : a, found[0]);

@@ -8,6 +8,7 @@ import { refusePartial } from "../journal/feed.ts";
 import { exists, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { readLines } from "../journal/lines.ts";
+import { ForeignError } from "../journal/torn.ts";
 import type { URLStore } from "../store.ts";
 import { type FeedConnection, KnownTrouble, refuseLine } from "./follower.ts";
 import { checkCopy, checkEnd, checkTerm, type Claim, refuseFuture } from "./judge.ts";
@@ -139,13 +140,13 @@ export class Part {
   /** An unfinished copy, with whole lines only; one that can't be read is begun anew. */
   async #open(): Promise<Journal> {
     for (let tries = 0;; tries++) {
-      const part = await Journal.open(this.#path, this.options);
+      const part = await Journal.open(this.#path, { ...this.options, copy: true });
       try {
         await part.load(() => {});
         return part;
       } catch (error) {
         await part.close();
-        if (tries > 0) throw error;
+        if (tries > 0 || error instanceof ForeignError) throw error;
         await Deno.remove(this.#path);
       }
     }

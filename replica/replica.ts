@@ -74,6 +74,7 @@ export class Replica extends ProxyStore implements Backend {
   readonly hits: SentHits;
   #follower?: Follower;
   #copier?: HitsCopier;
+  #owed = 0; // answers that the master owes, of how it is
   #below = new AbortController(); // lets those below go
   readonly #masters: Masters;
   readonly #copy: FedCopy;
@@ -132,12 +133,13 @@ export class Replica extends ProxyStore implements Backend {
     const time = Date.now();
     const end = typeof master?.position === "number" ? master.position : undefined;
     const { reason, ...details } = this.#copy.health(end);
-    // It may be a replica itself, with a master that is out of reach.
-    const reached = master !== undefined && (master.ready || master.reason !== errDown.message);
-    const trouble = !reached ? errDown.message : this.#copy.live ? undefined : errNoFeed.message;
+    this.#masters.answered ||= master?.ready ?? false;
+    // Without a file it goes on with what it has been told. An unfinished copy is of no use alone.
+    const hasCache = this.#options.file === undefined && this.#masters.answered;
     return {
-      ready: this.#copy.whole || reached,
-      reason: reason ?? trouble,
+      ready: this.#copy.whole || hasCache || (master?.ready ?? false),
+      writable: isReached(master) && (master.writable ?? master.ready),
+      reason: reason ?? this.#troubleOf(master),
       master: this.#masters.transport.address,
       links: this.count,
       term: this.#copy.claim.term,
@@ -170,17 +172,29 @@ export class Replica extends ProxyStore implements Backend {
     }
   }
 
-  /** How the master is, if it says so soon: those below wait for the answer, and those below them. */
+  /** What is amiss above, or between here and there. */
+  #troubleOf(master?: Health): string | undefined {
+    if (!isReached(master)) return errDown.message;
+    if (!this.#copy.live) return errNoFeed.message;
+    return master.writable === false ? master.reason : undefined;
+  }
+
+  /**
+   * How the master is, if it says so soon: those below wait for the answer, and those below them. While
+   * it owes an answer it is not asked again, and nobody waits.
+   */
   async #askHealth(): Promise<Health | undefined> {
+    if (this.#owed > 0) return undefined;
+    const answered = super.health().catch(() => undefined);
     const { promise: late, resolve } = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => resolve(undefined), HEALTH_MS);
-    try {
-      return await Promise.race([super.health(), late]);
-    } catch {
-      return undefined;
-    } finally {
-      clearTimeout(timer);
-    }
+    const timer = setTimeout(() => {
+      this.#owed++;
+      answered.then(() => this.#owed--);
+      resolve(undefined);
+    }, HEALTH_MS);
+    const health = await Promise.race([answered, late]);
+    clearTimeout(timer);
+    return health;
   }
 
   /** Reads what there is on disk, and follows the feed from there. */
@@ -229,6 +243,11 @@ export class Replica extends ProxyStore implements Backend {
     await this.#follower?.close();
     await this.#copy.close();
   }
+}
+
+/** Whether the owner of the links is in reach: the master may be a replica whose own master is not. */
+function isReached(master?: Health): master is Health {
+  return master !== undefined && master.reason !== errDown.message;
 }
 
 /**

@@ -112,11 +112,11 @@ async function stage(directory: string, version: string): Promise<void> {
 }
 
 async function compile(source: string, target: string, output: string): Promise<void> {
-  // "deno run --allow-... main.ts", as in deno.json: a binary has the permissions of `deno task start`
+  // "deno run -q --allow-... main.ts", as in deno.json: a binary has the permissions of `deno task start`,
+  // and is as quiet: the runtime writes nothing to stderr for what a client does, nor waits for its reader.
   const [, , ...start] = config.tasks.start.command.replaceAll("'", "").split(" ");
   const { success, stderr } = await run(deno, [
     "compile",
-    "--quiet",
     // The cache is a file in the temporary directory, where others may put one to be run.
     "--no-code-cache",
     "--deny-import", // by default, code may be loaded from some hosts

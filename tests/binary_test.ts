@@ -38,6 +38,12 @@ describe("deno task compile", { ignore: reason !== undefined }, () => {
     );
   });
 
+  it("makes it write nothing of the runtime's own to stderr but errors, as deno task start", async () => {
+    const text = new TextDecoder("latin1").decode(await Deno.readFile(binary));
+    assertMatch(text, /"log_level":"ERROR"/);
+    assertMatch(config.tasks.start.command, /^deno run -q /);
+  });
+
   it("gives the binary the permissions of deno task start, and no others", async () => {
     const [json] = /"permissions":\{[^}]*\}/.exec(
       new TextDecoder("latin1").decode(await Deno.readFile(binary)),

@@ -144,3 +144,115 @@ it("a name that a stranger leads here lets a page of theirs follow links, and no
   assertEquals((await follow(master.url, "a")).status, 302);
   assertEquals(await count(master), 1);
 });
+
+describe("without a token, a server whose -host is given", () => {
+  const READS = [
+    "/.all",
+    "/.export",
+    "/api/links",
+    "/api/links/a",
+    "/.detail/a",
+    "/api/links/a/hits",
+  ];
+  const ask = async (goto: Goto, host: string, path: string, method = "GET") =>
+    (await send(goto, method, path, { host })).status;
+
+  it("shows links to nobody who asks by a name that isn't known", async () => {
+    const flags = ["-host=https://go.example.com", "-cors=https://wiki.example.com:8443"];
+    await using master = await start("-rpc", ...flags);
+    await using replica = await start(`-master=${master.url}`, ...flags, "-threads=2", "-suffix");
+    await add(master.url, "https://example.com/", "a");
+    const strangers = [
+      "evil.example",
+      "evil.example:8080",
+      "evil.example.",
+      "go.example.com.evil.example",
+      "sub.go.example.com",
+      "example.com",
+      "localhost.evil.example",
+      "127.0.0.1.nip.io",
+      "a:b:c",
+    ];
+    const known = [
+      "go.example.com",
+      "GO.example.com.:8080",
+      "wiki.example.com",
+      "go",
+      "localhost:1",
+      "goto.localhost",
+      "127.0.0.1",
+      "[::1]:8080",
+      "10.1.2.3",
+    ];
+    for (const goto of [master, replica]) {
+      for (const path of [...READS, "/?key=a", "/add?url=x&k%65y=a"]) {
+        for (const host of strangers) {
+          for (const method of ["GET", "HEAD"]) {
+            assertEquals(await ask(goto, host, path, method), 421, `${method} ${path} at ${host}`);
+          }
+        }
+        for (const host of known) {
+          assertEquals(await ask(goto, host, path), 200, `${path} at ${host}`);
+        }
+      }
+      const open = {
+        "/a": 302,
+        "/a/": 302,
+        "/none": 404,
+        "/": 200,
+        "/healthz": 200,
+        "/readyz": 200,
+        "/metrics": 200,
+      };
+      for (const [path, status] of Object.entries(open)) {
+        assertEquals(await ask(goto, "evil.example", path), status, path);
+      }
+    }
+    const rpc = '{"jsonrpc":"2.0","id":1,"method":"Store.Get","params":["a"]}';
+    const called = await send(
+      master,
+      "POST",
+      "/rpc",
+      { ...JSON_BODY, host: "inside.example" },
+      rpc,
+    );
+    assertEquals(called.status, 200);
+    const { text } = await send(master, "GET", "/.export", { host: "evil.example" });
+    assertEquals(text, "goto is not known as evil.example here: -host names its host");
+  });
+
+  it("does so no more where a token is asked for, or no -host is given", async () => {
+    await using named = await start("-host=https://go.example.com", "-token=secret");
+    await using nameless = await start();
+    for (const goto of [named, nameless]) {
+      const authorization = "Bearer secret";
+      const { status } = await send(goto, "GET", "/api/links", {
+        host: "x.example",
+        authorization,
+      });
+      assertEquals(status, 200);
+    }
+  });
+
+  it("takes a browser's change by its name, with a dot at its end or without", async () => {
+    await using master = await start("-host=https://go.example.com.");
+    await add(master.url, "https://example.com/", "a");
+    for (
+      const [host, origin] of [
+        ["go.example.com", "https://go.example.com"],
+        ["go.example.com.", "https://go.example.com."],
+        ["go.example.com:443", "https://go.example.com"],
+        ["127.0.0.1:8080", "https://go.example.com."],
+        ["127.0.0.1:8080", "https://go.example.com"],
+      ]
+    ) {
+      const headers = { ...FORM, ...OWN, host, origin };
+      const { status } = await send(master, "POST", "/add", headers, "url=example.com");
+      assertEquals(status, 200, `${origin} at ${host}`);
+    }
+    for (const origin of ["http://go.example.com", "https://go.example.com:8443"]) {
+      const headers = { ...FORM, host: "127.0.0.1:8080", origin };
+      assertEquals((await send(master, "POST", "/add", headers, "url=example.com")).status, 403);
+    }
+  });
+});

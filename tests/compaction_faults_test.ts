@@ -3,7 +3,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { add, eventually, run, start, tempDir } from "./processes.ts";
 import { where } from "./replicas.ts";
-import { canTrace, tool } from "./tools.ts";
+import { canTrace, tool, trace } from "./tools.ts";
 
 /** A journal half of which is superseded. */
 const text = [0, 1].flatMap((round) =>
@@ -59,4 +59,35 @@ describe("-compact of a file that a master uses", { ignore: !canTrace }, () => {
     const key = await add(master.url, "https://example.com/new");
     await eventually(async () => await where(master.url, key) === "https://example.com/new");
   });
+
+  for (
+    const [call, traced] of [
+      ["rename", "store.jsonl.tmp"],
+      ["statx", "store.jsonl.tmp"],
+      ["statx", "store.jsonl"],
+      ["write", "store.jsonl.tmp"],
+      ["fsync", "store.jsonl.tmp"],
+    ]
+  ) {
+    it(`loses nothing where ${call} of ${traced} fails (needs strace)`, async () => {
+      using dir = tempDir();
+      const cwd = dir.path;
+      await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
+      await using master = await start({ cwd }, `-file=${cwd}/store.jsonl`);
+      const fault = ["-P", `${cwd}/${traced}`, "-e", `inject=${call}:error=EIO`];
+      const during = await trace(master.pid, ...fault);
+      const { code, stderr } = await run({ cwd }, "-compact");
+      await during.stop();
+      assertEquals(code, 1, stderr);
+      assertMatch(stderr, /^goto: store.jsonl: Input\/output error\n$/m);
+      assertEquals(await Deno.readTextFile(`${cwd}/store.jsonl`), text);
+      const key = await add(master.url, "https://example.com/new");
+      master.kill("SIGKILL");
+      await master.status;
+      await master.begin();
+      assertEquals(master.links, 1001);
+      assertEquals(await where(master.url, key), "https://example.com/new");
+      assertEquals((await run({ cwd }, "-compact")).code, 0);
+    });
+  }
 });

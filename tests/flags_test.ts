@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertFalse, assertMatch, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import config from "../deno.json" with { type: "json" };
 import { type Flags, help, parseFlags, UsageError } from "../cli/flags.ts";
@@ -148,7 +148,7 @@ it("parseFlags() says in one line what is wrong and what is allowed", () => {
       ["-host=a b"],
       `-host: "a b" is not allowed: use host:port, or a URL that starts with http://`,
     ],
-    [["-host=https://me:pw@a"], `-host: "https://me:pw@a" is not allowed`],
+    [["-host=https://me:pw@a"], `-host: "https://…@a" is not allowed`],
     [
       ["-host=go.example/s"],
       `-host: "go.example/s" is not allowed: use host:port, or a URL without`,
@@ -238,4 +238,37 @@ it("an address that is taken ends the program with one line and exit 1", async (
   const { code, stdout, stderr } = await run(`-http=127.0.0.1:${port}`);
   assertEquals([code, stdout], [1, ""]);
   assertMatch(stderr, new RegExp(`^goto: can't listen on 127\\.0\\.0\\.1:${port}: .+\n$`));
+});
+
+it("parseFlags() quotes no secret in what it complains about", () => {
+  const wrong: [args: string[], env: Record<string, string>, says: RegExp][] = [
+    [["-master=http://u:SECRET@h"], {}, /^-master: "http:\/\/…@h" is not allowed: use host:port/],
+    [["-master=http://a:1,http://u:SECRET@h:80"], {}, /^-master: "http:\/\/…@h:80" is not/],
+    [["-master=u:SECRET@h"], {}, /^-master: "…@h" is not allowed/],
+    [["-master=http://u:SE/CR@ET?@h"], {}, /^-master: "http:\/\/…@h" is not allowed/],
+    [["-master=https://h/?token=SECRET"], {}, /^-master: "https:\/\/h\/\?…" is not allowed/],
+    [["-kv=https://u:SECRET@h"], {}, /^-kv: "https:\/\/…@h" is not allowed/],
+    [["-host=https://u:SECRET@h"], {}, /^-host: "https:\/\/…@h" is not allowed/],
+    [["-cors=https://u:SECRET@h"], {}, /^-cors: "https:\/\/…@h" is not allowed/],
+    [["-http=u:SECRET@h:x"], {}, /^-http: "…@h:x" is not allowed/],
+    [[], { GOTO_MASTER: "http://u:SECRET@h" }, /^GOTO_MASTER: "http:\/\/…@h" is not allowed/],
+    [["-token=@SECRET"], {}, /^-token: can't read the file behind the "@": No such file/],
+    [["-rpc-token=@SECRET"], {}, /^-rpc-token: can't read the file behind the "@"/],
+    [["-kv-token", "@SECRET"], {}, /^-kv-token: can't read the file behind the "@"/],
+    [[], { GOTO_TOKEN: `@SECRET${"x".repeat(300)}` }, /^GOTO_TOKEN: can't read the file behind/],
+    [["-token=@SECRET\0"], {}, /^-token: can't read the file behind the "@": no such file/],
+    [["-token=SEC RET"], {}, /^-token: this value is not allowed: use visible ASCII/],
+    [["-token=SECRÉT"], {}, /^-token: this value is not allowed/],
+    [["-token", "x", "SECRET"], {}, /^unexpected argument behind -token; a value with spaces/],
+    [["-token", "x", "-rpc", "SECRET"], {}, /^unexpected argument behind -token/],
+    [["-tokenSECRET"], {}, /^unknown flag -token…; -help lists them/],
+    [["-rpc-token:SECRET"], {}, /^unknown flag -rpc-token…; -help/],
+    [["-http://u:SECRET@h"], {}, /^unknown flag -http:\/\/…@h; -help/],
+    [["u:SECRET@h"], {}, /^unexpected argument "…@h"/],
+  ];
+  for (const [args, env, says] of wrong) {
+    const { message } = assertThrows(() => parseFlags(args, (name) => env[name]), UsageError);
+    assertMatch(message, says);
+    assertFalse(/S.?E.?C|RET/.test(message), message);
+  }
 });

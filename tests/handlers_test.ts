@@ -503,6 +503,18 @@ it("POST /rpc answers JSON-RPC, and 204 where there is nothing to say", async ()
   assertEquals([bad.status, JSON.parse(bad.text).error.code], [200, -32700]);
   const silent = await call(`{"jsonrpc":"2.0","method":"Store.Get","params":["a"]}`);
   assertEquals([silent.status, silent.text], [204, ""]);
+  for (const type of ["application/json-rpc", "application/jsonrequest; charset=utf-8"]) {
+    const { status, text } = await call("{", { "content-type": type });
+    assertEquals([status, JSON.parse(text).error.code], [200, -32700], type);
+    assertEquals(
+      (await server.ask("/api/links", {
+        method: "POST",
+        body: '{"url":"example.com"}',
+        headers: { "content-type": type },
+      })).status,
+      415,
+    );
+  }
   // What a page of another site can send without being asked for permission.
   assertEquals((await call("{}", { "content-type": "text/plain" })).status, 415);
   assertEquals((await call("{}", FORM)).status, 415);

@@ -7,7 +7,7 @@ import { caughtUp, House, Wire } from "./wire.ts";
 
 const URL = "https://example.com/";
 
-it("a replica is ready as long as it reaches the master, by whatever way, or has every link", async () => {
+it("a replica that a master has answered stays ready, and says how it is cut off", async () => {
   await using house = new House();
   const master = await house.master();
   await master.put(URL);
@@ -20,23 +20,70 @@ it("a replica is ready as long as it reaches the master, by whatever way, or has
   const all = [cache, belowCache, mirror, belowMirror];
   const health = async () =>
     await Promise.all(all.map(async (store) => {
-      const { ready, reason } = await store.health();
-      return [ready, reason];
+      const { ready, writable, reason } = await store.health();
+      return [ready, writable, reason];
     }));
   for (const replica of all) await caughtUp(replica, master);
-  assertEquals(await health(), all.map(() => [true, undefined]));
+  const well = all.map(() => [true, true, undefined]);
+  assertEquals(await health(), well);
 
   for (const wire of [top, toMirror]) {
     wire.cut = true;
     wire.cutFeeds();
   }
   const away = "master out of reach";
-  await eventually(async () =>
-    assertEquals(await health(), [[false, away], [false, away], [true, away], [true, undefined]])
-  );
+  await eventually(async () => assertEquals(await health(), all.map(() => [true, false, away])));
   for (const wire of [top, toMirror]) wire.cut = false;
   for (const replica of all) await caughtUp(replica, master);
-  assertEquals(await health(), all.map(() => [true, undefined]));
+  assertEquals(await health(), well);
+});
+
+it("a replica that no master has answered is not ready, nor one below it, nor an unfinished mirror", async () => {
+  await using house = new House();
+  const master = await house.master();
+  await master.put(URL);
+  const top = new Wire(master);
+  top.cut = true;
+  const cache = await house.replica(top);
+  const below = await house.replica(new Wire(cache));
+  const toMirror = new Wire(master);
+  toMirror.feedCut = true;
+  const mirror = await house.replica(toMirror, { file: house.file() });
+  const readiness = async () =>
+    await Promise.all([cache, below, mirror].map(async (store) => (await store.health()).ready));
+  // The mirror has nothing yet, but may ask.
+  await eventually(async () => assertEquals(await readiness(), [false, false, true]));
+  toMirror.cut = true;
+  await eventually(async () => assertEquals(await readiness(), [false, false, false]));
+  top.cut = toMirror.cut = toMirror.feedCut = false;
+  await eventually(async () => assertEquals(await readiness(), [true, true, true]));
+  await caughtUp(mirror, master);
+  top.cut = toMirror.cut = true;
+  await eventually(async () => (await below.health()).reason !== undefined);
+  assertEquals(await readiness(), [true, true, true]);
+});
+
+it("a replica says at once how it is, also where its master owes it an answer", async () => {
+  await using house = new House();
+  const master = await house.master();
+  const wire = new Wire(master);
+  const replica = await house.replica(wire);
+  await caughtUp(replica, master);
+  wire.answers.close();
+  const ask = async () => {
+    const began = performance.now();
+    const { ready, writable } = await replica.health();
+    return { ready, writable, ms: performance.now() - began };
+  };
+  const first = await ask();
+  assertEquals([first.ready, first.writable], [true, false]);
+  assert(first.ms < 1000, `${first.ms}`);
+  const took = [];
+  for (let i = 0; i < 20; i++) took.push((await ask()).ms);
+  took.sort((a, b) => a - b);
+  assert(took[10] < 50, `${took}`);
+  wire.answers.open();
+  await eventually(async () => assertEquals((await ask()).writable, true));
 });
 
 it("a replica below one that can't write is as ready as any", async () => {
@@ -44,9 +91,10 @@ it("a replica below one that can't write is as ready as any", async () => {
   const master = await house.master();
   const replica = await house.replica(new Wire(master));
   await caughtUp(replica, master);
-  master.health = () => ({ ready: false, reason: "No space left on device" });
-  const { ready, reason } = await replica.health();
-  assertEquals([ready, reason], [true, undefined]);
+  const full = "No space left on device";
+  master.health = () => ({ ready: true, writable: false, reason: full });
+  const { ready, writable, reason } = await replica.health();
+  assertEquals([ready, writable, reason], [true, false, full]);
 });
 
 it("Lag is that of the last moment at which the copy was where the master was", () => {

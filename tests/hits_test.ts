@@ -137,6 +137,33 @@ describe("Tally", () => {
     assertEquals(all.flatMap(({ hits }) => hits), [["a", 2, 0], ["a", 0, 2]]);
   });
 
+  it("counts what a browser fetches ahead of a visit apart", () => {
+    const ahead: Record<string, string>[] = [
+      { "sec-purpose": "prefetch" },
+      { "sec-purpose": "prefetch;prerender" },
+      { "Sec-Purpose": "prefetch;anonymous-client-ip" },
+      { purpose: "prefetch" },
+      { "x-purpose": "preview" },
+      { "x-moz": "prefetch" },
+    ];
+    const visits: Record<string, string>[] = [
+      {},
+      { "sec-purpose": "" },
+      { purpose: "visit" },
+      { "x-moz": "prefetched?" },
+      { "sec-fetch-dest": "document", "sec-fetch-mode": "navigate" },
+    ];
+    const all: Counts[] = [];
+    const tally = new Tally((counts) => all.push(counts));
+    for (const headers of [...ahead, ...visits]) tally.count(request(headers), "a");
+    tally.close();
+    assertEquals(all.flatMap(({ hits }) => hits), [["a", visits.length, 0], [
+      "a",
+      0,
+      ahead.length,
+    ]]);
+  });
+
   it("knows those that fetch previews from browsers, and from programs", () => {
     const fetchers = [
       "facebookexternalhit/1.1 (+http://www.facebook.com/externalhit_uatext.php)",
@@ -312,8 +339,8 @@ it("Senders remembers the last marks, of so many who send", () => {
   assertEquals([...senders], ["a-3", "c-5"]);
 });
 
-for (const threads of [1, 3]) {
-  it(`-threads=${threads}: every redirect is counted, and a clean shutdown loses none`, async () => {
+for (const [threads, signal] of [[1, "SIGTERM"], [3, "SIGTERM"], [1, "SIGHUP"]] as const) {
+  it(`-threads=${threads}: every redirect is counted, and ${signal} loses none`, async () => {
     using dir = tempDir();
     const flags = ["-rpc", `-threads=${threads}`, `-file=${dir.path}/l.jsonl`, "-suffix"];
     {
@@ -327,6 +354,8 @@ for (const threads of [1, 3]) {
       }
       await counted(master, 520);
       await visit(master.url, "docs", 300);
+      master.kill(signal);
+      assertEquals((await master.status).code, 0);
     }
     await using master = await start(...flags);
     const { hits, previews, last, days } = await rpc(master.url, "Store.Traffic", "docs");

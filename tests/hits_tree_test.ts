@@ -6,7 +6,7 @@ import type { Client } from "../jsonrpc/client.ts";
 import { StoreError } from "../links/errors.ts";
 import { Table } from "../links/table.ts";
 import { SentHits } from "../replica/hits.ts";
-import { add, eventually, start, tempDir, within } from "./processes.ts";
+import { add, eventually, follow, start, tempDir, within } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { agree, keep, ready } from "./replicas.ts";
 import { copied, counted, hitsOf, visit } from "./traffic.ts";
@@ -183,6 +183,41 @@ it("a mirror that takes the master's place goes on counting", async () => {
   await counted(promoted, 50);
   await visit(promoted.url, "docs", 1);
   await counted(promoted, 51);
+});
+
+it("after a clean stop of the master under load, its FILE.hits lets the mirror count every hit", async () => {
+  using dir = tempDir();
+  using home = tempDir();
+  const file = `${dir.path}/m.jsonl`;
+  await using master = await start({ cwd: home.path }, "-rpc", "-threads=2");
+  await add(master.url, "https://example.com/", "docs");
+  await using mirror = await start(`-master=${master.url}`, "-rpc", `-file=${file}`);
+  await eventually(async () => assertEquals((await ready(mirror.url)).complete, true));
+  await visit(master.url, "docs", 20);
+  await counted(master, 20);
+  let followed = 20;
+  let stop = false;
+  /** Follows the link until nobody answers, or it is enough. */
+  const load = async ({ url }: { url: string }) => {
+    while (!stop) {
+      const answer = await follow(url, "docs").catch(() => undefined);
+      if (answer?.status !== 302) return;
+      followed++;
+    }
+  };
+  const load1 = Promise.all(Array.from({ length: 8 }, () => load(master)));
+  const load2 = Promise.all(Array.from({ length: 4 }, () => load(mirror)));
+  await eventually(() => followed > 2000, LONG);
+  assertEquals((await master.stop()).code, 0);
+  await load1;
+  const before = followed;
+  await eventually(() => followed > before + 100, LONG); // which the mirror keeps
+  stop = true;
+  await load2;
+  assertEquals((await mirror.stop()).code, 0);
+  await Deno.copyFile(`${home.path}/store.jsonl.hits`, `${file}.hits`);
+  await using promoted = await start("-rpc", "-promote", `-file=${file}`);
+  await counted(promoted, followed);
 });
 
 it("a mirror copies the master's counts anew where they are in another file", async () => {

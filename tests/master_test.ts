@@ -132,7 +132,14 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
       assertEquals([missed.status, missed.headers.get("retry-after")], [503, "1"]);
       const form = { method: "POST", body: new URLSearchParams({ url: URL1 }) };
       assertEquals((await ask(`${url}/add`, form)).status, 503);
-      assertEquals((await ask(`${url}/readyz`)).status, 503);
+      const { status, text } = await within(1000, "/readyz", ask(`${url}/readyz`));
+      const { ready, writable, reason } = JSON.parse(text);
+      assertEquals({ status, ready, writable, reason }, {
+        status: 200,
+        ready: true,
+        writable: false,
+        reason: "master out of reach",
+      });
       assertEquals((await ask(`${url}/healthz`)).status, 200);
       assertEquals((await follow(url, "cached")).location, URL1);
     }

@@ -192,7 +192,7 @@ it("/metrics of a replica tells how far it is, and of those below it", async () 
   await eventually(async () => {
     const { of } = await scrape(replica.url);
     assert(of("goto_master_errors_total") > 0);
-    assertEquals(of("goto_ready"), 0);
+    assertEquals([of("goto_ready"), of("goto_writable")], [1, 0]);
     assert(of("goto_cache_misses_total") > 0);
   });
 });
@@ -263,6 +263,8 @@ it("promtool takes the alerts, and they fire when they should", { ignore: !canCh
       series('up{job="goto",instance="gone"}', "1x10 0x20"),
       series('goto_ready{job="goto",instance="sick"}', "0x30"),
       series('goto_ready{job="goto",instance="well"}', "1x30"),
+      series('goto_writable{job="goto",instance="full"}', "0x30"),
+      series('goto_writable{job="goto",instance="well"}', "1x30"),
       series('goto_http_requests_total{job="goto",instance="sick",code="503"}', "0+2x30"),
       series('goto_http_requests_total{job="goto",instance="sick",code="302"}', "0+90x30"),
       series('goto_http_requests_total{job="goto",instance="well",code="503"}', "0+1x30"),
@@ -272,6 +274,7 @@ it("promtool takes the alerts, and they fire when they should", { ignore: !canCh
       series('goto_feed_lag_bytes{job="goto",instance="slow"}', "2000000x30"),
       "    alert_rule_test:",
       fires("GotoDown", ["gone", "sick"]),
+      fires("GotoReadOnly", ["full"]),
       bare(fires("GotoFailing", ["sick"])),
       fires("GotoLagging", ["sick", "slow"]),
     ].join("\n"),

@@ -148,3 +148,25 @@ it("a name has 1 to 100 bytes and no control characters", () => {
     assertEquals(isName(name), false);
   }
 });
+
+for (const threads of [1, 2]) {
+  it(`-access names the user, if the proxy names one, -threads=${threads}`, async () => {
+    const flags = ["-proxy=1", HEADER, `-threads=${threads}`];
+    await using goto = await start("-access", ...flags);
+    const ask = async (path: string, user?: string) => {
+      const headers: HeadersInit = user === undefined ? {} : { "x-forwarded-user": user };
+      const response = await fetch(`${goto.url}/${path}`, { headers });
+      await response.body?.cancel();
+      return await goto.waitForLog(({ url }) => url?.endsWith(`/${path}`));
+    };
+    assertEquals((await ask("one", "ada")).user, "ada");
+    assertEquals((await ask("two", 'a "b" \\ c=d')).user, 'a "b" \\ c=d');
+    assertEquals("user" in await ask("three"), false);
+    assertEquals("user" in await ask("four", "x".repeat(101)), false, "it is no name");
+    await using plain = await start("-access");
+    const headers = { "x-forwarded-user": "ada" };
+    await (await fetch(`${plain.url}/key`, { headers })).body?.cancel();
+    const told = await plain.waitForLog(({ msg }) => msg === "request");
+    assertEquals("user" in told, false, "nobody is believed");
+  });
+}

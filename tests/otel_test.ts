@@ -1,8 +1,9 @@
 /** OpenTelemetry, which the runtime has, as a collector sees it. */
 import { assert, assertEquals } from "@std/assert";
-import { it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { compile, missing, nameOf } from "./binary.ts";
-import { add, eventually, follow, start, tempDir } from "./processes.ts";
+import { block, read } from "./configurations.ts";
+import { add, eventually, follow, run, start, tempDir, within } from "./processes.ts";
 import { following } from "./replicas.ts";
 
 /** A span, as OTLP has it in JSON. */
@@ -120,6 +121,43 @@ it("a redirect is traced, on each thread, with its status", { ignore }, async ()
       kind === SERVER && attributes["url.path"] === `/${key}`
     );
   });
+});
+
+describe("with a collector that hangs", { ignore }, () => {
+  /** What docs/monitoring.md sets, for a collector that takes what comes and never answers. */
+  const options = async (collector: Deno.Listener) => {
+    const exports = (await block("docs/monitoring.md", "sh", "OTEL_DENO")).matchAll(
+      /^export (\w+)=(\S+)/gm,
+    );
+    const { port } = collector.addr as Deno.NetAddr;
+    const own = { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}` };
+    return { env: { ...Object.fromEntries(Array.from(exports, ([, ...pair]) => pair)), ...own } };
+  };
+  const LIMIT = 8000; // it is some 10 s and 20 s without OTEL_EXPORTER_OTLP_TIMEOUT
+
+  it("commands, and the end of a server, take no longer than docs/monitoring.md says", async () => {
+    using collector = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const hanging = await options(collector);
+    for (const flags of [["-version"], ["-help"]]) {
+      const { code } = await within(LIMIT, flags[0], run(hanging, ...flags));
+      assertEquals(code, 0);
+    }
+    await using master = await start(hanging);
+    const { host } = new URL(master.url);
+    const check = run(hanging, "-healthcheck", `-http=${host}`);
+    assertEquals((await within(LIMIT, "-healthcheck", check)).stdout, "ok\n");
+    await follow(master.url, "none");
+    assertEquals((await within(LIMIT, "the end", master.stop())).code, 0);
+  });
+});
+
+it("the image sets the timeout that docs/monitoring.md sets", async () => {
+  const [, inDocs] =
+    /OTEL_EXPORTER_OTLP_TIMEOUT=(\d+)/.exec(await block("docs/monitoring.md", "sh", "OTEL_DENO")) ??
+      [];
+  const [, inImage] =
+    /^ENV OTEL_EXPORTER_OTLP_TIMEOUT=(\d+)$/m.exec(await read("scripts/Dockerfile")) ?? [];
+  assertEquals([inDocs, inImage], ["500", "500"]);
 });
 
 it("a program that was compiled with OTEL_DENO=true sends traces, too", {

@@ -212,7 +212,7 @@ it("the form says when a link ends; a page shows it, changes it, and takes it aw
   assertEquals((await browse(master, path, changed)).status, 303);
   assertFalse((await browse(master, path)).text.includes("<dt>Ends"));
   for (const where of ["/add", path]) {
-    const past = { action: "change", url: day.url, expires: "2001-01-01" };
+    const past = { url: day.url, expires: "2001-01-01" };
     const refused = await browse(master, where, past);
     assertEquals(refused.status, 400);
     assertMatch(refused.text, /id="expires-error">Invalid time to expire: it is in the past/);

@@ -48,7 +48,9 @@ function spawn(
   const [, ...task] = config.tasks.start.command.replaceAll("'", "").split(" ");
   const program = binary ? [binary] : [Deno.execPath(), ...task.slice(0, -1), main];
   const [file, ...args] = [...through, ...program, ...flags];
-  return new Deno.Command(file, { cwd, env, args, stdin: "null", stdout, stderr: "piped" })
+  // Not the port that it takes by default, which somebody may be using.
+  const all = { GOTO_HTTP: "127.0.0.1:0", ...env };
+  return new Deno.Command(file, { cwd, env: all, args, stdin: "null", stdout, stderr: "piped" })
     .spawn();
 }
 
@@ -228,7 +230,7 @@ export interface Result {
   stderr: string;
 }
 
-/** Runs the program to its end, 20 s at most, with these flags and no others. */
+/** Runs the program to its end, 20 s at most, with these flags and no others, on a free port. */
 export async function run(...flags: string[]): Promise<Result>;
 export async function run(options: Options, ...flags: string[]): Promise<Result>;
 export async function run(...args: (Options | string)[]): Promise<Result> {

@@ -101,21 +101,43 @@ async function addAll(server: Goto, path: string, client?: string) {
 }
 
 for (const flags of [[], ["-threads=3"]]) {
-  it(`-rate limits the new links of a client ${flags.join() || "with one thread"}`, async () => {
+  it(`-rate limits how many links a client adds ${flags.join() || "with one thread"}`, async () => {
     await using server = await start("-rate=3", ...flags);
     assertEquals(await addAll(server, "add"), [200, 200, 200, 429]);
     assertEquals(await addAll(server, "api/links"), [429]);
-    // Whatever is no new link goes on.
+    // What changes nothing goes on.
     assertEquals((await follow(server.url, "0")).status, 302);
-    const put = { method: "PUT", body: '{"url":"https://example.com/"}' };
-    const headers = { "content-type": "application/json" };
-    for (let i = 0; i < 5; i++) {
-      const response = await fetch(`${server.url}/api/links/0`, { ...put, headers });
+    for (const path of ["/", "/.all", "/api/links", "/api/links/0", "/.detail/0"]) {
+      const response = await fetch(server.url + path);
       await response.body?.cancel();
-      assertEquals(response.status, 200);
+      assertEquals(response.status, 200, path);
     }
   });
 }
+
+it("-rate counts changes and deletions, by the API and by the page of a link", async () => {
+  const json = { "content-type": "application/json" };
+  const form = { "content-type": "application/x-www-form-urlencoded" };
+  const changes: [path: string, init: RequestInit][] = [
+    ["api/links/docs", { method: "PUT", headers: json, body: '{"url":"https://example.com/2"}' }],
+    ["api/links/docs", { method: "DELETE" }],
+    [".detail/docs", { method: "POST", headers: form, body: "url=https://example.com/3" }],
+    [".detail/docs", { method: "POST", headers: form, body: "action=delete" }],
+  ];
+  for (const [path, init] of changes) {
+    await using server = await start("-rate=2");
+    await add(server.url, "https://example.com/", "docs");
+    const change = async () => {
+      const response = await fetch(`${server.url}/${path}`, { ...init, redirect: "manual" });
+      return { status: response.status, text: await response.text() };
+    };
+    assert((await change()).status < 400, path);
+    const { status, text } = await change();
+    assertEquals(status, 429, `${init.method} ${path}`);
+    assertMatch(text, /too many changes; try again in \d+ s/);
+    assertEquals(await addAll(server, "add"), [429]);
+  }
+});
 
 it("-rate doesn't count what was refused", async () => {
   await using server = await start("-rate=2");

@@ -44,7 +44,7 @@ async function slowPost(base: string, key: string) {
 const shuttingDown = (master: Goto) => master.waitForLog(({ msg }) => msg === "shutting down");
 
 describe("a signal to end", () => {
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     it(`${signal} under load: exit 0, and every link that was acknowledged is on disk`, async () => {
       using dir = tempDir();
       await using master = await start({ cwd: dir.path });

@@ -1,7 +1,8 @@
 /** What is written to stderr, whoever reads it, or doesn't. */
 import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { LineWriter, printable } from "../cli/stderr.ts";
+import { LineWriter } from "../cli/stderr.ts";
+import { printable } from "../links/text.ts";
 import { add, eventually, follow, type Goto, run, start, tempDir, within } from "./processes.ts";
 
 const LONG = "x".repeat(3000); // a line that a pipe takes in one piece

@@ -96,6 +96,31 @@ it(
   },
 );
 
+it("-tls-ca is read again when its file changes", { ignore }, async () => {
+  using authority = await Authority.make();
+  using next = await Authority.make();
+  await using master = await start(...authority.flags, "-rpc");
+  await using replica = await start(
+    `-master=${master.url}`,
+    `-tls-ca=${authority.ca}`,
+    "-file=m.jsonl",
+  );
+  using client = authority.client();
+  await post(client, master.url, "https://example.com/0");
+  await eventually(async () => await where(client, replica.url, "0") === "https://example.com/0");
+  // Another authority's certificate: whoever trusts the one before alone is lost.
+  for (const name of ["cert", "key"] as const) await Deno.copyFile(next[name], authority[name]);
+  await master.restart();
+  const { reason } = await replica.waitForLog(({ msg }) => msg === "lost the master");
+  assertMatch(reason, /certificate|UnknownIssuer|refused|reset|closed/i);
+  await Deno.writeTextFile(authority.ca, "half of a");
+  await Deno.copyFile(next.ca, `${authority.ca}.new`);
+  await Deno.rename(`${authority.ca}.new`, authority.ca);
+  using trusting = next.client();
+  await post(trusting, master.url, "https://example.com/1");
+  await eventually(async () => await where(client, replica.url, "1") === "https://example.com/1");
+});
+
 /** Follows a link over one connection after the other, as long as it is told to; gives how often. */
 async function keepFollowing(authority: Authority, { url }: Goto, stop: { now: boolean }) {
   const { hostname, port } = new URL(url);

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { queryOf } from "../http/api.ts";
-import { toHTTPError } from "../http/problem.ts";
+import { LISTED, queryOf } from "../http/api.ts";
+import { HTTPError, toHTTPError } from "../http/problem.ts";
 import { allow, query } from "../http/request.ts";
 import { StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
@@ -25,18 +25,15 @@ interface Asked {
 /** Shows a page of links. */
 export async function all(req: Request, store: Store): Promise<Response> {
   allow(req, "GET", "HEAD");
-  const params = query(req);
-  const get = (name: string) => params.get(name) ?? "";
-  const asked: Asked = {
-    q: get("q"),
-    after: get("after"),
-    order: get("order") === "hits" ? "hits" : "",
-    deleted: get("deleted"),
-  };
+  let asked: Asked = { q: "", after: "", order: "", deleted: "" };
   try {
-    return page(200, show(asked, await store.list(queryOf(req))));
+    const params = query(req, [...LISTED, "deleted"]);
+    const [q = "", after = "", order, deleted = ""] = ["q", "after", "order", "deleted"]
+      .map((name) => params.get(name));
+    asked = { q, after, order: order === "hits" ? order : "", deleted };
+    return page(200, show(asked, await store.list(queryOf(params))));
   } catch (error) {
-    if (!(error instanceof StoreError)) throw error;
+    if (!(error instanceof StoreError || error instanceof HTTPError)) throw error;
     const { status, message, headers } = toHTTPError(error);
     return page(status, show(asked, undefined, sentence(message)), headers);
   }
@@ -67,7 +64,7 @@ function show({ q, after, order, deleted }: Asked, listing?: Listing, error?: st
 <h1>All links</h1>
 <form class="search" action="/.all" role="search">
 <label class="unseen" for="q">Search</label>
-<input id="q" name="q" type="search" maxlength="200" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="Key or address" value="${
+<input id="q" name="q" type="search" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="Key or address" value="${
     escapeHTML(q)
   }">
 ${

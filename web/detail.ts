@@ -4,13 +4,14 @@
  * @module
  */
 import { readForm } from "../http/body.ts";
-import { toHTTPError } from "../http/problem.ts";
+import { HTTPError, toHTTPError } from "../http/problem.ts";
 import { allow, query } from "../http/request.ts";
 import { findLink } from "../http/traffic.ts";
 import { today } from "../hits/counts.ts";
 import type { Traffic } from "../hits/traffic.ts";
 import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
+import { trim } from "../links/text.ts";
 import { formatExpires, parseExpires } from "../links/time.ts";
 import type { Store } from "../store.ts";
 import { chart } from "./chart.ts";
@@ -29,15 +30,19 @@ export async function detail(
   let typed: Typed | undefined;
   try {
     if (req.method === "POST") {
-      const fields = await readForm(req);
-      if (fields.get("action") === "delete") {
+      const fields = await readForm(req, ["url", "expires", "action"]);
+      const action = fields.get("action") ?? "change";
+      if (action !== "change" && action !== "delete") {
+        throw new HTTPError(400, `the field "action" must be change or delete`);
+      }
+      if (action === "delete") {
         await store.delete(key);
         return seeOther(`/.all?deleted=${encodeURIComponent(key.toWellFormed())}`);
       }
       const expires = fields.get("expires");
       typed = { url: fields.get("url") ?? "", expires: expires ?? "" };
       // An end that is taken out of its field shall be no more.
-      const ends = expires === null ? undefined : parseExpires(expires || "never");
+      const ends = expires === undefined ? undefined : parseExpires(trim(expires) || "never");
       await store.update(key, typed.url, { expires: ends });
       return seeOther(`${detailOf(key)}?changed`);
     }
@@ -109,7 +114,7 @@ ${traffic ? chart(traffic.days, today()) : ""}</section>
 <form method="POST" action="${action}">
 <div class="field">
 <label for="url">Long address</label>
-<input id="url" name="url" type="text" inputmode="url" required maxlength="8192" autocomplete="off" autocapitalize="off" spellcheck="false"${
+<input id="url" name="url" type="text" inputmode="url" required autocomplete="off" autocapitalize="off" spellcheck="false"${
     errors.url ? ' aria-invalid="true" aria-describedby="url-error" autofocus' : ""
   } value="${escapeHTML(typed?.url ?? url)}">
 ${errors.url ? `<p class="error" id="url-error">${errors.url}</p>\n` : ""}</div>

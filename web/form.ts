@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { type Fields, takeFields } from "../http/fields.ts";
 import { toHTTPError } from "../http/problem.ts";
 import { errNotFound, StoreError } from "../links/errors.ts";
 import { checkKey } from "../links/link.ts";
+import { trim } from "../links/text.ts";
 import type { Store } from "../store.ts";
 import { detailOf, escapeHTML, layout, linkTo, page, sentence } from "./page.ts";
 
@@ -33,7 +35,7 @@ export function AddForm(base: string, filled: Filled = {}): string {
   const form = `<form method="POST" action="/add">
 <div class="field">
 <label for="url">Long address</label>
-<input id="url" name="url" type="text" inputmode="url" required maxlength="8192" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="https://example.com/a/long/way"${
+<input id="url" name="url" type="text" inputmode="url" required autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="https://example.com/a/long/way"${
     state("url", focus, errors.url)
   } value="${escapeHTML(url)}">
 ${complaint("url", errors.url)}</div>
@@ -41,7 +43,7 @@ ${complaint("url", errors.url)}</div>
 <label for="key">Key <span class="hint">(optional)</span></label>
 <div class="joined"><span aria-hidden="true">${
     escapeHTML(base.replace(/^https?:\/\//, ""))
-  }/</span><input id="key" name="key" maxlength="64" pattern="${KEY_PATTERN}" title="Letters, digits, _ and -, and dots inside" autocomplete="off" autocapitalize="off" spellcheck="false"${
+  }/</span><input id="key" name="key" pattern="${KEY_PATTERN}" title="Letters, digits, _ and -, and dots inside" autocomplete="off" autocapitalize="off" spellcheck="false"${
     state("key", focus, errors.key, "key-hint")
   } value="${escapeHTML(key)}"></div>
 <p class="hint" id="key-hint">${KEY_HINT}</p>
@@ -66,7 +68,7 @@ ${
 export function expiresField(expires: string, focus: string, error?: string): string {
   return `<div class="field">
 <label for="expires">Ends <span class="hint">(optional)</span></label>
-<input id="expires" name="expires" maxlength="64" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="never"${
+<input id="expires" name="expires" autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="never"${
     state("expires", focus, error, "expires-hint")
   } value="${escapeHTML(expires)}">
 <p class="hint" id="expires-hint">A day, such as 2099-12-24, or a time from now: in 30 days.</p>
@@ -74,8 +76,9 @@ ${complaint("expires", error)}</div>
 `;
 }
 
-/** What `pattern` allows, as {@linkcode checkKey} does. */
-const KEY_PATTERN = "[A-Za-z0-9_\\-](?:[A-Za-z0-9_.\\-]*[A-Za-z0-9_\\-])?";
+/** What `pattern` allows, as {@linkcode checkKey} does, which trims; it says what is too long. */
+const KEY_PATTERN =
+  "[\\s\\p{Cf}]*[A-Za-z0-9_\\-](?:[A-Za-z0-9_.\\-]*[A-Za-z0-9_\\-])?[\\s\\p{Cf}]*";
 const KEY_HINT = "Letters, digits, _ and -, and dots inside. Left empty, a short one is made.";
 
 /** The form, where it was refused: with what was typed, and what is wrong beside its field. */
@@ -98,14 +101,21 @@ export async function refuseForm(
   return page(status, AddForm(base, { url, key, expires, errors }), headers);
 }
 
-/** The form as a query fills it in; a key that is taken says where it leads. */
-export async function filledForm(
-  { url, key }: { url: string; key: string },
-  store: Store,
-  base: string,
-): Promise<string> {
-  if (key === "") return AddForm(base, { url });
-  return AddForm(base, { url, key, errors: { key: await taken(key, store, "") } });
+/** What a form for a link says. */
+export const FIELDS = ["url", "key", "expires"];
+
+/**
+ * The form as a query fills it in; a key that is taken says where it leads.
+ *
+ * @throws {HTTPError} 400: what comes with an address may be a part of it that wasn't escaped
+ */
+export async function filledForm(asked: Fields, store: Store, base: string): Promise<string> {
+  if (!FIELDS.some((name) => asked.has(name))) return AddForm(base);
+  const fields = takeFields(asked, FIELDS, "parameter");
+  const [url = "", typed = "", expires = ""] = FIELDS.map((name) => fields.get(name));
+  const key = trim(typed);
+  const errors = key === "" ? {} : { key: await taken(key, store, "") };
+  return AddForm(base, { url, key, expires, errors });
 }
 
 /** The form that offers to make a link that isn't there, or not any more. */

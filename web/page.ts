@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { bodyOf } from "../http/answers.ts";
+import { respond } from "../http/answers.ts";
 import { style } from "./assets.ts";
 
 const HEADERS = {
@@ -13,7 +13,6 @@ const HEADERS = {
   "x-content-type-options": "nosniff",
   // Not "no-referrer", by which the browser would hide where our own forms come from.
   "referrer-policy": "same-origin",
-  "cache-control": "no-cache",
 };
 
 /** Answers with a page, which may load and ask for nothing but what this server has. */
@@ -22,7 +21,11 @@ export function page(
   html: string,
   headers: Record<string, string> = {},
 ): Response {
-  return new Response(bodyOf(html), { status, headers: { ...HEADERS, ...headers } });
+  const cache = status === 200 ? "no-cache" : "no-store";
+  return respond(html, {
+    status,
+    headers: { ...HEADERS, "cache-control": cache, ...headers },
+  });
 }
 
 /** Sends a browser on, after a form. To load that page again sends nothing again. */

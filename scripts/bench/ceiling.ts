@@ -7,7 +7,10 @@
 const found = () =>
   new Response(null, {
     status: 302,
-    headers: { location: "https://example.com/some/path/page?id=123456" },
+    headers: {
+      location: "https://example.com/some/path/page?id=123456",
+      "cache-control": "no-store",
+    },
   });
 
 const handlers: Record<string, Deno.ServeHandler> = {

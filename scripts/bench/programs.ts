@@ -88,6 +88,7 @@ http {
     listen 127.0.0.1:${port};
     location / {
       if ($target = "") { return 404; }
+      add_header cache-control no-store;
       return 302 $target;
     }
   }

@@ -56,8 +56,11 @@ async function statuses(all: Client[], ms: number): Promise<string> {
   return Array.from(counts, ([status, count]) => `${count} x ${status || "none"}`).join(", ");
 }
 
-const FEED = "GET /rpc/log HTTP/1.1\r\nhost: h\r\n\r\n";
-const TAIL = "GET /rpc/log?offset=end HTTP/1.1\r\nhost: h\r\n\r\n";
+// Who bears no token may follow so many feeds, and no more.
+const TOKEN = "the-token-of-replicas";
+const HEAD = `HTTP/1.1\r\nhost: h\r\nauthorization: bearer ${TOKEN}\r\n\r\n`;
+const FEED = `GET /rpc/log ${HEAD}`;
+const TAIL = `GET /rpc/log?offset=end ${HEAD}`;
 
 /** All of them, the first of which is none. */
 export const SCENARIOS: Scenario[] = [
@@ -119,7 +122,7 @@ export const SCENARIOS: Scenario[] = [
   },
   {
     name: "followers: 1,000 that never read 200 MB",
-    flags: ["-rpc"],
+    flags: ["-rpc", `-rpc-token=${TOKEN}`],
     journal: (scale) =>
       Array.from(
         { length: scale(1_000_000) },
@@ -133,7 +136,7 @@ export const SCENARIOS: Scenario[] = [
   },
   {
     name: "followers: 2,000 idle",
-    flags: ["-rpc"],
+    flags: ["-rpc", `-rpc-token=${TOKEN}`],
     flood: async ({ url }, scale) => {
       await add(url, "https://example.com/");
       const all = await clients(url, scale(2000));

@@ -1,0 +1,146 @@
+/**
+ * What one client may hold, so that it leaves something to others.
+ *
+ * @module
+ */
+import { StoreError } from "../links/errors.ts";
+import { sizeOf } from "./answers.ts";
+import { clientOf, networkOf, type Peer } from "./client.ts";
+
+/** So many bytes one client may hold in each thread: of bodies, and of answers it has not taken. */
+export const CLIENT_BYTES = 16 << 20;
+/** The same, of `/rpc` where it asks for no token. */
+export const CLIENT_RPC_BYTES = 32 << 20;
+/** So many bytes a request counts at least, until its answer was taken. */
+export const REQUEST_BYTES = 4 << 10;
+
+/**
+ * An amount that each client has for itself.
+ *
+ * @example
+ * ```ts
+ * const quota = new Quota(100);
+ * quota.take("192.0.2.7", 60); // true
+ * quota.take("192.0.2.7", 60); // false: there are 40 left
+ * quota.take("192.0.2.8", 60); // true
+ * ```
+ */
+export class Quota {
+  readonly #used = new Map<string, number>(); // of those who hold something
+
+  constructor(private readonly limit: number) {}
+
+  /** How many clients hold something. */
+  get size(): number {
+    return this.#used.size;
+  }
+
+  /** Takes so much of what `client` has, if it is there. */
+  take(client: string, amount: number): boolean {
+    const used = (this.#used.get(client) ?? 0) + amount;
+    if (used > this.limit) return false;
+    this.#used.set(client, used);
+    return true;
+  }
+
+  /** Gives back what `client` took. */
+  give(client: string, amount: number): void {
+    const left = (this.#used.get(client) ?? 0) - amount;
+    if (left > 0) this.#used.set(client, left);
+    else this.#used.delete(client);
+  }
+}
+
+/** What one request holds of its client's quota, until its answer was taken, or its connection ended. */
+export class Hold {
+  #taken = 0;
+  #ended = false;
+
+  /**
+   * @param peer tells when that is
+   * @throws {StoreError} unavailable: the client holds too much
+   */
+  constructor(
+    private readonly quota: Quota,
+    private readonly client: string,
+    amount: number,
+    peer: Peer,
+  ) {
+    this.take(amount, "requests");
+    const end = () => {
+      this.give(this.#taken);
+      this.#ended = true;
+    };
+    peer.completed?.then(end, end);
+  }
+
+  /** @throws {StoreError} unavailable: the client holds too much */
+  take(amount: number, what: "requests" | "bodies" | "answers"): void {
+    if (this.#ended) return; // what is done for a client that went is soon over
+    if (!this.quota.take(this.client, amount)) {
+      throw new StoreError("unavailable", `too many ${what} of this client are on their way`);
+    }
+    this.#taken += amount;
+  }
+
+  give(amount: number): void {
+    if (this.#ended) return;
+    this.#taken -= amount;
+    this.quota.give(this.client, amount);
+  }
+}
+
+const holds = new WeakMap<Request, Hold>();
+
+/** What `req` holds, if its client has a quota. */
+export function holdOf(req: Request): Hold | undefined {
+  return holds.get(req);
+}
+
+/**
+ * The response to `req`, which holds what its client has not taken of it.
+ *
+ * @throws {StoreError} unavailable: the client holds too much
+ */
+export function held(req: Request, response: Response): Response {
+  const bytes = sizeOf(response);
+  if (bytes === 0) return response;
+  try {
+    holdOf(req)?.take(bytes, "answers");
+    return response;
+  } catch (error) {
+    response.body?.cancel();
+    throw error;
+  }
+}
+
+/** Which clients have a quota. */
+export interface QuotaOptions {
+  /** How many proxies in front are believed. */
+  proxies?: number;
+  /** RPC, whose callers have none if it asks for a token: those of one address may be many replicas. */
+  rpc?: { token?: string };
+  /** How many feeds one client may follow. */
+  feeds?: number;
+}
+
+/**
+ * Makes what counts a request for `path` among what its client holds. Redirects never come here, and probes
+ * are not counted: a balancer in front asks for its own sake.
+ */
+export function quotas(
+  { proxies = 0, rpc, feeds = Infinity }: QuotaOptions,
+): (req: Request, path: string, peer: Peer | undefined) => void {
+  const common = new Quota(CLIENT_BYTES);
+  const ofRPC = new Quota(CLIENT_RPC_BYTES);
+  const ofFeeds = new Quota(feeds);
+  return (req, path, peer) => {
+    if (peer?.completed === undefined || path === "healthz" || path === "readyz") return;
+    const isCall = path === "rpc";
+    const isFeed = path === "rpc/log";
+    if ((isCall || isFeed) && rpc?.token !== undefined) return;
+    const quota = isFeed ? ofFeeds : isCall ? ofRPC : common;
+    const client = networkOf(clientOf(req, peer, proxies));
+    holds.set(req, new Hold(quota, client, isFeed ? 1 : REQUEST_BYTES, peer));
+  };
+}
