@@ -1,6 +1,6 @@
 /** The pages in a real browser. What they look like is left in screenshots/. */
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { it } from "@std/testing/bdd";
+import { afterAll, beforeAll, it } from "@std/testing/bdd";
 import { today } from "../hits/counts.ts";
 import { Hits } from "../hits/hits.ts";
 import { Table } from "../links/table.ts";
@@ -14,6 +14,19 @@ const TAB = "\ue004";
 const ENTER = "\ue007";
 
 if (noBrowser !== undefined) console.log(`tests of pages in a browser are ignored: ${noBrowser}`);
+
+/** The browser of all tests but those that need one that is otherwise. */
+let shared: Browser;
+if (noBrowser === undefined) {
+  beforeAll(async () => void (shared = await Browser.open()));
+  afterAll(() => shared[Symbol.asyncDispose]());
+}
+
+/** The browser, as if it had been opened just now. */
+async function open(look: Look = {}): Promise<Browser> {
+  await shared.appear(look);
+  return shared;
+}
 
 function inBrowser(name: string, test: () => Promise<void>, ignore = false): void {
   (noBrowser !== undefined || ignore ? it.ignore : it)(name, test);
@@ -42,7 +55,7 @@ inBrowser(
   "a link is added by keyboard, shown, copied, and not added again by a refresh",
   async () => {
     await using master = await start();
-    await using browser = await Browser.open();
+    const browser = await open();
     await browser.go(master.url);
     await browser.press(..."https://example.com/long", TAB, ..."my.link", ENTER);
     await eventually(async () => assertMatch(await browser.url(), /\/\.detail\/my\.link\?new$/));
@@ -78,7 +91,7 @@ inBrowser("a link is copied where the page is not secure, too", async () => {
 inBrowser("what is refused is said beside its field, with what was typed", async () => {
   await using master = await start();
   await add(master.url, "https://example.com/there", "taken");
-  await using browser = await Browser.open();
+  const browser = await open();
   await browser.go(`${master.url}/?url=ftp%3A%2F%2Fexample.com&key=k`);
   await browser.click("main button");
   await picture(browser, "refused");
@@ -101,7 +114,7 @@ inBrowser("what is refused is said beside its field, with what was typed", async
 
 inBrowser("an unknown key offers to make its link, on a phone, too", async () => {
   await using master = await start();
-  await using browser = await Browser.open({ width: 390, height: 844 });
+  const browser = await open({ width: 390, height: 844 });
   await browser.go(`${master.url}/holidays`);
   await picture(browser, "unknown-phone");
   assertEquals(await browser.property("#key", "value"), "holidays");
@@ -114,7 +127,7 @@ inBrowser("an unknown key offers to make its link, on a phone, too", async () =>
 inBrowser("the bookmarklet brings the address of any page into the form", async () => {
   await using master = await start();
   await add(master.url, "https://example.com/", "docs");
-  await using browser = await Browser.open();
+  const browser = await open();
   await browser.go(master.url);
   const bookmark = `${await browser.property(".bookmarklet", "href")}`;
   assertMatch(bookmark, /^javascript:/);
@@ -129,7 +142,7 @@ inBrowser("links are listed, searched as one types, changed and deleted", async 
   await using master = await start();
   for (let i = 0; i < 120; i++) await add(master.url, `https://example.com/page/${i}`);
   await add(master.url, "https://example.com/docs", "docs");
-  await using browser = await Browser.open();
+  const browser = await open();
   await browser.go(`${master.url}/.all`);
   await picture(browser, "all");
   await says(browser, "#found", "121 links");
@@ -189,7 +202,8 @@ for (const script of [true, false]) {
       await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(120));
       await writeHits(`${dir.path}/store.jsonl`, ["70", "17", "7", "71"]);
       await using master = await start({ cwd: dir.path });
-      await using browser = await Browser.open({ script });
+      await using own = script ? undefined : await Browser.open({ script });
+      const browser = own ?? await open();
       const keys = () =>
         browser.run<string[]>(
           "return [...document.querySelectorAll('.key')].map((e) => e.innerText)",
@@ -242,7 +256,7 @@ for (const script of [true, false]) {
 
 inBrowser("with -token a browser asks who it is before it adds or lists links", async () => {
   await using master = await start("-token=secret");
-  await using browser = await Browser.open();
+  const browser = await open();
   const url = new URL(master.url);
   await browser.go(`${url}.all`);
   assertEquals(await browser.shows("#results"), false);
@@ -325,7 +339,7 @@ inBrowser("every page is one that all can use: axe-core finds nothing serious", 
   };
   const backgrounds = new Set<string>();
   for (const [look, options] of LOOKS) {
-    await using browser = await Browser.open(options);
+    const browser = await open(options);
     for (const [name, path] of Object.entries(paths)) {
       if (look.startsWith("phone") && ["search", "none", "bad"].includes(name)) continue;
       await browser.go(`${master.url}${path}`);
