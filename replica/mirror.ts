@@ -201,7 +201,7 @@ export class Mirror implements Copy, Followed {
     this.#live = this.position >= size;
     this.#expose();
     for await (const lines of connection.blocks(stream)) {
-      if (lines.length > 0) await replicate(store, lines, isHidden, this.onchange);
+      if (lines.length > 0) await replicate(store, lines, stream, isHidden, this.onchange);
       else this.#lag.caughtUp();
       checkCopy(store.journal.feed, stream);
       connection.worked ||= lines.length > 0;
