@@ -328,7 +328,7 @@ export class Journal {
   /**
    * Syncs, whatever the options say, and lets go of the file.
    *
-   * @throws what the file system said
+   * @throws {JournalError} what the file system said
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
@@ -338,6 +338,8 @@ export class Journal {
     this.feed.end();
     try {
       if (!this.readOnly) await this.#appender.close();
+    } catch (error) {
+      throw explain(this.path, error);
     } finally {
       await this.feed.close();
       if (this.readOnly) this.#locked.file.close();

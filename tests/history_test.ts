@@ -163,6 +163,22 @@ it("a mirror keeps its copy of before also where files can't have two names", {
   assertEquals(await Deno.readTextFile(`${dir.path}/${old}`), journal(10));
 });
 
+it("a mirror gives no copy away because it can't look at it just then (needs strace)", {
+  ignore: !canTrace,
+}, async () => {
+  using dir = tempDir();
+  const file = `${dir.path}/mirror.jsonl`;
+  await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(5));
+  await Deno.writeTextFile(file, journal(10));
+  await using master = await start({ cwd: dir.path }, "-rpc");
+  const inject = ["-e", "trace=statx", "-e", "inject=statx:error=EIO:when=1"];
+  const through = ["strace", "-D", "-f", "-o", "/dev/null", "-P", file, ...inject];
+  const flags = [`-master=${master.url}`, `-file=${file}`];
+  const { code, stderr } = await run({ cwd: dir.path, through }, ...flags);
+  assertEquals(stderr, `goto: ${file}: Input/output error\n`);
+  assertEquals([code, await Deno.readTextFile(file)], [1, journal(10)]);
+});
+
 /** A server between a master and its replicas that changes what passes. */
 function between(
   master: string,
