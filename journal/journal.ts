@@ -11,7 +11,7 @@
 import { Appender, type JournalObserver } from "./appender.ts";
 import { ChecksumError } from "./checksum.ts";
 import { type Events, silent } from "./events.ts";
-import { type Compacted, type CompactionOptions, Copy } from "./compaction.ts";
+import { type Compacted, type CompactionOptions, Copy, NOT_WRITTEN } from "./compaction.ts";
 import {
   Draft,
   explain,
@@ -175,9 +175,10 @@ export class Journal {
       this.#lines = lines;
       // What a killed process left unsynced must not be shown as durable.
       if (sync && !this.readOnly) await file.syncData();
-      if (changed !== undefined) {
+      if (changed !== undefined && !this.options.copy) { // of a copy its master's checksum decides
+        const what = "the file was changed in place, or is a copy of one that was";
         const hint = "mirrors will copy it anew; -compact writes its checksums anew";
-        events("warn", `the file was changed in place: ${hint}`, { file: path, before: changed });
+        events("warn", `${what}: ${hint}`, { file: path, before: changed });
       }
       await this.#offer();
       const ending = new Ending(this.#locked, loaded, !this.options.copy);
@@ -307,7 +308,7 @@ export class Journal {
       };
       const finish = async (size: number) => {
         await copy.finish(size);
-        if (copy.checksum.sum !== checksum.sum) throw new Error("It is not what was written");
+        if (copy.checksum.sum !== checksum.sum) throw new ChecksumError(NOT_WRITTEN);
       };
       await this.#appender.replace(draft, finish, placed);
       return { lines: this.#lines, bytes: this.bytes };
