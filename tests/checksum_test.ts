@@ -107,7 +107,7 @@ describe("a log that is compacted while it is in use", () => {
       const store = new URLStore(await Journal.open(path));
       await store.load();
       for (let compactions = 0; compactions < 3; compactions++) {
-        const writes = Array.from({ length: pick(1500) }, async (_, i) => {
+        const writes = Array.from({ length: 1 + pick(1500) }, async (_, i) => {
           const key = `k${pick(30)}`;
           const url = `https://example.com/${i}`;
           await store.put(url, key).catch(() => store.update(key, url));
