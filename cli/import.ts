@@ -86,10 +86,9 @@ export async function runImport(
       progress(Math.min(done, total - 1), total, report.rows);
     }
   } catch (error) {
-    const so = report.rows === 0
-      ? dry ? "" : "; nothing was imported"
-      : `, after ${summary(report)}${dry ? "" : "; to import it again is safe"}`;
-    throw new JournalError(`${path}: ${reasonOf(error)}${so}`);
+    const after = report.rows === 0 ? "" : `, after ${summary(report)}`;
+    const so = dry ? "" : outcomeOf(report.rows, taker.unknown);
+    throw new JournalError(`${path}: ${reasonOf(error)}${after}${so}`);
   } finally {
     progress(1, 1);
     for (const line of remarks.lines) complain(`${path}: ${line}`);
@@ -117,8 +116,20 @@ async function* batchesOf(rows: AsyncIterable<Row>): AsyncGenerator<Row[]> {
 }
 
 /** `10,000 rows: 9,987 new, 3 equal, 4 conflicts, 6 refused` */
+/** What became of the rows of an import that failed, beside those that were decided. */
+function outcomeOf(decided: number, unknown: number): string {
+  if (decided + unknown === 0) return "; nothing was imported";
+  const more = unknown === 0
+    ? ""
+    : `; ${counted(unknown, "row")}${decided > 0 ? " more" : ""} may have been imported`;
+  return `${more}; to import it again is safe`;
+}
+
+function counted(n: number, noun: string): string {
+  return `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`;
+}
+
 function summary({ rows, conflict, ...report }: Report): string {
-  const count = (n: number) => n.toLocaleString("en-US");
   const kinds = {
     new: report.new,
     equal: report.equal,
@@ -127,6 +138,6 @@ function summary({ rows, conflict, ...report }: Report): string {
   };
   const parts = Object.entries(kinds)
     .filter(([kind, n]) => n > 0 || kind === "new")
-    .map(([kind, n]) => `${count(n)} ${kind}`);
-  return `${count(rows)} ${rows === 1 ? "row" : "rows"}: ${parts.join(", ")}`;
+    .map(([kind, n]) => `${n.toLocaleString("en-US")} ${kind}`);
+  return `${counted(rows, "row")}: ${parts.join(", ")}`;
 }

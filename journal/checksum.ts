@@ -16,9 +16,9 @@ const SPACING = 64 << 10; // bytes between two points
 const SUM = '{"Key":"","URL":"","Sum":"'; // what a line with a checksum begins with
 const DIGITS = 8;
 
-const utf8 = new TextDecoder();
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // a mark counts, as all bytes do
 
-/** What was copied is not what was written. */
+/** What was copied, or is there, is not what was written. */
 export class ChecksumError extends Error {
   override name = "ChecksumError";
 }
@@ -162,6 +162,7 @@ function sumsIn(lines: Uint8Array): { start: number; sum: number }[] {
   const text = utf8.decode(lines); // a text is searched ten times as fast as bytes
   for (let at = -1, start = 0, from = 0; (at = text.indexOf(SUM, at + 1)) !== -1; from = at) {
     start += Buffer.byteLength(text.slice(from, at));
+    if (at > 0 && text[at - 1] !== "\n") continue; // it stands within a line
     found.push({ start, sum: parseInt(text.slice(at + SUM.length, at + SUM.length + DIGITS), 16) });
   }
   return found;

@@ -173,4 +173,17 @@ describe("-backup", () => {
       assertEquals(names(dir.path), ["calls", "copy.jsonl", "store.jsonl"]);
     },
   );
+
+  it("leaves no file where that fails once it has its name (needs strace)", {
+    ignore: !canTrace,
+  }, async () => {
+    using dir = tempDir();
+    const [file, copy] = [`${dir.path}/store.jsonl`, `${dir.path}/copy.jsonl`];
+    await Deno.writeTextFile(file, journal(10) + journal(10));
+    const inject = ["-P", copy, "-e", "inject=fdatasync:error=EIO"]; // not while it is called .part
+    const through = ["strace", "-D", "-f", "-o", "/dev/null", ...inject];
+    const { code, stderr } = await run({ through }, `-file=${file}`, `-backup=${copy}`);
+    assertEquals([code, stderr], [1, `goto: ${copy}: Input/output error\n`]);
+    assertEquals(names(dir.path), ["store.jsonl"]);
+  });
 });
