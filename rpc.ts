@@ -151,7 +151,7 @@ export class ProxyStore implements Store {
     const { id = this.#id() } = options;
     const params = [url, key, ...formatOptions({ ...options, id })];
     const newKey = await this.#write("Store.Put", params, key);
-    if (isKey(newKey) && newKey === (key ?? newKey)) return { key: newKey, url };
+    if (isKey(newKey)) return { key: newKey, url }; // a repeated id gets the key of its first link
     throw new StoreError("unavailable", "master gave no key");
   }
 

@@ -62,7 +62,7 @@ export function parseSecret(text: string): string {
   throw path === undefined ? new Error(allowed) : new FileProblem(`${path}: ${allowed}`);
 }
 
-/** Reads a file that holds a secret. What names no file may be the secret itself, which begins with "@". */
+/** Reads a file that holds a secret. Without a folder, and a file, a name may be the secret itself. */
 function readSecret(path: string): string {
   try {
     Deno.statSync(path);
@@ -70,7 +70,8 @@ function readSecret(path: string): string {
     // Other messages name the file.
     const [, reason = "no such file"] =
       /^([\w ]+) \(os error/.exec(error instanceof Error ? error.message : "") ?? [];
-    throw new FileProblem(`can't read the file behind the "@": ${reason}`);
+    const shown = /^\.{0,2}\//.test(path) ? path : 'the file behind the "@"';
+    throw new FileProblem(`can't read ${shown}: ${reason}`);
   }
   return readText(path);
 }

@@ -30,6 +30,7 @@ import { Published } from "./published.ts";
 import { Ending, refuseForeign } from "./torn.ts";
 import { isFuture, nextTerm } from "./term.ts";
 
+const CHUNK = 1 << 20;
 const SUM_BYTES = 1 << 20; // from one checksum that is written to the next
 
 const encoder = new TextEncoder();
@@ -199,7 +200,10 @@ export class Journal {
     ending.tell(this.events, "cut off");
     const { size } = this.#appender;
     if (ending.size === size) return;
-    this.feed.checksum.append(await readAt(this.#locked.file, size, ending.size - size));
+    for (let at = size, length; at < ending.size; at += length) {
+      length = Math.min(CHUNK, ending.size - at);
+      this.feed.checksum.add(await readAt(this.#locked.file, at, length));
+    }
     this.#appender.size = ending.size;
     this.#lines++;
     await this.#offer();

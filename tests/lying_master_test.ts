@@ -139,13 +139,12 @@ describe("ProxyStore", () => {
     }
   }
 
-  it("gives no key that is none, or another than was asked for", async () => {
+  it("gives no key that is none", async () => {
     for (const key of [1, null, "", "a\r\nb: c", "x".repeat(65), "é", "<b>"]) {
       const put = () => asked(key, (store) => store.put(LINK.url));
       await assertRejects(put, Error, "master gave no key");
     }
     const put = (store: ProxyStore) => store.put(LINK.url, "mine");
-    await assertRejects(() => asked("other", put), Error, "master gave no key");
     assertEquals((await asked("mine", put)).key, "mine");
   });
 

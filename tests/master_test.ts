@@ -270,7 +270,8 @@ it("-log=text, the default, writes one line an event", async () => {
   assertEquals(code, 0);
   const [time, ...event] = stderr.split(" ");
   assertMatch(time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
-  const text = `warn  cut off a torn last line file="a b.jsonl" bytes=5 text="{\\"Key"\n`;
+  const text =
+    `warn  cut off a torn last line file="a b.jsonl" bytes=5 kept="a b.jsonl.bad" text="{\\"Key"\n`;
   assertEquals(event.join(" "), text);
 });
 

@@ -6,6 +6,12 @@ import { House } from "./wire.ts";
 
 const url = (n: number) => `https://example.com/${n}`;
 
+/** The lines of a journal that are changes: its checksums are none. */
+async function changesIn(file: string): Promise<string[]> {
+  const lines = (await Deno.readTextFile(file)).trim().split("\n");
+  return lines.filter((line) => JSON.parse(line).Key !== "");
+}
+
 it("changes of one key share commits, in order, and count in the queue's limit", async () => {
   await using house = new House();
   const file = house.file();
@@ -20,7 +26,7 @@ it("changes of one key share commits, in order, and count in the queue's limit",
   assertEquals(master.get(key), url(done - 1));
   const syncs = master.journal.syncs - before;
   assert(syncs < 100, `${syncs} syncs`);
-  const lines = (await Deno.readTextFile(file)).trim().split("\n").slice(1);
+  const lines = (await changesIn(file)).slice(1);
   assertEquals(lines.findIndex((line, n) => JSON.parse(line).URL !== url(n)), -1);
   assertEquals(lines.length, done);
 });
@@ -57,7 +63,7 @@ it("30 batches of 10,000 changes of one key are done or refused soon, and redire
     done += answers.filter(({ result }) => result).length;
   }
   assert(done >= 10_000, `${done} were made`);
-  const lines = (await Deno.readTextFile(`${dir.path}/store.jsonl`)).trim().split("\n").slice(1);
+  const lines = (await changesIn(`${dir.path}/store.jsonl`)).slice(1);
   assertEquals(lines.length, done);
   assertEquals((await follow(master.url, key)).location, JSON.parse(lines.at(-1)!).URL);
 });

@@ -220,7 +220,8 @@ inFile("URLStore.put() refuses when 65,536 changes wait for the disk", async () 
   assertEquals(results.filter(({ status }) => status === "fulfilled").length, 65_536);
   const last = results[65_536];
   assertEquals(last.status === "rejected" && last.reason.kind, "unavailable");
-  assertEquals(lines(dir).length, 65_536);
+  const made = lines(dir).filter((line) => JSON.parse(line).Key !== ""); // those of checksums are none
+  assertEquals(made.length, 65_536);
   await store.put(URL1); // there is room again
 });
 
