@@ -69,7 +69,7 @@ function decodeField(text: string): string | undefined {
   try {
     return decodeURIComponent(spaced);
   } catch {
-    // Either.
+    // A stray "%", or bytes that are no UTF-8.
   }
   try {
     return spaced.replace(/(?:%[\da-f]{2})+/gi, (bytes) => decodeURIComponent(bytes));

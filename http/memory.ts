@@ -28,7 +28,8 @@ export function measure(counters: Counters): Usage {
 }
 
 /**
- * Says when memory runs out by what isn't ours: once, until it was better, and at most once a minute.
+ * Says when the runtime's buffers take too much memory. It says so once, and again only after they took less in
+ * between, and a minute at the earliest.
  *
  * @example
  * ```ts
@@ -47,6 +48,7 @@ export class MemoryWatch {
     private readonly now = () => performance.now(),
   ) {}
 
+  /** Whether it is time to close all connections. */
   isFull(): boolean {
     const { resident, ours } = this.usage();
     if (resident - ours <= SPARE_BYTES) {

@@ -57,7 +57,7 @@ export class Hold {
   #ended = false;
 
   /**
-   * @param peer tells when that is
+   * @param peer tells when its connection, or its stream of HTTP/2, has ended
    * @throws {StoreError} unavailable: the client holds too much
    */
   constructor(
@@ -74,7 +74,11 @@ export class Hold {
     peer.completed?.then(end, end);
   }
 
-  /** @throws {StoreError} unavailable: the client holds too much */
+  /**
+   * Takes so many bytes more.
+   *
+   * @throws {StoreError} unavailable: the client holds too much
+   */
   take(amount: number, what: "requests" | "bodies" | "answers"): void {
     if (this.#ended) return; // what is done for a client that went is soon over
     if (!this.quota.take(this.client, amount)) {
@@ -83,6 +87,7 @@ export class Hold {
     this.#taken += amount;
   }
 
+  /** Gives some of them back. */
   give(amount: number): void {
     if (this.#ended) return;
     this.#taken -= amount;

@@ -175,7 +175,7 @@ export class Appender {
     const { file } = this.locked;
     const size = await sizeOf(file);
     const { from, to = this.#left.to = size } = this.#left;
-    if (size > to) throw new Error(`it has ${size} bytes, not ${to}: others wrote to it`);
+    if (size > to) throw new Error(`the file has ${size} bytes, not ${to}: others wrote to it`);
     if (size > from) await file.truncate(from);
     await file.sync();
     this.#left = undefined;

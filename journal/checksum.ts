@@ -16,8 +16,6 @@ const SPACING = 64 << 10; // bytes between two points
 const SUM = '{"Key":"","URL":"","Sum":"'; // what a line with a checksum begins with
 const DIGITS = 8;
 
-const utf8 = new TextDecoder("utf-8", { ignoreBOM: true }); // a mark counts, as all bytes do
-
 /** What was copied, or is there, is not what was written. */
 export class ChecksumError extends Error {
   override name = "ChecksumError";
@@ -133,7 +131,7 @@ export class Checksum {
       at += length;
       this.#end += length;
       if (this.#end < stop) break;
-      if (stop === kept) {
+      if (stop === kept) { // from here on it is the history's, if the lines before are what was written
         fits = this.#sum === fileSum;
         this.#sum = (sum ^ this.#sum ^ fileSum) >>> 0;
       }
@@ -159,11 +157,12 @@ export class Checksum {
 /** The lines with a checksum among others: where each begins, and what it says. */
 function sumsIn(lines: Uint8Array): { start: number; sum: number }[] {
   const found = [];
-  const text = utf8.decode(lines); // a text is searched ten times as fast as bytes
-  for (let at = -1, start = 0, from = 0; (at = text.indexOf(SUM, at + 1)) !== -1; from = at) {
-    start += Buffer.byteLength(text.slice(from, at));
-    if (at > 0 && text[at - 1] !== "\n") continue; // it stands within a line
-    found.push({ start, sum: parseInt(text.slice(at + SUM.length, at + SUM.length + DIGITS), 16) });
+  // A text is searched ten times as fast as bytes; in Latin-1 each byte is a character.
+  const text = Buffer.from(lines.buffer, lines.byteOffset, lines.length).toString("latin1");
+  for (let start = -1; (start = text.indexOf(SUM, start + 1)) !== -1;) {
+    if (start > 0 && text[start - 1] !== "\n") continue; // it stands within a line
+    const digits = start + SUM.length;
+    found.push({ start, sum: parseInt(text.slice(digits, digits + DIGITS), 16) });
   }
   return found;
 }

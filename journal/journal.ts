@@ -125,7 +125,7 @@ export class Journal {
     return this.#lines;
   }
 
-  /** The term: 1 for the first master, and one more with each that took over. */
+  /** The term: 1 for the first master, and a later one for each that took over. */
   get term(): number {
     return this.#term;
   }

@@ -26,7 +26,7 @@ export type Bad = (line: number, reason: string) => void;
 
 /** What a line says of the journal itself. What it is silent about stays as it was. */
 export interface About {
-  /** The term: 1 for the first master, and one more with each that took over. */
+  /** The term: 1 for the first master, and a later one for each that took over. */
   term?: number;
   /** In the first line of a file: the position at which the file begins; */
   base?: number;

@@ -12,7 +12,7 @@ import type { Locked } from "./file.ts";
  * @example
  * ```ts ignore
  * const same = new SameFile(locked);
- * await same.wrong(120); // undefined, or "it has 80 bytes, not 120: ..."
+ * await same.wrong(120); // undefined, or "the file has 80 bytes, not 120: ..."
  * ```
  */
 export class SameFile {
@@ -38,9 +38,9 @@ export class SameFile {
         return `another file has taken its place: ${WAY_OUT}`;
       }
       const left = found.size - added;
-      if (left !== size) return `it has ${left} bytes, not ${size}: ${WAY_OUT}`;
+      if (left !== size) return `the file has ${left} bytes, not ${size}: ${WAY_OUT}`;
     } catch (error) {
-      if (error instanceof Deno.errors.NotFound) return `it is gone: ${WAY_OUT}`;
+      if (error instanceof Deno.errors.NotFound) return `the file is gone: ${WAY_OUT}`;
       throw error;
     }
   }

@@ -5,8 +5,8 @@
  */
 
 /**
- * Keeps the first `limit` of all that it is offered, in whatever order it is: a binary heap, on top of which the
- * last one of them stands. To offer one takes a time that grows with the logarithm of `limit`.
+ * Keeps the first `limit` of all items that it is offered in any order. It is a binary heap with the last of them
+ * on top, so that an offer takes a time that grows with the logarithm of `limit`.
  *
  * @example
  * ```ts
@@ -36,7 +36,7 @@ export class Best<T> {
     return this.#heap[0];
   }
 
-  /** Takes one in, and gives the one that is out: one before, or this one, or none. */
+  /** Offers an item. Returns the one that is not kept any more: an earlier one, or this one, if there is one. */
   offer(item: T): T | undefined {
     const heap = this.#heap;
     if (!this.isFull) {
@@ -50,7 +50,7 @@ export class Best<T> {
     return out;
   }
 
-  /** Gives the last one, which is out then. */
+  /** Removes the last one, and returns it. */
   removeLast(): T | undefined {
     const out = this.#heap[0];
     const item = this.#heap.pop();

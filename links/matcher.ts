@@ -61,8 +61,8 @@ export class Matcher {
   }
 
   /**
-   * Whether there may be links that match among those of which these are the bytes, read as Latin-1 and in lower
-   * case. It is much faster than to look at each of them.
+   * Whether some of many links may match, by all their bytes, which are read as Latin-1 and in lower case. Where
+   * none can, that saves a look at each of them.
    */
   mayMatchIn(bytes: string): boolean {
     return this.#words.every(({ text, isASCII, forms }) =>

@@ -9,8 +9,8 @@ import { compareKeys } from "./keys.ts";
 import type { Query } from "./query.ts";
 
 /**
- * Where a link stands among others. Nothing of it changes while the link lives, but for its hits: neither a
- * change, nor a compaction, nor a restart moves it.
+ * Where a link stands among others. Only its hits move it while it lives: no change, no compaction, and no restart
+ * does.
  */
 export interface Place {
   /** How often it was followed. */
@@ -22,7 +22,7 @@ export interface Place {
 
 type Name = NonNullable<Query["order"]>;
 
-/** The first letter names the order; a key that could not be chosen stands in base64 behind a dot. */
+/** What `format` makes: the first letter names the order; a key that nobody could choose is base64 behind a dot. */
 const NEXT = /^(?:h([\da-z]{1,11})-|[nw])([\da-z]{1,7})-(.+)$/s;
 
 /**
@@ -57,7 +57,7 @@ export class Order {
     return this.direction * (created - b.created);
   }
 
-  /** What to ask for those behind a place with. */
+  /** Returns the `after` that asks for the links behind a place. */
   format({ hits, created, key }: Place): string {
     const numbers = (this.name === "hits" ? [hits, created] : [created]).map((n) => n.toString(36));
     const plain = /^(?!\.)[\w.-]+$/.test(key);

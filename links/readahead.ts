@@ -8,31 +8,32 @@ import type { Place } from "./order.ts";
 const MOST = 4; // at once
 const MAX_MS = 10_000;
 
-/** Links behind a page, found with it, as the table was then. */
+/** The links behind a page, which were found with it. */
 export interface Following {
-  /** They have nothing between them. */
+  /** Where they stand, one right after the other. */
   places: Place[];
   /** Whether there are more behind them. */
   more: boolean;
-  /** How many bytes were written to the table then: what came later has to be looked at. */
+  /** How many bytes had been written to the table by then: what was written since must be looked at. */
   written: number;
 }
 
 /**
- * Keeps what comes after the pages that were given last, for a moment: a search looks at all links anyway, and
- * where it keeps the best of more than one page, whoever asks for all links page after page doesn't make it look at
- * all of them for each.
+ * Keeps the links behind the last few pages for ten seconds. A search looks at all links, whatever a page has room
+ * for. As it finds several pages at once, a client that asks for one after the other makes it do so only for the
+ * first of them.
  */
 export class ReadAhead {
   readonly #kept = new Map<string, { following: Following; till: number }>();
 
-  /** Gives what was kept by this name, which nobody gets again. */
+  /** Returns what was kept by this name, and forgets it. */
   take(name: string): Following | undefined {
     const kept = this.#kept.get(name);
     this.#kept.delete(name);
     return kept !== undefined && performance.now() < kept.till ? kept.following : undefined;
   }
 
+  /** Keeps them by a name; of more than four the oldest are dropped. */
   keep(name: string, following: Following): void {
     this.#kept.set(name, { following, till: performance.now() + MAX_MS });
     for (const oldest of this.#kept.keys()) {
@@ -41,6 +42,7 @@ export class ReadAhead {
     }
   }
 
+  /** Forgets them all. */
   clear(): void {
     this.#kept.clear();
   }

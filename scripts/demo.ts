@@ -75,7 +75,7 @@ async function demo() {
   say("The master is back, and so are its replicas, by themselves:");
   await start("master", "-rpc", `-http=${new URL(master.url).host}`);
   for (const replica of replicas) {
-    await until(async () => (await request(replica, "readyz")).status === 200);
+    await until(async () => (await health(replica)).writable);
   }
   await follow(three, await add(one, "https://go.dev/blog/"));
 }
@@ -145,7 +145,12 @@ async function follow(goto: Goto, key: string) {
 /** Asks a replica; whether it will know the answer by itself next time. */
 async function caches(replica: Goto, key: string): Promise<boolean> {
   await ask(replica, key);
-  return JSON.parse((await request(replica, "readyz")).text).links > 0;
+  return (await health(replica)).links > 0;
+}
+
+/** What `/readyz` says of it. */
+async function health(goto: Goto): Promise<{ links: number; writable: boolean }> {
+  return JSON.parse((await request(goto, "readyz")).text);
 }
 
 async function until(condition: () => Promise<boolean>) {

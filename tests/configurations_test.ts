@@ -123,6 +123,15 @@ describe("nginx, as docs/operations.md has it", noNginx, () => {
     }
   });
 
+  it("asks another server for a redirect where one hangs", async () => {
+    await using hung = await start("-proxy=1");
+    await using goto = await start("-proxy=1");
+    for (const { url } of [hung, goto]) await add(url, "https://example.com/", "docs");
+    await using proxy = await front([hung, goto].map(hostOf));
+    hung.kill("SIGSTOP");
+    for (let n = 0; n < 4; n++) assertEquals(await status(`${proxy.url}/docs`), 302);
+  });
+
   it("takes POSTs of clients that ask for h2c, which goto alone doesn't", noCurl, async () => {
     await using goto = await start("-proxy=1");
     await using proxy = await front([hostOf(goto)]);
@@ -191,6 +200,32 @@ describe("Caddy", noCaddy, () => {
     await using bad = await Promise.resolve(new HangingUp());
     await using proxy = await front(`${bad.address} ${hostOf(goto)}`, "127.0.0.0/8");
     await checkRetries(proxy, bad, goto);
+  });
+
+  it("as docs/operations.md has it, leaves out a server that can't be reached, and makes no link twice", async () => {
+    await using goto = await start("-proxy=1");
+    await using other = await start("-proxy=1");
+    const port = freePort();
+    const text = put(
+      await block("docs/operations.md", "caddyfile"),
+      ["go.example.com {", `:${port} {\n\tbind 127.0.0.1`],
+      ["127.0.0.1:8080", `${hostOf(other)} ${hostOf(goto)}`],
+      ["10.0.0.0/8", "127.0.0.0/8"],
+    );
+    const servers = text.replaceAll(/# (?=health_|fail_duration)/g, "");
+    await using proxy = await caddy(`{\n\tadmin off\n}\n${servers}`, port);
+    other.kill("SIGKILL");
+    await other.status;
+    let made = 0;
+    let inARow = 0;
+    await eventually(async () => {
+      const code = await post(proxy.url);
+      if (code !== 200) assertEquals(code, 502); // that of Caddy up to 2.11.1
+      inARow = code === 200 ? inARow + 1 : 0;
+      made += Number(code === 200);
+      return inARow === 12;
+    }, 20_000);
+    assertEquals(await count(goto), made);
   });
 
   // That of compose.yaml, and that in compose.kv.yaml.

@@ -15,15 +15,23 @@ async function tryToAdd({ url }: Goto): Promise<[status: number, text: string]> 
 
 /** What may happen to a file: how, and what is said of it. */
 const events: [name: string, happens: (file: string) => Promise<void>, reason: RegExp][] = [
-  ["removed", (file) => Deno.remove(file), /is gone/],
-  ["moved", (file) => Deno.rename(file, `${file}.moved`), /is gone/],
+  ["removed", (file) => Deno.remove(file), /the file is gone: /],
+  ["moved", (file) => Deno.rename(file, `${file}.moved`), /the file is gone: /],
   ["replaced", async (file) => {
     await Deno.copyFile(file, `${file}.new`);
     await Deno.rename(`${file}.new`, file);
   }, /another file has taken its place/],
-  ["emptied", (file) => Deno.truncate(file), /0 bytes, not \d+/],
-  ["cut", async (file) => Deno.truncate(file, (await Deno.stat(file)).size - 10), /\d+ bytes, not/],
-  ["appended to", (file) => Deno.writeTextFile(file, "#\n", { append: true }), /\d+ bytes, not/],
+  ["emptied", (file) => Deno.truncate(file), /the file has 0 bytes, not \d+/],
+  [
+    "cut",
+    async (file) => Deno.truncate(file, (await Deno.stat(file)).size - 10),
+    /the file has \d+ bytes, not/,
+  ],
+  [
+    "appended to",
+    (file) => Deno.writeTextFile(file, "#\n", { append: true }),
+    /the file has \d+ bytes, not/,
+  ],
 ];
 
 const onWindows = Deno.build.os === "windows"; // there an open file is neither removed nor cut

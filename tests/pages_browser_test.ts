@@ -124,6 +124,21 @@ inBrowser("an unknown key offers to make its link, on a phone, too", async () =>
   assertEquals((await follow(master.url, "holidays")).location, "https://example.com/holidays");
 });
 
+inBrowser(
+  "a short link that a phone has no room for goes on with its key in a line of its own",
+  async () => {
+    await using master = await start("-host=localhost:8080");
+    await add(master.url, "https://example.com/", "docs");
+    await using browser = await Browser.open({ width: 390, height: 844 });
+    await browser.go(`${master.url}/.detail/docs`);
+    const lines = await browser.run(`
+    const range = document.createRange();
+    range.selectNodeContents(document.querySelector(".short a").lastChild);
+    return [range.toString(), range.getClientRects().length]`);
+    assertEquals(lines, ["docs", 1]);
+  },
+);
+
 inBrowser("the bookmarklet brings the address of any page into the form", async () => {
   await using master = await start();
   await add(master.url, "https://example.com/", "docs");

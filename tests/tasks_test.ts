@@ -25,3 +25,17 @@ it("a task says so of a number that is none", async () => {
   assertEquals(code, 2);
   assertMatch(stderr, /^crash: --rounds is no number; deno task crash takes --rounds=200 /);
 });
+
+it("deno task demo shows links that are followed, but none made while the master is away", async () => {
+  const { code, stdout, stderr } = await output(Deno.execPath(), ["task", "--quiet", "demo"]);
+  assertEquals([code, stderr], [0, ""]);
+  const statuses = (paragraph: string) =>
+    Array.from(paragraph.matchAll(/ -> (\d+)/g), ([, status]) => Number(status));
+  assertEquals(stdout.split("\n\n").slice(1).map(statuses), [
+    [200, 200, 200],
+    [302, 302, 302, 302],
+    [200, 302, 302, 302],
+    [302, 302, 302, 503],
+    [200, 302],
+  ]);
+});

@@ -100,11 +100,13 @@ interface Said {
 function show(link: Link, base: string, { note, traffic, typed, errors = {} }: Said): string {
   const { key, url } = link;
   const expires = typed?.expires ?? formatExpires(link.expires) ?? "";
-  const short = escapeHTML(`${base}/${encodeURIComponent(key.toWellFormed())}`);
+  const path = escapeHTML(encodeURIComponent(key.toWellFormed()));
+  const short = `${escapeHTML(base)}/${path}`;
+  const host = escapeHTML(base.replace(/^https?:\/\//, ""));
   const action = escapeHTML(detailOf(key));
   const main = `${note ? `<p class="note" role="status">${note}</p>\n` : ""}<section class="card">
 <h1>${escapeHTML(key)}</h1>
-<div class="short"><a href="${short}">${short.replace(/^https?:\/\//, "")}</a>
+<div class="short"><a href="${short}">${host}/<wbr>${path}</a>
 <button type="button" data-copy="${short}" hidden>Copy</button><output aria-live="polite"></output></div>
 <dl>
 <dt>Leads to</dt><dd>${linkTo(url, "", toReadable(url))}</dd>
