@@ -13,7 +13,7 @@ const MAX_FIRST = 64 << 10; // bytes in which the first line of a list must end,
 
 /** A link that was not taken over, and what its key leads to, where it is another one. */
 export interface Rejection {
-  line?: number;
+  line: number;
   Key: string;
   URL: string;
   reason: string;
