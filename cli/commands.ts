@@ -12,7 +12,7 @@ import { exists, InUseError, JournalError } from "../journal/file.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { causeOf } from "../links/errors.ts";
 import type { Backend } from "../store.ts";
-import { baseOf, FILE, openBackend, requireMaster } from "./backend.ts";
+import { baseOf, FILE, hostOfBase, openBackend, requireMaster } from "./backend.ts";
 import { type Flags, help } from "./flags.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
@@ -77,14 +77,17 @@ async function withDry(
 ): Promise<number> {
   const { dryBackend, dryFile, DryStore } = await import("./dry.ts");
   const { kv, file, master } = flags;
-  const host = baseOf(flags).replace(/^https?:\/\//, "");
-  if (master.length === 0 && kv === "") return await run(await dryFile(file || FILE, host, events));
-  if (kv !== "" && !isService(kv) && !await exists(kv)) {
-    return await run(new DryStore(() => undefined, host));
+  const hosts = [hostOfBase(baseOf(flags))];
+  if (master.length === 0 && kv === "") {
+    return await run(await dryFile(file || FILE, hosts, events));
   }
+  if (kv !== "" && !isService(kv) && !await exists(kv)) {
+    return await run(new DryStore(() => undefined, hosts));
+  }
+  if (master.length > 0) hosts.push((await requireMaster(flags)).host ?? "");
   // A mirror's file would be brought up to date.
   const source = { ...flags, file: "" };
-  return await withBackend(source, events, (store) => run(dryBackend(store, kv !== "", host)));
+  return await withBackend(source, events, (store) => run(dryBackend(store, kv !== "", hosts)));
 }
 
 /** Compacts the journal at `path`, or has the process that uses it do so, and gives the exit code. */

@@ -73,6 +73,17 @@ export class Rejected implements AsyncDisposable {
     await writeAll(Deno.stderr, new TextEncoder().encode(lines));
   }
 
+  /** Takes the list of an earlier import away, if nothing is to be listed now. */
+  async finish(): Promise<void> {
+    if (this.path === undefined || this.#file !== undefined) return;
+    try {
+      await checkPlace(this.path);
+      await Deno.remove(this.path);
+    } catch {
+      // There is none, or something else has its name.
+    }
+  }
+
   #giveUp(error: unknown): void {
     const fields = { file: this.path ?? "", reason: reasonOf(error) };
     this.events?.("warn", "cannot list what is not taken over: it follows here", fields);

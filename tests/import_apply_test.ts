@@ -356,6 +356,23 @@ describe("FILE.rejected", () => {
     });
   }
 
+  it("of an earlier import is gone when nothing is listed any more", async () => {
+    using dir = tempDir();
+    const cwd = dir.path;
+    await Deno.writeTextFile(`${cwd}/in`, TEXT);
+    await run({ cwd }, "-import=in");
+    assertEquals(filesOf(cwd)["in.rejected"], REASON);
+    await Deno.writeTextFile(`${cwd}/in`, "key,url\nok,https://example.com/\n");
+    await run({ cwd }, "-import=in", "-dry-run");
+    assertEquals(filesOf(cwd)["in.rejected"], REASON);
+    const done = await run({ cwd }, "-import=in");
+    assertEquals(done.stdout, "in: 1 row: 0 new, 1 equal\n");
+    assertEquals(filesOf(cwd)["in.rejected"], undefined);
+    await Deno.writeTextFile(`${cwd}/in.rejected`, "precious\n");
+    await run({ cwd }, "-import=in");
+    assertEquals(filesOf(cwd)["in.rejected"], "precious\n");
+  });
+
   const obstacles: Record<
     string,
     [prepare: (list: string, dir: string) => unknown, reason: RegExp]
@@ -421,7 +438,7 @@ docs,https://example.com/other,
 there,https://example.com/there,
 taken,https://example.com/mine,
 rpc,https://example.com/,
-self,http://localhost:8080/x,
+self,http://localhost:0/x,
 over,https://example.com/,2001-01-01T00:00:00Z
 ended,https://example.com/,
 `;
@@ -505,6 +522,23 @@ ended,https://example.com/,
     const listed = await check(dir.path, SOME, `-master=${master.url}`);
     assertEquals(await Deno.readTextFile(`${home.path}/store.jsonl`), text);
     await checkDone(dir.path, SOME, listed, `-master=${master.url}`);
+  });
+
+  it("refuses what points back at the master, whatever its -host, also through a replica", async () => {
+    await using master = await start("-rpc", "-host=https://Go.example.com:443");
+    await using replica = await start("-rpc", `-master=${master.url}`, "-host=go.example.com");
+    using dir = tempDir();
+    await Deno.writeTextFile(`${dir.path}/in`, "slug,url\na,http://go.example.com./docs\n");
+    const told = "in: 1 row: 0 new, 1 refused";
+    for (const [end, ...flags] of [["; nothing was changed", "-dry-run"], ["; see in.rejected"]]) {
+      for (const { url } of [master, replica]) {
+        const done = await run({ cwd: dir.path }, "-import=in", `-master=${url}`, ...flags);
+        assertEquals([done.stdout, done.code], [`${told}${end}\n`, 1]);
+      }
+      const flag = "-host=https://go.example.com:443";
+      const done = await run({ cwd: dir.path }, "-import=in", flag, ...flags);
+      assertEquals([done.stdout, done.code], [`${told}${end}\n`, 1]);
+    }
   });
 
   it("says that a master won't take dates over", async () => {
