@@ -45,7 +45,8 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
     const input = await openInput(path);
     const dry = flags["dry-run"];
     const take = (target: Target) => runImport(input, target, { events, dry });
-    return await (dry ? withDry : withBackend)(flags, events, take);
+    const target = flags.master.length > 0 ? { ...flags, file: "" } : flags; // which would be a mirror's
+    return await (dry ? withDry : withBackend)(target, events, take);
   }
 }
 
@@ -85,9 +86,7 @@ async function withDry(
     return await run(new DryStore(() => undefined, hosts));
   }
   if (master.length > 0) hosts.push((await requireMaster(flags)).host ?? "");
-  // A mirror's file would be brought up to date.
-  const source = { ...flags, file: "" };
-  return await withBackend(source, events, (store) => run(dryBackend(store, kv !== "", hosts)));
+  return await withBackend(flags, events, (store) => run(dryBackend(store, kv !== "", hosts)));
 }
 
 /** Compacts the journal at `path`, or has the process that uses it do so, and gives the exit code. */

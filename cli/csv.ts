@@ -52,6 +52,11 @@ export class CSVParser {
   #begin = 1; // the line where the record begins
   #cr = false; // the last character was a CR: an LF belongs to it
 
+  /** What separates the fields, once there are some. */
+  get separator(): string {
+    return String.fromCharCode(this.#separator);
+  }
+
   /** The records that end in `chunk`. Those before an error come before it. */
   *push(chunk: string): Generator<CSVRecord> {
     if (this.#separator !== 0) return yield* this.#read(chunk);

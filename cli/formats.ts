@@ -74,7 +74,7 @@ class TableReader {
     }
     const reason = badRow(record, this.#header);
     if (reason === undefined) return this.#read(fields, line);
-    return [{ ...rawRow(line, fields.join(",")), reason }];
+    return [{ ...rawRow(line, fields.join(this.#parser.separator)), reason }];
   }
 }
 

@@ -85,6 +85,7 @@ describe("a table", () => {
     ]);
     const shifted = await rowOf("url,key", "https://example.com/map?ll=1.5,2.5,docs2");
     assertEquals([shifted.key, shifted.reason], ["", "it has 3 fields, and the header has 2"]);
+    assertEquals((await rowOf("key;url", "a;b,c;d")).url, "a;b,c;d", "as it stands in the file");
   });
 
   it("gives no link for its header, where it stands there again", async () => {

@@ -86,6 +86,19 @@ describe("-import into a master that runs", () => {
     }
   }
 
+  it("leaves a mirror's file alone", async () => {
+    await using master = await start("-rpc");
+    using dir = tempDir();
+    const cwd = dir.path;
+    await Deno.writeTextFile(`${cwd}/in`, OURS);
+    await using _mirror = await start({ cwd }, `-master=${master.url}`, "-file=mirror.jsonl");
+    for (const file of ["mirror.jsonl", "other.jsonl"]) {
+      const done = await run({ cwd }, "-import=in", `-master=${master.url}`, `-file=${file}`);
+      assertEquals([done.code, done.stderr], [0, ""]);
+    }
+    assertEquals(Object.keys(filesOf(cwd)).filter((name) => name.startsWith("other")), []);
+  });
+
   it("a wrong -token is told of before the first row", async () => {
     await using master = await start("-rpc", "-token=t", "-rpc-token=r");
     using dir = tempDir();
