@@ -41,6 +41,9 @@ describe("a key in a table", () => {
       assertMatch((await rowOf(header, `docs/b,${URL}`)).reason!, /no slash/);
     }
     assertMatch((await rowOf("keyword,url", `bit.ly/docs,${URL}`)).reason!, /no slash/);
+    for (const source of ["docs", "/docs", "docs/", "/docs/"]) {
+      assertEquals((await rowOf("source,target,hits", `${source},${URL},1`)).key, "docs");
+    }
   });
 
   it("is no host, and no link of a domain itself", async () => {
@@ -143,6 +146,16 @@ describe("a URL in a table", () => {
         ["slug,url", "https:\\\\example.com/", false],
         ["slug,url", "example.com/x", true],
         ["slug,url", "HTTPS://example.com/x", true],
+        ["slug,url", "www.example.com:8080?x", true],
+        ["slug,url", "пример.рф", true],
+        ["slug,url", "xn--e1afmkfd.xn--p1ai", true],
+        ["slug,url", "ftp://example.com/", true], // of which a store says more
+        ["slug,url", "1.234", false],
+        ["slug,url", "24.12.2099", false],
+        ["slug,url", "10.0.0.5", false],
+        ["slug,url", "n.a.", false],
+        ["slug,url", "v. 2", false],
+        ["slug,url", "localhost:80", false],
         ["shortlink,longlink", " HTTPS://example.com/x", true],
       ] as const
     ) {

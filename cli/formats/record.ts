@@ -14,6 +14,11 @@ import { isUnset, quote, readClicks, readName, readSeconds, readTime, Unfit } fr
 /** A whole short URL, of which the key is the one part behind the host. */
 const SHORT_URL = /^https?:\/\/[^\s/?#@\\]+\/([^\s/?#\\]+)$/i;
 
+/** A URL without its scheme, as people write it; not a number, a day, or a note (`1.234`, `n.a.`). */
+const BARE = /^[^\s/?#:@\\]+\.(?:\p{L}{2,}|xn--[\w-]+)(?::\d+)?(?:[/?#]|$)/iu;
+/** What has another scheme, of which a store says that it doesn't take it; `localhost:80` has none. */
+const OTHER_SCHEME = /^(?!https?:)[a-z][a-z+-]*:(?!\d)/i;
+
 /**
  * The links of `values`, which stand as the layout says: several where they have several keys. What can't
  * be taken over has a reason.
@@ -67,9 +72,9 @@ function readFacts({ facts }: Layout, values: unknown[], remarks: Remarks): Part
 function readURL({ program, url: { name } }: Layout, value: unknown): string {
   if (isUnset(value)) throw new Unfit("it has no URL");
   if (typeof value !== "string") throw new Unfit(`${name} ${quote(value)} is not a URL`);
-  // Of other schemes a store says that it takes none of them.
-  const begin = program === undefined ? /^(?!https?:)/i : /^[a-z][a-z+-]*:(?!\d)(?<!^https?:)/i;
-  if (!/^https?:\/\//i.test(trim(value)) && !begin.test(trim(value))) {
+  const text = trim(value);
+  const isWeb = /^https?:\/\//i.test(text) || program === undefined && BARE.test(text);
+  if (!isWeb && !OTHER_SCHEME.test(text)) {
     throw new Unfit(`${name} ${quote(value)} doesn't begin with https:// or http://`);
   }
   if (program === undefined) return value;
