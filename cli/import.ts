@@ -34,7 +34,11 @@ export async function openInput(path: string): Promise<Input> {
   if (path === "-") return { path, readable: Deno.stdin.readable, size: Infinity };
   try {
     const file = await Deno.open(path);
-    const { isFile, size } = await file.stat();
+    const { isFile, isDirectory, size } = await file.stat();
+    if (isDirectory) {
+      file.close();
+      throw new Error("Is a directory");
+    }
     return { path, readable: file.readable, size: isFile ? size : Infinity };
   } catch (error) {
     throw explain(path, error);
@@ -93,6 +97,7 @@ export async function runImport(
     progress(1, 1);
     for (const line of remarks.lines) complain(`${path}: ${line}`);
   }
+  if (!dry) await rejected.finish();
   const where = dry ? "; nothing was changed" : rejected.used ? `; see ${rejected.used}` : "";
   print(`${path}: ${summary(report)}${where}\n`);
   return report.rows > 0 && report.new + report.equal === 0 ? 1 : 0;
