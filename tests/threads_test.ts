@@ -158,7 +158,10 @@ it("-threads=2: a replica below keeps no old value, whichever threads its connec
   const latest = new Map<string, string>();
   let done = false;
   const read = async (node: Goto) => {
-    while (!done) await Promise.all(keys.map((key) => follow(node.url, key)));
+    while (!done) {
+      await Promise.all(keys.map((key) => follow(node.url, key)));
+      await new Promise((resolve) => setTimeout(resolve, 2)); // the machine has other things to do
+    }
   };
   const reading = [middle, leaf, leaf].map(read);
   for (let i = 0; i < rounds(20, 60); i++) {
@@ -451,7 +454,7 @@ it("a thread goes on reading while the table grows and is replaced", async () =>
   await using threads = await mortals(2);
   const { store, ask } = threads;
   let asked = 0;
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 16; round++) {
     await Promise.all(
       Array.from({ length: 500 }, (_, i) => store.put("https://example.com/", `${round}-${i}`)),
     );
@@ -462,6 +465,6 @@ it("a thread goes on reading while the table grows and is replaced", async () =>
     }
   }
   // It asks only while the table is growing, or is being taken over.
-  assert(asked < 60, `it asked ${asked} of 120 times`);
+  assert(asked < 24, `it asked ${asked} of 48 times`);
   assertEquals((await ask("/0-0")).asked, false);
 });
