@@ -278,8 +278,8 @@ export class URLStore implements Backend {
   health(): Health {
     const { failure: reason, bytes, size: position, term, syncs } = this.journal;
     const about = { links: this.count, bytes, position, term, syncs, path: this.#name };
-    const writable = reason === undefined;
-    return { ready: true, writable, reason, ...about, time: Date.now() / 1000 };
+    const { host } = this.options;
+    return { ready: true, writable: !reason, reason, ...about, host, time: Date.now() / 1000 };
   }
 
   async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {

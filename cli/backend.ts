@@ -11,6 +11,7 @@ import { exists, explain, JournalError, reasonOf } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { repair } from "../journal/maintenance.ts";
 import { causeOf } from "../links/errors.ts";
+import type { Health } from "../links/health.ts";
 import { plainHost } from "../links/link.ts";
 import type { HTTPTransport } from "../replica/transport.ts";
 import { type Backend, URLStore } from "../store.ts";
@@ -35,7 +36,7 @@ export async function openBackend(
   events: Events,
   stats?: Stats,
 ): Promise<Backend> {
-  const host = plainHost(new URL(base));
+  const host = hostOfBase(base);
   const backend = flags.master.length > 0
     ? await openReplica(flags, host, events, stats)
     : await openMaster(flags, host, events, stats);
@@ -116,17 +117,17 @@ async function transportsOf(flags: Flags, observer?: Stats): Promise<HTTPTranspo
 }
 
 /**
- * Finds out whether a master answers: what serves may wait for one, what doesn't had better say why not.
+ * Finds out how the master is that answers: what serves may wait for one, what doesn't had better say why not.
  *
  * @throws {JournalError} none does: why the last one doesn't
  */
-export async function requireMaster(flags: Flags): Promise<void> {
+export async function requireMaster(flags: Flags): Promise<Health> {
   const { Prober } = await import("../replica/prober.ts");
   const prober = new Prober(new AbortController().signal, () => {});
   let reason = "";
   for (const transport of await transportsOf(flags)) {
     try {
-      return void await prober.ask(transport);
+      return (await prober.ask(transport)).health;
     } catch (error) {
       reason = `${transport.address}: ${reasonOf(causeOf(error))}`;
     }
@@ -163,6 +164,11 @@ function optionsOf(flags: Flags, file: string, events: Events, stats?: Stats): J
 /** What short links start with. */
 export function baseOf(flags: Flags, port = flags.http.port): string {
   return flags.host || `${schemeOf(flags)}://localhost:${port}`;
+}
+
+/** The host of short links that start with `base`, as it is compared. */
+export function hostOfBase(base: string): string {
+  return plainHost(new URL(base));
 }
 
 /** How the server is spoken to. */

@@ -6,6 +6,7 @@
 import { ChecksumError } from "../journal/checksum.ts";
 import { type FeedStream, HEARTBEAT_MS, refusePartial, wholeLines } from "../journal/feed.ts";
 import {
+  exists,
   explain,
   JournalError,
   lock,
@@ -143,7 +144,7 @@ function fileOf(part: string): string {
 }
 
 async function refuseExisting(path: string): Promise<void> {
-  if (await Deno.lstat(path).then(() => false, () => true)) return;
+  if (!await exists(path, Deno.lstat)) return;
   throw new JournalError(`${path}: It exists already, and a backup overwrites nothing`);
 }
 
@@ -204,7 +205,13 @@ async function finish(part: string, links: number, path: string): Promise<void> 
     const { count } = await load(journal);
     if (count !== links) throw new JournalError(`${part}: The copy has ${count} of ${links} links`);
     await refuseExisting(path);
-    await journal.rename(path);
+    try {
+      await journal.rename(path);
+      await journal.close();
+    } catch (error) {
+      if (!await exists(part)) await Deno.remove(path); // whoever sees it takes it for a good one
+      throw error;
+    }
   } finally {
     await journal.close();
   }

@@ -12,7 +12,7 @@ import { exists, InUseError, JournalError } from "../journal/file.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { causeOf } from "../links/errors.ts";
 import type { Backend } from "../store.ts";
-import { baseOf, FILE, openBackend, requireMaster } from "./backend.ts";
+import { baseOf, FILE, hostOfBase, openBackend, requireMaster } from "./backend.ts";
 import { type Flags, help } from "./flags.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
@@ -45,7 +45,8 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
     const input = await openInput(path);
     const dry = flags["dry-run"];
     const take = (target: Target) => runImport(input, target, { events, dry });
-    return await (dry ? withDry : withBackend)(flags, events, take);
+    const target = flags.master.length > 0 ? { ...flags, file: "" } : flags; // which would be a mirror's
+    return await (dry ? withDry : withBackend)(target, events, take);
   }
 }
 
@@ -77,14 +78,15 @@ async function withDry(
 ): Promise<number> {
   const { dryBackend, dryFile, DryStore } = await import("./dry.ts");
   const { kv, file, master } = flags;
-  const host = baseOf(flags).replace(/^https?:\/\//, "");
-  if (master.length === 0 && kv === "") return await run(await dryFile(file || FILE, host, events));
-  if (kv !== "" && !isService(kv) && !await exists(kv)) {
-    return await run(new DryStore(() => undefined, host));
+  const hosts = [hostOfBase(baseOf(flags))];
+  if (master.length === 0 && kv === "") {
+    return await run(await dryFile(file || FILE, hosts, events));
   }
-  // A mirror's file would be brought up to date.
-  const source = { ...flags, file: "" };
-  return await withBackend(source, events, (store) => run(dryBackend(store, kv !== "", host)));
+  if (kv !== "" && !isService(kv) && !await exists(kv)) {
+    return await run(new DryStore(() => undefined, hosts));
+  }
+  if (master.length > 0) hosts.push((await requireMaster(flags)).host ?? "");
+  return await withBackend(flags, events, (store) => run(dryBackend(store, kv !== "", hosts)));
 }
 
 /** Compacts the journal at `path`, or has the process that uses it do so, and gives the exit code. */

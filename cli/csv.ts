@@ -8,6 +8,8 @@
 export const MAX_RECORD = 1 << 24;
 
 const SEPARATORS = [",", ";", "\t"];
+/** What Excel reads and writes in front: the separator. */
+const SEP_LINE = /^"?sep=([,;\t])"?(?:\r\n?|\n)/i;
 const [QUOTE, LF, CR] = [0x22, 0x0a, 0x0d];
 
 /** A record, and the line where it begins, from 1. */
@@ -20,7 +22,7 @@ export interface CSVRecord {
 
 /**
  * Reads records. Fields are separated by commas, or by semicolons or tabs where the first line has more
- * of these; lines end with LF, CRLF or CR; blank lines are skipped. A quote within a field that doesn't
+ * of these, or where a line in front says so (`sep=;`); lines end with LF, CRLF or CR; blank lines are skipped. A quote within a field that doesn't
  * begin with one stands for itself.
  *
  * @throws {Error} a quote that is not closed, or a record of more than {@linkcode MAX_RECORD} characters
@@ -50,6 +52,11 @@ export class CSVParser {
   #begin = 1; // the line where the record begins
   #cr = false; // the last character was a CR: an LF belongs to it
 
+  /** What separates the fields, once there are some. */
+  get separator(): string {
+    return String.fromCharCode(this.#separator);
+  }
+
   /** The records that end in `chunk`. Those before an error come before it. */
   *push(chunk: string): Generator<CSVRecord> {
     if (this.#separator !== 0) return yield* this.#read(chunk);
@@ -71,9 +78,13 @@ export class CSVParser {
   }
 
   #begun(): Generator<CSVRecord> {
-    this.#separator = separatorOf(this.#head).charCodeAt(0);
-    const head = this.#head;
+    let head = this.#head;
     this.#head = "";
+    const [line = "", separator] = SEP_LINE.exec(head) ?? [];
+    head = head.slice(line.length);
+    this.#countLines(line);
+    this.#begin = this.#line;
+    this.#separator = (separator ?? separatorOf(head)).charCodeAt(0);
     return this.#read(head);
   }
 

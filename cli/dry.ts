@@ -36,16 +36,17 @@ export class DryStore implements Target {
 
   /**
    * @param look gives what there is of a key
-   * @param host the host of short links, which no link may point at
+   * @param hosts those of short links, which no link may point at
    */
-  constructor(private readonly look: Look, private readonly host?: string) {}
+  constructor(private readonly look: Look, private readonly hosts: string[] = []) {}
 
   async link(key: string): Promise<Link> {
     return leading(await this.#get(key));
   }
 
   async put(url: string, key = "", options: ChangeOptions = {}): Promise<Link> {
-    url = checkURL(url, this.host);
+    url = checkURL(url);
+    for (const host of this.hosts) checkURL(url, host);
     checkKey(key);
     if (options.expires !== undefined) checkExpires(options.expires);
     return await this.#save({ key, url, ...options, isNew: true });
@@ -67,7 +68,7 @@ export class DryStore implements Target {
 }
 
 /** The store of a journal's file, as it is: also one that a master is writing to, or that isn't there yet. */
-export async function dryFile(path: string, host: string, events: Events): Promise<DryStore> {
+export async function dryFile(path: string, hosts: string[], events: Events): Promise<DryStore> {
   const table = new Table();
   if (await exists(path)) {
     const progress = showProgress(`loading ${path}`, events);
@@ -84,14 +85,14 @@ export async function dryFile(path: string, host: string, events: Events): Promi
       progress(1, 1);
     }
   }
-  return new DryStore((key) => table.peek(key), host);
+  return new DryStore((key) => table.peek(key), hosts);
 }
 
 /**
  * The store of a server or a database, which is only read. A server refuses by itself what can't be put there, so
  * `restores` says whether it takes old links as they are.
  */
-export function dryBackend(backend: Backend, restores: boolean, host: string): Target {
+export function dryBackend(backend: Backend, restores: boolean, hosts: string[]): Target {
   const look = async (key: string) => {
     try {
       return await backend.link(key);
@@ -100,7 +101,7 @@ export function dryBackend(backend: Backend, restores: boolean, host: string): T
       throw error;
     }
   };
-  const store = new DryStore(look, host);
+  const store = new DryStore(look, hosts);
   return {
     link: store.link.bind(store),
     put: store.put.bind(store),

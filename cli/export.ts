@@ -8,6 +8,7 @@ import { JournalError, reasonOf, writeAll } from "../journal/file.ts";
 import { formatLine } from "../journal/lines.ts";
 import type { Link } from "../links/link.ts";
 import { MAX_LIMIT } from "../links/query.ts";
+import { quote } from "../links/text.ts";
 import { formatTime } from "../links/time.ts";
 import type { Store } from "../store.ts";
 import { formatCSV } from "./csv.ts";
@@ -47,7 +48,11 @@ export async function runExport(
   return 0;
 }
 
+/** @throws {Error} the link has what no UTF-8 has, and so no CSV */
 function toCSV({ key, url, created, expires, author = "", editor = "" }: Link): string {
   const [from, to] = [created, expires].map((time) => time ? formatTime(time) : "");
+  if (![key, url].every((text) => text.isWellFormed())) {
+    throw new Error(`CSV can't hold the key ${quote(key)}, or its URL: use -export`);
+  }
   return formatCSV([key, url, from, to, author, editor]);
 }

@@ -74,7 +74,7 @@ class TableReader {
     }
     const reason = badRow(record, this.#header);
     if (reason === undefined) return this.#read(fields, line);
-    return [{ ...rawRow(line, fields.join(",")), reason }];
+    return [{ ...rawRow(line, fields.join(this.#parser.separator)), reason }];
   }
 }
 
@@ -122,26 +122,33 @@ class ObjectReader {
   }
 
   #rows({ line, text, value, bad, around }: JSONValue): Row[] {
-    if (around) {
-      expectAll(value, this.remarks);
-      return [];
-    }
+    if (around) return this.#around(line, text, value);
     this.remarks.find();
     if (
       bad === undefined && (typeof value !== "object" || value === null || Array.isArray(value))
     ) {
       bad = "it is not a JSON object";
     }
-    if (bad !== undefined) return [{ ...rawRow(line, text), reason: bad }];
     const object = Object(value);
     if (isOwn(object)) {
-      const row = this.#own.read(object, line);
+      const row = bad === undefined
+        ? this.#own.read(object, line)
+        : this.#own.refuse(object, line, bad);
       return row === undefined ? [] : [row];
     }
+    if (bad !== undefined) return [{ ...rawRow(line, text), reason: bad }];
     const members = flatten(object);
     const layout = this.#layOut(Object.keys(members));
     if ("reason" in layout) return [{ ...rawRow(line, text), reason: layout.reason }];
     return readRecord(layout, Object.values(members), line, this.remarks);
+  }
+
+  /** What stands around an array, and is no link, unless it says so of itself. */
+  #around(line: number, text: string, value: unknown): Row[] {
+    expectAll(value, this.remarks);
+    const object = Object(value);
+    if (!isOwn(object) && "reason" in layOut(Object.keys(object))) return [];
+    return [{ ...rawRow(line, text), reason: "it is a link that has an array of links in it" }];
   }
 
   #layOut(names: string[]): Layout | Confusion {

@@ -34,7 +34,11 @@ export async function openInput(path: string): Promise<Input> {
   if (path === "-") return { path, readable: Deno.stdin.readable, size: Infinity };
   try {
     const file = await Deno.open(path);
-    const { isFile, size } = await file.stat();
+    const { isFile, isDirectory, size } = await file.stat();
+    if (isDirectory) {
+      file.close();
+      throw new Error("Is a directory");
+    }
     return { path, readable: file.readable, size: isFile ? size : Infinity };
   } catch (error) {
     throw explain(path, error);
@@ -86,14 +90,14 @@ export async function runImport(
       progress(Math.min(done, total - 1), total, report.rows);
     }
   } catch (error) {
-    const so = report.rows === 0
-      ? dry ? "" : "; nothing was imported"
-      : `, after ${summary(report)}${dry ? "" : "; to import it again is safe"}`;
-    throw new JournalError(`${path}: ${reasonOf(error)}${so}`);
+    const after = report.rows === 0 ? "" : `, after ${summary(report)}`;
+    const so = dry ? "" : outcomeOf(report.rows, taker.unknown);
+    throw new JournalError(`${path}: ${reasonOf(error)}${after}${so}`);
   } finally {
     progress(1, 1);
     for (const line of remarks.lines) complain(`${path}: ${line}`);
   }
+  if (!dry) await rejected.finish();
   const where = dry ? "; nothing was changed" : rejected.used ? `; see ${rejected.used}` : "";
   print(`${path}: ${summary(report)}${where}\n`);
   return report.rows > 0 && report.new + report.equal === 0 ? 1 : 0;
@@ -117,8 +121,20 @@ async function* batchesOf(rows: AsyncIterable<Row>): AsyncGenerator<Row[]> {
 }
 
 /** `10,000 rows: 9,987 new, 3 equal, 4 conflicts, 6 refused` */
+/** What became of the rows of an import that failed, beside those that were decided. */
+function outcomeOf(decided: number, unknown: number): string {
+  if (decided + unknown === 0) return "; nothing was imported";
+  const more = unknown === 0
+    ? ""
+    : `; ${counted(unknown, "row")}${decided > 0 ? " more" : ""} may have been imported`;
+  return `${more}; to import it again is safe`;
+}
+
+function counted(n: number, noun: string): string {
+  return `${n.toLocaleString("en-US")} ${noun}${n === 1 ? "" : "s"}`;
+}
+
 function summary({ rows, conflict, ...report }: Report): string {
-  const count = (n: number) => n.toLocaleString("en-US");
   const kinds = {
     new: report.new,
     equal: report.equal,
@@ -127,6 +143,6 @@ function summary({ rows, conflict, ...report }: Report): string {
   };
   const parts = Object.entries(kinds)
     .filter(([kind, n]) => n > 0 || kind === "new")
-    .map(([kind, n]) => `${count(n)} ${kind}`);
-  return `${count(rows)} ${rows === 1 ? "row" : "rows"}: ${parts.join(", ")}`;
+    .map(([kind, n]) => `${n.toLocaleString("en-US")} ${kind}`);
+  return `${counted(rows, "row")}: ${parts.join(", ")}`;
 }

@@ -13,7 +13,7 @@ const MAX_FIRST = 64 << 10; // bytes in which the first line of a list must end,
 
 /** A link that was not taken over, and what its key leads to, where it is another one. */
 export interface Rejection {
-  line?: number;
+  line: number;
   Key: string;
   URL: string;
   reason: string;
@@ -71,6 +71,17 @@ export class Rejected implements AsyncDisposable {
     await stderr.flush(FLUSH_MS);
     const lines = text.split("\n").map(printable).join("\n");
     await writeAll(Deno.stderr, new TextEncoder().encode(lines));
+  }
+
+  /** Takes the list of an earlier import away, if nothing is to be listed now. */
+  async finish(): Promise<void> {
+    if (this.path === undefined || this.#file !== undefined) return;
+    try {
+      await checkPlace(this.path);
+      await Deno.remove(this.path);
+    } catch {
+      // There is none, or something else has its name.
+    }
   }
 
   #giveUp(error: unknown): void {

@@ -34,6 +34,8 @@ interface Outcome {
 /** Puts rows into a store. A key that is taken keeps its link. */
 export class Taker {
   readonly report: Report = { rows: 0, new: 0, equal: 0, conflict: 0, refused: 0 };
+  /** How many rows may have been taken over or not: the answer was lost. */
+  unknown = 0;
   /** Of the links that are there now: the line of each, by its key. */
   readonly #lines = new Map<string, number | undefined>();
 
@@ -58,6 +60,9 @@ export class Taker {
     for (const settled of await Promise.allSettled(outcomes)) {
       if (settled.status === "rejected") {
         failure ??= settled.reason;
+        if (settled.reason instanceof StoreError && settled.reason.kind === "unavailable") {
+          this.unknown++;
+        }
         continue;
       }
       const { kind, rejection } = settled.value;

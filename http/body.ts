@@ -4,12 +4,12 @@
  * @module
  */
 import { StoreError } from "../links/errors.ts";
-import { quote } from "../links/text.ts";
 import { Budget } from "./budget.ts";
 import { type Fields, readEncoded, takeFields } from "./fields.ts";
+import { readMultipart } from "./multipart.ts";
 import { HTTPError, RETRY } from "./problem.ts";
 import { holdOf } from "./quota.ts";
-import { mediaType, query } from "./request.ts";
+import { charsetOf, checkCharset, mediaType, query } from "./request.ts";
 
 const MAX_BODY = 64 << 10;
 // So much is read of a body that is too large: a connection that is closed while the other end still
@@ -141,27 +141,18 @@ function decodeText(bytes: Uint8Array): string {
  */
 export async function readForm(req: Request, names: readonly string[]): Promise<Fields> {
   query(req, []); // nothing is taken from there
-  const type = mediaType(req);
-  if (type === "application/x-www-form-urlencoded") {
+  const type = req.headers.get("content-type") ?? "";
+  if (mediaType(req) === "application/x-www-form-urlencoded") {
     const text = decodeText(await readBody(req, MAX_BODY));
-    return takeFields(readEncoded(text), names, "field");
+    const fields = [...readEncoded(text)];
+    checkCharset(charsetOf(type), fields.join(""));
+    return takeFields(fields, names, "field");
   }
-  if (type !== "multipart/form-data") {
+  if (mediaType(req) !== "multipart/form-data") {
     throw new HTTPError(415, "use content-type application/x-www-form-urlencoded");
   }
-  const headers = { "content-type": req.headers.get("content-type") ?? "" };
   const text = decodeText(await readBody(req, MAX_BODY));
-  const form = await new Response(text, { headers }).formData().catch(() => undefined);
-  // The runtime takes what was torn off for the end of a field.
-  const [, quoted, bare] = /;\s*boundary=(?:"([^"]*)"|([^\s;]*))/i.exec(headers["content-type"]) ??
-    [];
-  if (form === undefined) throw new HTTPError(400, "the body is no form");
-  if (!text.includes(`--${quoted ?? bare}--`)) throw new HTTPError(400, "the form breaks off");
-  const texts = [...form].map(([name, value]): [string, string] => {
-    if (typeof value === "string") return [name, value];
-    throw new HTTPError(400, `the field ${quote(name)} is a file`);
-  });
-  return takeFields(texts, names, "field");
+  return takeFields(readMultipart(text, type), names, "field");
 }
 
 /**
@@ -182,5 +173,8 @@ export async function readJSONText(
   if (!types.includes(mediaType(req))) {
     throw new HTTPError(415, `use content-type ${types[0]}`);
   }
-  return decodeText(await readBody(req, limit, small, budget));
+  const text = decodeText(await readBody(req, limit, small, budget));
+  const type = req.headers.get("content-type") ?? "";
+  if (type.includes(";")) checkCharset(charsetOf(type), text);
+  return text;
 }

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import process from "node:process";
 import config from "../deno.json" with { type: "json" };
 import { countFollowers } from "../journal/followers.ts";
 import type { Health } from "../links/health.ts";

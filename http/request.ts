@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { quote } from "../links/text.ts";
 import { type Fields, readEncoded, takeFields } from "./fields.ts";
 import { HTTPError } from "./problem.ts";
 
@@ -62,6 +63,40 @@ export function checkHost(req: Request): void {
 /** The type of the body, without its parameters. */
 export function mediaType(req: Request): string {
   return (req.headers.get("content-type") ?? "").split(";", 1)[0].trim().toLowerCase();
+}
+
+/**
+ * A parameter of a media type, where it has one.
+ *
+ * @example
+ * ```ts
+ * parameterOf('text/plain; charset="utf-8"', "charset"); // "utf-8"
+ * ```
+ */
+export function parameterOf(type: string, name: "boundary" | "charset"): string | undefined {
+  for (const [, known, quoted, bare] of type.matchAll(/;[ \t]*([\w-]+)=(?:"([^"]*)"|([^\s;]*))/g)) {
+    if (known.toLowerCase() === name) return quoted ?? bare;
+  }
+}
+
+/** The characters in which a media type says that something is written. */
+export function charsetOf(type: string): string | undefined {
+  return parameterOf(type, "charset")?.toLowerCase();
+}
+
+/** Those in which ASCII is as in UTF-8. */
+const LIKE_ASCII = /^(?:us-ascii|ascii|latin1|iso-8859-\d{1,2}|windows-125\d)$/;
+
+/**
+ * Refuses a text that was read as UTF-8, where it was written in other characters. Some clients name others
+ * where they send ASCII alone.
+ *
+ * @throws {HTTPError} 400
+ */
+export function checkCharset(charset: string | undefined, text: string): void {
+  if (charset === undefined || charset === "utf-8" || charset === "utf8") return;
+  if (LIKE_ASCII.test(charset) && !/[^\0-\x7f]/.test(text)) return;
+  throw new HTTPError(400, `${quote(charset)} is not read: use charset=utf-8`);
 }
 
 const MAX_RANGES = 64; // in Accept: browsers send ten at most

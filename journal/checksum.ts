@@ -16,7 +16,7 @@ const SPACING = 64 << 10; // bytes between two points
 const SUM = '{"Key":"","URL":"","Sum":"'; // what a line with a checksum begins with
 const DIGITS = 8;
 
-/** What was copied is not what was written. */
+/** What was copied, or is there, is not what was written. */
 export class ChecksumError extends Error {
   override name = "ChecksumError";
 }
@@ -160,6 +160,7 @@ function sumsIn(lines: Uint8Array): { start: number; sum: number }[] {
   // A text is searched ten times as fast as bytes; in Latin-1 each byte is a character.
   const text = Buffer.from(lines.buffer, lines.byteOffset, lines.length).toString("latin1");
   for (let start = -1; (start = text.indexOf(SUM, start + 1)) !== -1;) {
+    if (start > 0 && text[start - 1] !== "\n") continue; // it stands within a line
     const digits = start + SUM.length;
     found.push({ start, sum: parseInt(text.slice(digits, digits + DIGITS), 16) });
   }

@@ -8,7 +8,7 @@
  */
 import { NEWLINE } from "../links/syntax.ts";
 import { now } from "../links/time.ts";
-import { Checksum, formatSum, type Start } from "./checksum.ts";
+import { Checksum, ChecksumError, formatSum, type Start } from "./checksum.ts";
 import { crc32 } from "./crc32.ts";
 import { MAX_LINE } from "./feed.ts";
 import { readAt, writeAll } from "./file.ts";
@@ -21,6 +21,10 @@ const KEPT_BYTES = 4096; // stay of a larger one, for followers who are a little
 const SYNC_BYTES = 8 << 20; // so many wait for the disk at most, or other writes would wait for them
 const NEAR = 64 << 10; // bytes that may be left to copy when writing stops for it
 const MAX_ROUNDS = 100; // of copying what came meanwhile
+
+/** The file was changed since it was loaded. */
+export const NOT_WRITTEN =
+  "It is not what was written: restart goto to go on with what is there now";
 
 const encoder = new TextEncoder();
 
@@ -102,7 +106,7 @@ export class Copy {
       found.add(bytes.subarray(rest));
       last.note(bytes, at);
     }
-    if (formatSum(found.sum) !== written.sum) throw new Error("It is not what was written");
+    if (formatSum(found.sum) !== written.sum) throw new ChecksumError(NOT_WRITTEN);
     if (last.keys !== keys) throw new RangeError(`There are ${last.keys} keys, not ${keys}`);
     let size = formatAbout({ term, base, kept: base, sum, fileSum: 0 }).length;
     let fileSum = 0;

@@ -189,9 +189,23 @@ export async function syncFolder(path: string): Promise<void> {
   await folder.sync();
 }
 
-/** Whether there is something at `path`. */
-export function exists(path: string): Promise<boolean> {
-  return Deno.stat(path).then(() => true, () => false);
+/**
+ * Whether there is something at `path`.
+ *
+ * @param stat looks for it; `Deno.lstat` finds a link to nowhere, too
+ * @throws {JournalError} the file system doesn't say: what can't be seen just now is not missing
+ */
+export async function exists(
+  path: string,
+  stat: (path: string) => Promise<unknown> = Deno.stat,
+): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw explain(path, error);
+  }
 }
 
 /** A write may be short; what is left of it follows. */

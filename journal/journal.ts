@@ -11,7 +11,7 @@
 import { Appender, type JournalObserver } from "./appender.ts";
 import { ChecksumError } from "./checksum.ts";
 import { type Events, silent } from "./events.ts";
-import { type Compacted, type CompactionOptions, Copy } from "./compaction.ts";
+import { type Compacted, type CompactionOptions, Copy, NOT_WRITTEN } from "./compaction.ts";
 import {
   Draft,
   explain,
@@ -176,9 +176,10 @@ export class Journal {
       this.#lines = lines;
       // What a killed process left unsynced must not be shown as durable.
       if (sync && !this.readOnly) await file.syncData();
-      if (changed !== undefined) {
+      if (changed !== undefined && !this.options.copy) { // of a copy its master's checksum decides
+        const what = "the file was changed in place, or is a copy of one that was";
         const hint = "mirrors will copy it anew; -compact writes its checksums anew";
-        events("warn", `the file was changed in place: ${hint}`, { file: path, before: changed });
+        events("warn", `${what}: ${hint}`, { file: path, before: changed });
       }
       await this.#offer();
       const ending = new Ending(this.#locked, loaded, !this.options.copy);
@@ -238,16 +239,18 @@ export class Journal {
   /**
    * Writes whole lines of another journal at the end, as they are.
    *
+   * @param compared whether the copy will be compared with the other journal's own checksum: then those in
+   * the lines may be wrong, as they are where that file was changed in place
    * @throws what the file system said; the file is then as it was before
    * @throws {ChecksumError} what is written by now is not what the other journal holds
    */
-  async copy(bytes: Uint8Array): Promise<void> {
+  async copy(bytes: Uint8Array, compared = false): Promise<void> {
     await this.#appender.append(bytes);
     const count = countLines(bytes);
     this.#lines += count;
     this.options.observer?.committed(count);
     const wrong = this.feed.append(bytes);
-    if (wrong !== undefined) {
+    if (wrong !== undefined && !compared) {
       throw new ChecksumError(`the bytes before ${wrong} are not the master's`);
     }
   }
@@ -309,7 +312,7 @@ export class Journal {
       };
       const finish = async (size: number) => {
         await copy.finish(size);
-        if (copy.checksum.sum !== checksum.sum) throw new Error("It is not what was written");
+        if (copy.checksum.sum !== checksum.sum) throw new ChecksumError(NOT_WRITTEN);
       };
       await this.#appender.replace(draft, finish, placed);
       return { lines: this.#lines, bytes: this.bytes };
@@ -330,7 +333,7 @@ export class Journal {
   /**
    * Syncs, whatever the options say, and lets go of the file.
    *
-   * @throws what the file system said
+   * @throws {JournalError} what the file system said
    */
   close(): Promise<void> {
     return this.#closing ??= this.#close();
@@ -340,6 +343,8 @@ export class Journal {
     this.feed.end();
     try {
       if (!this.readOnly) await this.#appender.close();
+    } catch (error) {
+      throw explain(this.path, error);
     } finally {
       await this.feed.close();
       if (this.readOnly) this.#locked.file.close();

@@ -17,17 +17,20 @@ export interface Health {
   writable?: boolean;
   /** What is amiss, if anything is. */
   reason?: string;
+  /** The host of short links, which no new link may point at. */
+  host?: string;
   [detail: string]: string | number | boolean | undefined;
 }
 
 /** Whether what came from elsewhere tells that, and can be passed on. */
 export function isHealth(value: unknown): value is Health {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const { ready, reason = "", path = "", position = 0, time = 0, clockSeconds = 0 }: {
+  const { ready, reason = "", path = "", host = "", position = 0, time = 0, clockSeconds = 0 }: {
     [Name in keyof Health]?: unknown;
   } = { ...value };
   const details = Object.values(value);
   return typeof ready === "boolean" && typeof reason === "string" && typeof path === "string" &&
+    typeof host === "string" &&
     isCount(position) && isSeconds(time) && isSeconds(clockSeconds) &&
     details.length <= MAX_DETAILS && details.every(isDetail);
 }

@@ -134,6 +134,8 @@ export function checkURL(text: string, host?: string): string {
   // deno-lint-ignore no-control-regex
   if (/[\0-\x1f\x7f-\x9f]/.test(text)) throw invalidURL("it has control characters");
   if (!text.isWellFormed()) throw invalidURL("it has a lone surrogate, which is no character");
+  // What was typed as escaped is no place: in lower case it can be told from the braces that are escaped here.
+  if (text.includes("{")) text = text.replaceAll(/%7B(\+?path|query)%7D/g, "%7b$1%7d");
   const url = URL.parse(hasScheme(text) ? text : `https://${text}`);
   if (url === null) throw invalidURL("it can't be parsed");
   if (url.protocol !== "https:" && url.protocol !== "http:") {

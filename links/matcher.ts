@@ -6,6 +6,7 @@
 import { Buffer } from "node:buffer";
 import { StoreError } from "./errors.ts";
 import type { Link } from "./link.ts";
+import { fold, isASCII, oddOnes, variantsOf } from "./fold.ts";
 import { decodeAll } from "./readable.ts";
 import { trim } from "./text.ts";
 
@@ -64,21 +65,10 @@ export class Matcher {
    * none can, that saves a look at each of them.
    */
   mayMatchIn(bytes: string): boolean {
-    return this.#words.every(({ text, isASCII, forms }) => {
-      if (isASCII) return bytes.includes(text) || bytes.includes("%") && forms.test(bytes);
-      return forms.test(bytes) || bytes.includes("xn--");
-    });
+    return this.#words.every(({ text, isASCII, forms }) =>
+      isASCII && bytes.includes(text) || forms.test(bytes) || bytes.includes("xn--")
+    );
   }
-}
-
-/** A text in which case, and how letters are composed, make no difference. */
-function fold(text: string): string {
-  if (isASCII(text)) return text.toLowerCase();
-  return text.normalize("NFC").toLowerCase().replaceAll("ς", "σ");
-}
-
-function isASCII(text: string): boolean {
-  return !/[^\0-\x7f]/.test(text);
 }
 
 /** What somebody has copied out of a URL, as it is meant. */
@@ -90,29 +80,40 @@ function decode(word: string): string {
   }
 }
 
-/** A regular expression without quantifiers: each character in all its forms. */
+/** A regular expression without quantifiers but "?": each character in all its forms. */
 function formsOf(text: string): RegExp {
-  const each = Array.from(text, (char) => {
-    const forms = variantsOf(char).flatMap((variant) => {
-      const bytes = Buffer.from(variant);
-      const encoded = Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, "0")}`);
-      const asIs = Array.from(
-        bytes,
-        (byte, i) => byte < 0x80 ? String.fromCharCode(byte) : encoded[i],
-      );
-      return [variant, bytes.toString("latin1"), encoded.join(""), asIs.join("")];
-    });
-    const all = new Set(forms.map((form) => form.toLowerCase()));
-    return `(?:${[...all].map((form) => RegExp.escape(form)).join("|")})`;
-  });
-  return new RegExp(each.join(""));
+  const chars = Array.from(text);
+  const forms = chars.map(variantsOf);
+  const mayLack = new Set<number>(); // where the character before may stand for this one, too
+  for (const [char, folded] of oddOnes()) {
+    // It may begin before the word, and end behind it.
+    for (let at = 1 - folded.length; at < chars.length; at++) {
+      const isThere = folded.every((one, i) => (chars[at + i] ?? one) === one);
+      if (!isThere) continue;
+      const first = Math.max(at, 0);
+      forms[first].push(char);
+      for (let i = first + 1; i < at + folded.length; i++) mayLack.add(i);
+    }
+  }
+  return new RegExp(
+    forms.map((all, i) => anyOf(all.flatMap(bytesOf)) + (mayLack.has(i) ? "?" : "")).join(""),
+  );
 }
 
-/** A folded character, and those that become it. */
-function variantsOf(char: string): string[] {
-  if (isASCII(char)) return [char];
-  const capital = char.toUpperCase();
-  const cases = [char, capital, capital.toLowerCase(), ...(char === "σ" ? ["ς"] : [])]
-    .filter((one) => one.length === char.length);
-  return cases.flatMap((one) => [one, one.normalize("NFD")]);
+function anyOf(forms: string[]): string {
+  return `(?:${[...new Set(forms)].map((form) => RegExp.escape(form)).join("|")})`;
+}
+
+/** How a text may stand in bytes that are read as Latin-1, and in lower case. */
+function bytesOf(text: string): string[] {
+  const bytes = Buffer.from(text);
+  const encoded = Array.from(bytes, (byte) => `%${byte.toString(16).padStart(2, "0")}`);
+  const asIs = Array.from(
+    bytes,
+    (byte, i) => byte < 0x80 ? String.fromCharCode(byte) : encoded[i],
+  );
+  const raw = /[^\0-\xff]/.test(text) ? [] : [text];
+  return [...raw, bytes.toString("latin1"), encoded.join(""), asIs.join("")].map((form) =>
+    form.toLowerCase()
+  );
 }

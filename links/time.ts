@@ -141,7 +141,7 @@ function toTime(text: string): number | undefined {
  */
 export function parseTime(text: string, dayEnds: boolean): number | undefined {
   const day = /^\d{4}-\d\d-\d\d$/.test(text);
-  const time = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
+  const time = /^\d{4}-\d\d-\d\d[T ](?!24)\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)$/i;
   if (!day && !time.test(text)) return;
   const ms = Date.parse(day ? `${text}T00:00:00Z` : text.toUpperCase().replace(" ", "T"));
   if (Number.isNaN(ms) || !isDay(text)) return;

@@ -3,18 +3,19 @@
  *
  * @module
  */
+import { ChecksumError } from "../journal/checksum.ts";
 import { type Events, silent } from "../journal/events.ts";
 import { BLANK, type FeedStream, HEARTBEAT_MS, openFeed, wholeLines } from "../journal/feed.ts";
 import { Place } from "../journal/followers.ts";
 import { readLines } from "../journal/lines.ts";
 import { Window } from "../journal/window.ts";
-import { Ahead } from "../links/ahead.ts";
+import { Ahead, type Noted } from "../links/ahead.ts";
 import { Cache } from "../links/cache.ts";
 import type { Copy } from "../links/copy.ts";
 import type { Link } from "../links/link.ts";
 import type { TableMemory } from "../links/table.ts";
 import { errNoFeed, type FeedConnection, type Followed, refuseLine } from "./follower.ts";
-import { type Claim, refuseFuture } from "./judge.ts";
+import { checkCopy, type Claim, isCompared, refuseFuture } from "./judge.ts";
 import type { Masters } from "./masters.ts";
 
 /** Links that were asked for, which the feed tells the changes of. */
@@ -96,15 +97,30 @@ export class CachedCopy implements Copy, Followed {
     let stream = await connection.open(check === undefined ? undefined : anchor, check);
     if (anchor !== undefined && (check === undefined || stream.offset !== anchor)) {
       // Nobody can say what was changed meanwhile.
-      this.events("info", "dropping the cache: the master's journal is another one");
       await stream.body.cancel();
-      this.#window?.end();
-      this.#window = undefined;
-      this.#cache.clear();
-      this.#ahead.clear();
+      this.#drop("the master's journal is another one");
       stream = await connection.open();
     }
     this.#term = stream.term ?? 1;
+    try {
+      await this.#takeIn(connection, stream, noted);
+    } catch (error) {
+      if (error instanceof ChecksumError) this.#drop("it is not what the master has");
+      throw error;
+    }
+  }
+
+  /** Forgets all, for a reason. */
+  #drop(reason: string): void {
+    this.events("info", `dropping the cache: ${reason}`);
+    this.#window?.end();
+    this.#window = undefined;
+    this.#cache.clear();
+    this.#ahead.clear();
+  }
+
+  /** @param noted what was ahead when the feed was asked for */
+  async #takeIn(connection: FeedConnection, stream: FeedStream, noted: Noted): Promise<void> {
     const window = this.#window ??= new Window(stream.offset, stream.check);
     this.#partial = stream.partial;
     // The one who told what is ahead may have been another than the one who is followed now.
@@ -133,7 +149,11 @@ export class CachedCopy implements Copy, Followed {
       at += lines.length;
       connection.worked ||= lines.length > 0;
       // After a reconnect some of it may be known already.
-      if (at > window.size) window.append(lines.subarray(lines.length - (at - window.size)));
+      if (at > window.size) {
+        const more = lines.subarray(lines.length - (at - window.size));
+        window.append(more, isCompared(window, stream));
+      }
+      checkCopy(window, stream);
       this.#ahead.reach(window.size);
     }
   }

@@ -115,11 +115,16 @@ export function refuseFuture(term = 1): void {
  */
 export function checkCopy(copy: Feed, { size, sum, keys }: FeedStream): void {
   if (copy.size !== size) return;
-  if (sum !== undefined && copy.sum !== sum) {
+  if (sum !== undefined && copy.sum !== undefined && copy.sum !== sum) {
     throw new ChecksumError(`the copy has the checksum ${copy.sum} at ${size}, the master ${sum}`);
   }
   if (keys === undefined || copy.keys === undefined || keys === copy.keys) return;
   throw new ChecksumError(`the copy has ${copy.keys} keys at ${size}, the master ${keys}`);
+}
+
+/** Whether a copy is still to be compared with what the master said, once it has come so far. */
+export function isCompared(copy: Feed, { size, sum }: FeedStream): boolean {
+  return sum !== undefined && copy.size < size;
 }
 
 /** Refuses a journal that ends before the copy of it. */

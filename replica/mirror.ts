@@ -7,6 +7,7 @@ import { HitsCopy } from "../hits/copy.ts";
 import { type Events, silent } from "../journal/events.ts";
 import { ChecksumError } from "../journal/checksum.ts";
 import { type FeedStream, refusePartial } from "../journal/feed.ts";
+import { exists } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { Ahead, type Noted } from "../links/ahead.ts";
 import type { Copy } from "../links/copy.ts";
@@ -109,8 +110,8 @@ export class Mirror implements Copy, Followed {
    * @throws {JournalError} it can't be used
    */
   async load(): Promise<void> {
-    const { mtime } = await Deno.stat(this.file).catch(() => ({ mtime: undefined }));
-    if (mtime === undefined) return;
+    if (!await exists(this.file)) return;
+    const { mtime } = await Deno.stat(this.file);
     await this.#open(await Journal.open(this.file, this.options));
     if (mtime) this.#lag.caughtUp(performance.now() - (Date.now() - mtime.getTime()));
   }
@@ -201,7 +202,7 @@ export class Mirror implements Copy, Followed {
     this.#live = this.position >= size;
     this.#expose();
     for await (const lines of connection.blocks(stream)) {
-      if (lines.length > 0) await replicate(store, lines, isHidden, this.onchange);
+      if (lines.length > 0) await replicate(store, lines, stream, isHidden, this.onchange);
       else this.#lag.caughtUp();
       checkCopy(store.journal.feed, stream);
       connection.worked ||= lines.length > 0;

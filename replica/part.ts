@@ -85,7 +85,7 @@ export class Part {
           refuseFuture(about.term);
           part.tell(line, about);
         });
-        if (lines.length > 0) await append(part, lines);
+        if (lines.length > 0) await append(part, lines, stream);
         connection.worked ||= lines.length > 0;
         part.publish();
         if (part.size < stream.size) continue;

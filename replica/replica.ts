@@ -144,6 +144,7 @@ export class Replica extends ProxyStore implements Backend {
       links: this.count,
       term: this.#copy.claim.term,
       path: formatPath([this.name, ...this.#masters.path]),
+      host: master?.host ?? this.#options.host,
       ...details,
       time: time / 1000,
       clockSeconds: master && clockOf(master, (asked + time) / 2),

@@ -3,21 +3,24 @@
  *
  * @module
  */
+import type { FeedStream } from "../journal/feed.ts";
 import type { Journal } from "../journal/journal.ts";
 import { type Apply, readLines } from "../journal/lines.ts";
 import type { URLStore } from "../store.ts";
 import { KnownTrouble, refuseLine } from "./follower.ts";
-import { refuseFuture } from "./judge.ts";
+import { isCompared, refuseFuture } from "./judge.ts";
 
 /**
  * Takes whole lines over, all or none: to the disk, into memory, then to followers, as their owner did.
  *
+ * @param stream where they come from
  * @param isHidden whether a link must not be shown yet, since somebody was told of a later one
  * @param onchange told of each key that was changed
  */
 export async function replicate(
   { urls, journal }: URLStore,
   lines: Uint8Array,
+  stream: FeedStream,
   isHidden: (key: string) => boolean,
   onchange: (key: string) => void,
 ): Promise<void> {
@@ -28,7 +31,7 @@ export async function replicate(
       refuseFuture(about.term);
       journal.tell(line, about);
     });
-    await append(journal, lines);
+    await append(journal, lines, stream);
   } catch (error) {
     for (const { entry } of changes) urls.drop(entry);
     throw error;
@@ -41,9 +44,13 @@ export async function replicate(
 }
 
 /** Appends to a copy. Of a disk that refuses, the copy itself tells. */
-export async function append(copy: Journal, lines: Uint8Array): Promise<void> {
+export async function append(
+  copy: Journal,
+  lines: Uint8Array,
+  stream: FeedStream,
+): Promise<void> {
   try {
-    await copy.copy(lines);
+    await copy.copy(lines, isCompared(copy.feed, stream));
   } catch (error) {
     throw copy.failure === undefined ? error : new KnownTrouble(copy.failure);
   }

@@ -2,14 +2,22 @@
  * Runs the tests, also on networks that reach npm but not JSR: there, thin adapters over Deno's own
  * modules (tests/offline/) take the place of `@std/assert` and `@std/testing`.
  *
- * Arguments are passed on to `deno test`.
+ * Options are passed on to `deno test`. Of one file, or with `--filter`, it says all that `deno test` does;
+ * else how far it is, what failed, and in one line what came of it. The files that took longest the last
+ * time (`.tests.json`) come first, so that none is left over at the end.
+ *
+ * `--long` runs the tests that repeat something at random (`tests/rounds.ts`) for as long as they should be.
  *
  * @module
  */
+import { isNoise, Progress, readLines } from "./test/progress.ts";
 import { refuse } from "./args.ts";
 import config from "../deno.json" with { type: "json" };
 
 const root = `${import.meta.dirname}/..`;
+const TIMES = `${root}/.tests.json`;
+const LONG = "--long";
+const JOBS = 3 * navigator.hardwareConcurrency; // files at once: most of the time is spent waiting
 
 /** Refuses an option that `deno test` doesn't know. */
 async function checkOptions(): Promise<void> {
@@ -19,12 +27,13 @@ async function checkOptions(): Promise<void> {
   const { stdout } = await new Deno.Command(Deno.execPath(), { args, env: { NO_COLOR: "1" } })
     .output();
   const known = new Set(new TextDecoder().decode(stdout).match(/--[a-z][a-z-]+/g));
+  known.add(LONG);
   const unknown = options.find((option) => !known.has(option.split("=")[0]));
   if (unknown === undefined) return;
   refuse(
     "test",
     `Unknown option '${unknown}'`,
-    "files, and options of deno test: --filter=NAME ...",
+    "files, --long, and options of deno test: --filter=NAME ...",
   );
 }
 
@@ -41,10 +50,50 @@ async function reachable(specifiers: string[], ms: number): Promise<boolean> {
   return success;
 }
 
+/** The files of all tests, but for those that `--ignore` names. */
+async function allFiles(): Promise<string[]> {
+  const ignored = Deno.args.filter((arg) => arg.startsWith("--ignore=")).join().split(/[=,]/);
+  const names = await Array.fromAsync(Deno.readDir(`${root}/tests`), ({ name }) => name);
+  return names.filter((name) => name.endsWith("_test.ts")).map((name) => `tests/${name}`)
+    .filter((path) => !ignored.includes(path));
+}
+
+/** Whether a test in a file repeats something at random. */
+async function hasRounds(path: string): Promise<boolean> {
+  return (await Deno.readTextFile(`${root}/${path}`)).includes('from "./rounds.ts"');
+}
+
+/** The files, the slowest first; one that never ran may be slow. */
+async function slowestFirst(files: string[]): Promise<string[]> {
+  const last = await lastTimes();
+  const ms = (path: string) => last[path.replace(/^.*\//, "")] ?? 1e9;
+  return files.sort((a, b) => ms(b) - ms(a) || (a < b ? -1 : 1));
+}
+
+async function lastTimes(): Promise<Record<string, number>> {
+  try {
+    return JSON.parse(await Deno.readTextFile(TIMES));
+  } catch {
+    return {}; // they never ran, or the file is none of ours
+  }
+}
+
 await checkOptions();
 const online = await reachable(Object.values(config.imports), 5000);
 if (!online) console.log("JSR is out of reach: testing with the adapters in tests/offline/");
 
+// Those that begin with no "-", and aren't the value of an option.
+const isFile = (arg: string, i: number) =>
+  !arg.startsWith("-") && !/^--[a-z-]+$/.test(Deno.args[i - 1] ?? "");
+const named = Deno.args.filter(isFile);
+const options = Deno.args.filter((arg, i) => !["--", LONG].includes(arg) && !isFile(arg, i));
+const isLong = Deno.args.includes(LONG);
+const isBrief = named.length !== 1 && !options.some((option) => option.startsWith("--filter"));
+let files = named.length > 0 ? named : await slowestFirst(await allFiles());
+if (isLong && named.length === 0) {
+  const has = await Promise.all(files.map(hasRounds));
+  files = files.filter((_, i) => has[i]);
+}
 const temp = await Deno.makeTempDir({ prefix: "goto_test_" });
 try {
   const tests = new Deno.Command(Deno.execPath(), {
@@ -58,15 +107,22 @@ try {
       `--allow-write=${temp},screenshots`,
       "--allow-env=GOTO_*,DENORT_BIN",
       "--allow-run", // not narrower: tests start this Deno, a compiled binary, sh, strace, ...
-      ...Deno.args,
+      ...(isBrief ? ["--preload=scripts/test/preload.ts"] : []),
+      ...options,
+      ...files,
     ],
     cwd: root,
     env: {
       TMPDIR: temp,
+      DENO_JOBS: Deno.env.get("DENO_JOBS") ?? String(JOBS),
       // Off by default since Deno 2.8. As variables, since older versions do not know the flags.
       DENO_TEST_SANITIZE_OPS: "1",
       DENO_TEST_SANITIZE_RESOURCES: "1",
+      ...(isBrief ? { NO_COLOR: "1" } : {}),
+      ...(isLong ? { GOTO_TESTS: "long" } : {}),
     },
+    stdout: isBrief ? "piped" : "inherit",
+    stderr: "piped",
   }).spawn();
 
   // A Ctrl-C reaches the tests as well; wait for them to end, then clean up.
@@ -74,6 +130,17 @@ try {
   if (Deno.build.os !== "windows") {
     Deno.addSignalListener("SIGTERM", () => tests.kill("SIGTERM"));
   }
+  if (isBrief) {
+    const progress = new Progress(files.length, Deno.stdout.isTerminal());
+    const read = async (output: ReadableStream<Uint8Array<ArrayBuffer>>, isError: boolean) => {
+      for await (const line of readLines(output)) progress.take(line, isError);
+    };
+    await Promise.all([read(tests.stdout, false), read(tests.stderr, true)]);
+    progress.end((await tests.status).success);
+    if (!isLong) {
+      await Deno.writeTextFile(TIMES, JSON.stringify({ ...await lastTimes(), ...progress.times }));
+    }
+  } else for await (const line of readLines(tests.stderr)) if (!isNoise(line)) console.error(line);
   Deno.exitCode = (await tests.status).code;
 } finally {
   await Deno.remove(temp, { recursive: true });

@@ -1,9 +1,9 @@
 /** Writes whose system calls fail, one way after the other: what was refused never comes back. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
+import { afterAll, describe, it } from "@std/testing/bdd";
 import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
-import { ready } from "./replicas.ts";
-import { canTrace, trace } from "./tools.ts";
+import { following, ready } from "./replicas.ts";
+import { canTrace, QUICKLY, trace } from "./tools.ts";
 
 const URL = "https://example.com/";
 
@@ -45,50 +45,77 @@ const faults: [calls: string[], statuses: number[]][] = [
   [["write:error=ENOSPC", "lseek:error=EIO"], [503]],
 ];
 
-describe("a master whose disk fails in", { ignore: !canTrace }, () => {
+/** A master that the cases share, one after the other; where one failed, the next has another. */
+let shared: { master: Goto; file: string; dir: ReturnType<typeof tempDir> } | undefined;
+
+async function letGo(): Promise<void> {
+  const { master, dir } = shared ?? {};
+  shared = undefined;
+  await master?.[Symbol.asyncDispose]();
+  dir?.[Symbol.dispose]();
+}
+
+// It outlives a case.
+const options = { ignore: !canTrace, sanitizeResources: false, sanitizeOps: false };
+
+describe("a master whose disk fails in", options, () => {
+  afterAll(letGo);
+
   for (const [i, [calls, statuses]] of faults.entries()) {
     it(`${calls.join(" and ")} keeps what it acknowledged, and never brings back what it refused (needs strace)`, async () => {
-      using dir = tempDir();
-      const file = `${dir.path}/store.jsonl`;
+      if (shared === undefined) {
+        const dir = tempDir();
+        const file = `${dir.path}/store.jsonl`;
+        shared = { master: await start({ cwd: dir.path }, `-file=${file}`), file, dir };
+      }
+      const { master, file } = shared;
       const keys = async () =>
-        (await Deno.readTextFile(file)).trimEnd().split("\n").map((line) => JSON.parse(line).Key);
-      await using master = await start({ cwd: dir.path }, `-file=${file}`);
-      await add(master.url, URL, "first");
+        (await Deno.readTextFile(file)).split("\n").filter(Boolean)
+          .map((line) => JSON.parse(line).Key);
+      const [first, second, third, fourth] = [1, 2, 3, 4].map((n) => `${i}-${n}`);
+      let complete = false;
+      try {
+        await add(master.url, URL, first);
+        const before = await keys();
 
-      const inject = calls.flatMap((call) => ["-e", `inject=${call}`]);
-      const during = await trace(master.pid, "-P", file, ...inject);
-      const [status, detail] = await post(master, "second");
-      const left = await keys();
-      // Whoever was told nothing of a link in doubt finds none.
-      if (status !== 201) assertEquals((await follow(master.url, "second")).status, 404);
-      // The first half of them are killed while the disk fails, the others once it works again.
-      const killed = i % 2 === 0;
-      if (!killed) {
+        const inject = calls.flatMap((call) => ["-e", `inject=${call}`]);
+        const during = await trace(master.pid, "-P", file, ...inject);
+        const [status, detail] = await post(master, second);
+        const left = await keys();
+        // Whoever was told nothing of a link in doubt finds none.
+        if (status !== 201) assertEquals((await follow(master.url, second)).status, 404);
+        // The first half of them are killed while the disk fails, the others once it works again.
+        const killed = i % 2 === 0;
+        if (!killed) {
+          await during.stop();
+          await following(master);
+          assertEquals(await keys(), status === 201 ? [...before, second] : before);
+          await add(master.url, URL, third);
+        }
+        assert(statuses.includes(status), `${status} ${detail}`);
+        if (status === 507) {
+          assertMatch(detail, /^cannot save: [A-Z].*[a-z]$/);
+          assertEquals(left, before);
+        }
+        if (status === 503) assertMatch(detail, /^may have been saved: [A-Z].*[a-z]$/);
+
+        master.kill("SIGKILL");
+        await master.status;
         await during.stop();
-        await eventually(async () => assert((await ready(master.url)).writable));
-        assertEquals(await keys(), status === 201 ? ["first", "second"] : ["first"]);
-        await add(master.url, URL, "third");
+        await master.begin();
+        const found = await keys();
+        for (const key of before) assert(found.includes(key), key);
+        if (!killed) assert(found.includes(third));
+        if (status === 201) assert(found.includes(second));
+        if (status === 507) assert(!found.includes(second), found.join());
+        assertEquals(master.links, found.length);
+        const expected = found.includes(second) ? 302 : 404;
+        assertEquals((await follow(master.url, second)).status, expected);
+        await add(master.url, URL, fourth);
+        complete = true;
+      } finally {
+        if (!complete) await letGo();
       }
-      assert(statuses.includes(status), `${status} ${detail}`);
-      if (status === 507) {
-        assertMatch(detail, /^cannot save: [A-Z].*[a-z]$/);
-        assertEquals(left, ["first"]);
-      }
-      if (status === 503) assertMatch(detail, /^may have been saved: [A-Z].*[a-z]$/);
-
-      master.kill("SIGKILL");
-      await master.status;
-      await during.stop();
-      await master.begin();
-      const found = await keys();
-      assert(found.includes("first"));
-      if (!killed) assert(found.includes("third"));
-      if (status === 201) assert(found.includes("second"));
-      if (status === 507) assert(!found.includes("second"), found.join());
-      assertEquals(master.links, found.length);
-      const expected = found.includes("second") ? 302 : 404;
-      assertEquals((await follow(master.url, "second")).status, expected);
-      await add(master.url, URL, "fourth");
     });
   }
 });
@@ -145,14 +172,18 @@ it(
     const file = `${dir.path}/store.jsonl`;
     const text = `{"Key":"a","URL":"${URL}"}\n`;
     await Deno.writeTextFile(file, text);
-    const traced = ["strace", "-f", "-o", "/dev/null", "-P", file];
+    const traced = ["strace", ...QUICKLY, "-f", "-o", "/dev/null", "-P", file];
     for (
       const [calls, said] of [
         [["write:error=ENOSPC"], "No space left on device"],
         [["write:error=EIO", "ftruncate:error=EIO", "lseek:error=EIO:when=3+"], ""],
       ] as const
     ) {
-      const through = [...traced, ...calls.flatMap((call) => ["-e", `inject=${call}`])];
+      const through = [
+        ...traced,
+        ...["-e", "trace=write,ftruncate,lseek"],
+        ...calls.flatMap((call) => ["-e", `inject=${call}`]),
+      ];
       const flags = [`-file=${file}`, "-promote", "-http=127.0.0.1:0"];
       const { code, stderr } = await run({ cwd: dir.path, through }, ...flags);
       assertEquals(code, 1);

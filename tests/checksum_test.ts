@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import zlib from "node:zlib";
 import { Checksum } from "../journal/checksum.ts";
+import { NOT_WRITTEN } from "../journal/compaction.ts";
 import { crc32 } from "../journal/crc32.ts";
 import { openFeed } from "../journal/feed.ts";
 import { Journal } from "../journal/journal.ts";
@@ -67,6 +68,16 @@ describe("Checksum", () => {
     assertEquals(new Checksum().append(encoder.encode(changed)), text.length);
   });
 
+  it("takes nothing else for a checksum, and counts every byte", () => {
+    const text = `\ufeff{"Key":"a","URL":"b"}\n` +
+      `{"Key":"ä","URL":"b","Note":${formatAbout({ sum: 1 }).trimEnd()}}\n` +
+      `{"Key":"c","URL":"Sum"}\n`;
+    const lines = text + formatAbout({ sum: crc32(encoder.encode(text)) });
+    const checksum = new Checksum();
+    assertEquals(checksum.append(encoder.encode(lines)), undefined);
+    assertEquals(checksum.written, encoder.encode(text).length);
+  });
+
   it("becomes another one where the lines of a compacted file were changed", () => {
     const lines = encoder.encode(journal(30));
     const start = { kept: 5000, sum: 0x12345678, fileSum: crc32(lines) };
@@ -96,7 +107,7 @@ describe("a log that is compacted while it is in use", () => {
       const store = new URLStore(await Journal.open(path));
       await store.load();
       for (let compactions = 0; compactions < 3; compactions++) {
-        const writes = Array.from({ length: pick(1500) }, async (_, i) => {
+        const writes = Array.from({ length: 1 + pick(1500) }, async (_, i) => {
           const key = `k${pick(30)}`;
           const url = `https://example.com/${i}`;
           await store.put(url, key).catch(() => store.update(key, url));
@@ -130,7 +141,7 @@ describe("a log that is compacted while it is in use", () => {
     const changed = text.replace("example.com/7", "example.org/7");
     await Deno.writeTextFile(path, changed, { create: false });
     const refused = await file.compact(50).catch((error) => error.message);
-    assertEquals(refused, `${path}: It is not what was written`);
+    assertEquals(refused, `${path}: ${NOT_WRITTEN}`);
     assertEquals(await Deno.readTextFile(path), changed);
     await file.close();
   });

@@ -6,6 +6,7 @@ import { formatLine } from "../journal/lines.ts";
 import { Load } from "./load.ts";
 import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
 import { random } from "./random.ts";
+import { rounds } from "./rounds.ts";
 import { agree, change, following, journal, keep, ready, where } from "./replicas.ts";
 import { canMount, canTrace, smallDisk } from "./tools.ts";
 
@@ -27,7 +28,7 @@ const said = ({ logs }: Goto, what: string) => logs.filter(({ msg }) => msg.star
 describe("Journal.compact()", () => {
   it("keeps what the links are, and every position from the last few KB on", async () => {
     const { seed, pick } = random();
-    for (let round = 0; round < 20; round++) {
+    for (let round = rounds(5, 20); round > 0; round--) {
       const message = `seed ${seed}, round ${round}`;
       using dir = tempDir();
       const path = `${dir.path}/journal.jsonl`;
@@ -132,10 +133,10 @@ describe("-compact of a file that a master uses", () => {
   it("is done by the master while changes go on, and nothing is lost", async () => {
     using dir = tempDir();
     const [cwd, file] = [dir.path, `${dir.path}/store.jsonl`];
-    await Deno.writeTextFile(file, superseded(5000, 8));
+    await Deno.writeTextFile(file, superseded(2000, 4));
     await using master = await start({ cwd });
     const load = new Load(master.url);
-    for (let round = 0; round < 5; round++) {
+    for (let round = 0; round < 3; round++) {
       const { acknowledged } = load;
       await eventually(() => load.acknowledged > acknowledged + 100);
       const before = await size(file);
@@ -148,11 +149,11 @@ describe("-compact of a file that a master uses", () => {
       assertGreater(lines, linesAfter);
       assertGreater(bytes, bytesAfter);
       // Some 125 bytes for each link: what is kept, and what was added meanwhile.
-      assert(bytes >= before && bytesAfter < 150 * (5000 + load.acknowledged + 100), stdout);
+      assert(bytes >= before && bytesAfter < 150 * (2000 + load.acknowledged + 100), stdout);
     }
     await load.stop();
-    assertGreater(load.acknowledged, 500);
-    assertEquals(said(master, "compacted").length, 5);
+    assertGreater(load.acknowledged, 300);
+    assertEquals(said(master, "compacted").length, 3);
     await load.check();
     const { position, bytes } = await ready(master.url);
     master.kill("SIGKILL");
@@ -161,7 +162,7 @@ describe("-compact of a file that a master uses", () => {
     const after = await ready(master.url);
     assertEquals([after.position, after.bytes], [position, bytes]);
     await load.check();
-    assertEquals((await follow(master.url, "7")).location?.slice(-4), "/7/7");
+    assertEquals((await follow(master.url, "7")).location?.slice(-4), "/3/7");
     // A file of hits comes a second after a link was followed.
     const names = Array.from(Deno.readDirSync(cwd), ({ name }) => name)
       .filter((name) => !name.startsWith("store.jsonl.hits")).sort();
@@ -189,7 +190,7 @@ describe("-compact of a file that a master uses", () => {
       async () => {
         using dir = tempDir();
         const [cwd, path] = [dir.path, `${dir.path}/store.jsonl`];
-        await Deno.writeTextFile(path, superseded(5000, 8));
+        await Deno.writeTextFile(path, superseded(2000, 4));
         const traced = file === "" ? cwd : `${path}${file}`;
         const inject = `inject=${call}:signal=KILL:when=${when}`;
         const through = ["strace", "-f", "-o", "/dev/null", "-P", traced, "-e", inject];
@@ -201,7 +202,7 @@ describe("-compact of a file that a master uses", () => {
         await load.stop();
         await using again = await start({ cwd });
         await load.check(again.url);
-        assertEquals((await follow(again.url, "7")).location?.slice(-4), "/7/7");
+        assertEquals((await follow(again.url, "7")).location?.slice(-4), "/3/7");
         assertEquals((await asked).code, 1);
       },
     );
@@ -258,11 +259,12 @@ describe("-compact of a file that a master uses", () => {
   it("is given up when the master ends meanwhile", async () => {
     using dir = tempDir();
     const cwd = dir.path;
-    const text = superseded(200_000, 2);
+    const text = superseded(60_000, 2);
     await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
     await using master = await start({ cwd });
     const asked = compact(cwd);
-    await eventually(() => size(`${cwd}/store.jsonl.tmp`));
+    const begun = () => size(`${cwd}/store.jsonl.tmp`).then(() => true, () => false);
+    while (!await begun()) await new Promise((resolve) => setTimeout(resolve, 1)); // it doesn't last
     assertEquals((await master.stop()).code, 0);
     const { code, stderr } = await asked;
     assertEquals(code, 1);
@@ -276,8 +278,8 @@ it("a master compacts by itself once most lines of more than 64 MiB are supersed
   using dir = tempDir();
   const cwd = dir.path;
   const line = (i: number, n: number) =>
-    `{"Key":"${i}","URL":"https://example.com/${"x".repeat(900)}/${n}"}\n`;
-  const lines = 80_000; // 75 MB
+    `{"Key":"${i}","URL":"https://example.com/${"x".repeat(7000)}/${n}"}\n`;
+  const lines = 10_000; // 70 MB
   const text = Array.from({ length: lines }, (_, n) => line(n % (lines / 2), n)).join("");
   assertGreater(text.length, 64 << 20);
   await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
@@ -288,7 +290,7 @@ it("a master compacts by itself once most lines of more than 64 MiB are supersed
   assertEquals(await change(master.url, "0", "https://example.com/changed"), 200);
   const { bytes, before } = await master.waitForLog(({ msg }) => msg === "compacted", 20_000);
   assertGreater(before, text.length);
-  assertLess(bytes, text.length / 2 + 5000);
+  assertLess(bytes, text.length / 2 + 10_000);
   assertEquals(await where(master.url, "0"), "https://example.com/changed");
   await master.restart();
   assertEquals(master.links, lines / 2);

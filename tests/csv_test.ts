@@ -39,6 +39,11 @@ it("readCSV() reads what RFC 4180 allows, and what others write", async () => {
     ["a;b;c,d\ne;f;g\n", [["a", "b", "c,d"], ["e", "f", "g"]]],
     ['"a,b,c";d\n1;2\n', [["a,b,c", "d"], ["1", "2"]]],
     ["a\tb\nc\t\n", [["a", "b"], ["c", ""]]],
+    ["sep=;\r\na;b,c\r\n1;2,3\r\n", [["a", "b,c"], ["1", "2,3"]]],
+    ['"sep=,"\na;b,c\n', [["a;b", "c"]]],
+    ["SEP=\t\na,b\tc", [["a,b", "c"]]],
+    ["sep=;", [["sep=", ""]]],
+    ["sep=|\na|b\n", [["sep=|"], ["a|b"]]],
     ["\n\r\n\na;b\n\n1;2\n  \n", [["a", "b"], ["1", "2"]]],
     ['a,b\n"",""\n,\n', [["a", "b"], ["", ""], ["", ""]]],
     [" a , b\n", [[" a ", " b"]]],
@@ -53,6 +58,10 @@ it("readCSV() says in which line a record begins, also behind quoted line breaks
   const text = '\na,b\r\n"1\n2\r\n3",x\n\n4,"5\r6"\r7,8\r\n9,10';
   const lines = (await read(text)).map(({ line }) => line);
   assertEquals(lines, [2, 3, 7, 9, 10]);
+  for (const end of ["\n", "\r\n", "\r"]) {
+    const text = ["", "sep=;", "a;b", "1;2", ""].join(end);
+    assertEquals((await read(text)).map(({ line }) => line), [3, 4], JSON.stringify(text));
+  }
 });
 
 it("readCSV() says which record has text behind a closing quote, and goes on behind it", async () => {

@@ -68,7 +68,7 @@ export class Browser implements AsyncDisposable {
   }
 
   async #begin(look: Look): Promise<void> {
-    const { width = 1100, height = 900, dark = false, script = true, hosts } = look;
+    const { script = true, hosts } = look;
     await eventually(async () => (await this.#send("GET", "/status")).ready === true, 30_000);
     const { sessionId } = await this.#send("POST", "/session", {
       capabilities: {
@@ -82,7 +82,7 @@ export class Browser implements AsyncDisposable {
               "--disable-gpu",
               "--hide-scrollbars",
               "--lang=en-US",
-              `--window-size=${width},${height}`,
+              "--window-size=1100,900",
               ...(hosts ? [`--host-resolver-rules=${hosts}`] : []),
             ],
             prefs: script ? {} : { "profile.managed_default_content_settings.javascript": 2 },
@@ -92,18 +92,25 @@ export class Browser implements AsyncDisposable {
       },
     });
     this.#session = `/session/${sessionId}`;
-    await this.#send("POST", `${this.#session}/goog/cdp/execute`, {
-      cmd: "Emulation.setDeviceMetricsOverride",
-      params: { width, height, deviceScaleFactor: 1, mobile: width < 500 },
-    });
-    await this.#send("POST", `${this.#session}/goog/cdp/execute`, {
-      cmd: "Emulation.setEmulatedMedia",
-      params: { features: [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }] },
-    });
     await this.#send("POST", `${this.#session}/timeouts`, {
       implicit: 0,
       pageLoad: 30_000,
       script: 30_000,
+    });
+    await this.appear(look);
+  }
+
+  /** Shows an empty page, as another screen would, and forgets what was complained of. */
+  async appear({ width = 1100, height = 900, dark = false }: Look = {}): Promise<void> {
+    await this.go("about:blank");
+    await this.complaints();
+    await this.#command("POST", "/goog/cdp/execute", {
+      cmd: "Emulation.setDeviceMetricsOverride",
+      params: { width, height, deviceScaleFactor: 1, mobile: width < 500 },
+    });
+    await this.#command("POST", "/goog/cdp/execute", {
+      cmd: "Emulation.setEmulatedMedia",
+      params: { features: [{ name: "prefers-color-scheme", value: dark ? "dark" : "light" }] },
     });
   }
 

@@ -111,6 +111,7 @@ it("commands that need a file make none, and none is passed over for another", a
       [["-export"], 1, "store.jsonl: No such file"],
       [["-export", "-kv=no.db"], 1, "no.db: No such file"],
       [["-import=no.csv"], 1, "no.csv: No such file or directory"],
+      [["-import=."], 1, ".: Is a directory"],
       [["-backup=no/b.jsonl", "-file=here.jsonl"], 1, "no/b.jsonl: No such file or directory"],
       [
         ["-import=here.jsonl", "-export"],
@@ -129,6 +130,15 @@ it("commands that need a file make none, and none is passed over for another", a
 });
 
 it("-export says in a line why it can't", async () => {
+  using dir = tempDir();
+  const line = '{"Key":"odd\\ud800","URL":"https://example.com/"}\n';
+  await Deno.writeTextFile(`${dir.path}/odd.jsonl`, line);
+  const odd = await run("-export=csv", `-file=${dir.path}/odd.jsonl`);
+  assertEquals([odd.code, odd.stderr], [
+    1,
+    'goto: CSV can\'t hold the key "odd\\ud800", or its URL: use -export, after 0 links\n',
+  ]);
+  assertEquals((await run("-export", `-file=${dir.path}/odd.jsonl`)).stdout, line);
   const { code, stderr } = await run("-export", `-master=127.0.0.1:${freePort()}`);
   assertEquals(code, 1);
   assertMatch(stderr, /^goto: http:\/\/127\.0\.0\.1:\d+: .*refused.*\n$/i);

@@ -44,7 +44,7 @@ describe("JSON", () => {
       [5, "", "it is not a JSON object"],
       [6, "", "it has no URL"],
       [7, "d", undefined],
-      [undefined, "a", undefined],
+      [1, "a", undefined],
     ]);
     const array = await read(`[\n {"slug":"a","url":"${URL}","slug":"b"},\n {"slug":1,"url":2},\n`);
     assertEquals(array.rows.map(({ line, reason }) => [line, reason]), [
@@ -59,6 +59,66 @@ describe("JSON", () => {
         [`{\n"a":`, "line 2: the JSON ends too soon"],
       ]
     ) assertEquals((await read(text)).error, error);
+  });
+
+  it("may be pages that stand in one line, as curl writes them into one file", async () => {
+    const pages = ["a", "b"].map((key) =>
+      JSON.stringify({ total: 2, data: [{ address: key, target: URL, password: false }] })
+    );
+    for (const between of ["", " ", "\n"]) {
+      const { rows, remarks } = await read(pages.join(between));
+      assertEquals(rows.map(({ key, reason }) => [key, reason]), [
+        ["a", undefined],
+        ["b", undefined],
+      ]);
+      assertEquals(remarks, []);
+    }
+    const { rows } = await read(`{"slug":"a","url":"${URL}"}{"slug":"b","url":"${URL}"}`);
+    assertEquals(rows.map(({ key }) => key), ["a", "b"]);
+  });
+
+  it("is refused where a member stands in it twice, wherever, or where it is nested deep", async () => {
+    const TWICE = "a member stands in it twice";
+    const deep = `${"[".repeat(200_000)}${"]".repeat(200_000)}`;
+    const inner =
+      `{"shortCode":"a","longUrl":"${URL}","meta":{"validUntil":"x","validUntil":null}}`;
+    for (
+      const [text, reason] of [
+        [`{"Short":"a","Long":"${URL}","Long":"${URL}b"}`, TWICE],
+        [`{"Short":"a","L\\u006fng":"${URL}","Long":"${URL}b"}`, TWICE],
+        [inner, TWICE],
+        [`[${inner}]`, TWICE],
+        [`{"Short":"a","Long":"${URL}?a=\\":\\\\"}`, undefined],
+        [
+          `{"shortlink":"a","longlink":"${URL}","password":${deep}}`,
+          "it is nested more than 100 deep",
+        ],
+        [`{"shortlink":${deep},"longlink":"${URL}"}`, "it is nested more than 100 deep"],
+      ] as const
+    ) {
+      const { rows, error } = await read(`${text}\n`);
+      assertEquals(
+        [rows.map(({ reason }) => reason), error],
+        [[reason], undefined],
+        text.slice(0, 99),
+      );
+    }
+  });
+
+  it("loses no link that has an array where answers have their links", async () => {
+    const reason = "it is a link that has an array of links in it";
+    for (
+      const link of [
+        `{"Key":"a","URL":"${URL}","data":[]}`,
+        `{"slug":"a","url":"${URL}","links":[]}`,
+      ]
+    ) {
+      for (const text of [link, `${link}\n${link}`, link.replaceAll(",", ",\n")]) {
+        const { rows } = await read(text);
+        const links = text.split("[]").length - 1;
+        assertEquals(rows.map((row) => row.reason), Array(links).fill(reason), text);
+      }
+    }
   });
 
   it("has one name for one thing", async () => {
@@ -136,8 +196,8 @@ describe("lines of ours", () => {
     );
     const facts = { created: 1795600000, author: "ada", editor: "bob", own: true };
     assertEquals(JSON.parse(JSON.stringify(rows)), [
-      { key: "a", url: URL, expires: 4101814800, ...facts },
-      { key: "b/c", url: URL, clicks: 3, ...facts },
+      { key: "a", url: URL, expires: 4101814800, line: 3, ...facts },
+      { key: "b/c", url: URL, clicks: 3, line: 4, ...facts },
     ]);
     assertEquals(remarks, ["ignored: Hits"]);
   });
@@ -149,12 +209,14 @@ describe("lines of ours", () => {
         { Key: "a", URL: URL, Created: "yesterday" },
         { Key: "b", URL: URL, Author: 7 },
         { Key: "c", URL: URL, Author: "ada", By: "bob" },
-      ].map((line) => JSON.stringify(line)).join("\n"),
+        { Key: "d", URL: "https://example.com/old" },
+      ].map((line) => JSON.stringify(line)).join("\n") + `\n{"Key":"d","URL":"x","URL":"y"}\n`,
     );
     assertEquals(rows.map(({ key, line, reason }) => [key, line, reason]), [
       ["a", 2, 'Created "yesterday" is not a time that can be kept'],
       ["b", 3, "Author 7 is not a name that can be kept"],
       ["c", 4, `"Author" and "By" don't say the same`],
+      ["d", 6, "a member stands in it twice"],
     ]);
   });
 });

@@ -41,6 +41,26 @@ describe("a key in a table", () => {
       assertMatch((await rowOf(header, `docs/b,${URL}`)).reason!, /no slash/);
     }
     assertMatch((await rowOf("keyword,url", `bit.ly/docs,${URL}`)).reason!, /no slash/);
+    for (const source of ["docs", "/docs", "docs/", "/docs/"]) {
+      assertEquals((await rowOf("source,target,hits", `${source},${URL},1`)).key, "docs");
+    }
+  });
+
+  it("is no host, and no link of a domain itself", async () => {
+    for (
+      const [header, text] of [
+        ["Link,Long URL", "bit.ly"],
+        ["Bitlink,Long URL", "bit.ly"],
+        ["Short URL,Original URL", "sho.rt"],
+        ["Short link,Destination URL", "dub.sh"],
+      ]
+    ) {
+      const { reason } = await rowOf(header, `${text},${URL}`);
+      assertMatch(reason!, /is a host without a part behind it$/);
+    }
+    const { reason } = await rowOf("Key,Destination URL", `_root,${URL}`);
+    assertEquals(reason, 'key "_root" is the link of a domain itself');
+    assertEquals((await rowOf("key,url", `v1.2,${URL}`)).key, "v1.2");
   });
 
   it("is the same in all columns that have it", async () => {
@@ -68,6 +88,7 @@ describe("a table", () => {
     ]);
     const shifted = await rowOf("url,key", "https://example.com/map?ll=1.5,2.5,docs2");
     assertEquals([shifted.key, shifted.reason], ["", "it has 3 fields, and the header has 2"]);
+    assertEquals((await rowOf("key;url", "a;b,c;d")).url, "a;b,c;d", "as it stands in the file");
   });
 
   it("gives no link for its header, where it stands there again", async () => {
@@ -112,6 +133,39 @@ describe("a table", () => {
   });
 });
 
+describe("a URL in a table", () => {
+  it("begins with its scheme in files of programs, and nowhere with half of it", async () => {
+    for (
+      const [header, text, taken] of [
+        ["shortlink,longlink", "example.com/x", false],
+        ["shortlink,longlink", "example.com:8080/x", false],
+        ["shortlink,longlink", "localhost:8080/x", false],
+        ["shortlink,longlink", "https:/example.com/", false],
+        ["slug,url", "https:/example.com/", false],
+        ["slug,url", "https:example.com/", false],
+        ["slug,url", "https:\\\\example.com/", false],
+        ["slug,url", "example.com/x", true],
+        ["slug,url", "HTTPS://example.com/x", true],
+        ["slug,url", "www.example.com:8080?x", true],
+        ["slug,url", "пример.рф", true],
+        ["slug,url", "xn--e1afmkfd.xn--p1ai", true],
+        ["slug,url", "ftp://example.com/", true], // of which a store says more
+        ["slug,url", "1.234", false],
+        ["slug,url", "24.12.2099", false],
+        ["slug,url", "10.0.0.5", false],
+        ["slug,url", "n.a.", false],
+        ["slug,url", "v. 2", false],
+        ["slug,url", "localhost:80", false],
+        ["shortlink,longlink", " HTTPS://example.com/x", true],
+      ] as const
+    ) {
+      const row = await rowOf(header, `k,${text}`);
+      const [reason] = /doesn't begin with https:\/\/ or http:\/\/$/.exec(row.reason ?? "") ?? [];
+      assertEquals(reason === undefined, taken, `${header} ${text}`);
+    }
+  });
+});
+
 describe("a time in a table", () => {
   it("is one that there is; a day begins what was made and ends what ends", async () => {
     const cases: [text: string, created: number | undefined, expires: number | undefined][] = [
@@ -141,6 +195,7 @@ describe("a time in a table", () => {
         "12/24/2099",
         "24.12.2099",
         "2099-12",
+        "2099-12-24T24:00:00Z",
         "2099-12-24T25:00:00Z",
         "2099-12-24T18:00",
         "24 Dec 2099",
@@ -157,6 +212,26 @@ describe("a time in a table", () => {
         const row = await rowOf(`key,url,${column}`, `k,${URL},${text}`);
         assertMatch(row.reason!, new RegExp(`^${column} ".*" is (?:not a time|after)`), text);
       }
+    }
+  });
+
+  it("is no end where there is none, and no beginning before the year 1970", async () => {
+    for (
+      const text of ["1970-01-01", "1970-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0000-00-00"]
+    ) {
+      const row = await rowOf("key,url,created", `k,${URL},${text}`);
+      assertEquals([row.created, row.reason], [undefined, undefined], text);
+    }
+    for (const text of ["1969-12-31T23:59:59Z", "1899-12-30", "1066-10-14"]) {
+      const { reason } = await rowOf("key,url,created", `k,${URL},${text}`);
+      assertEquals(reason, `created "${text}" is before the year 1970`);
+    }
+  });
+
+  it("ends a link whatever its end is called", async () => {
+    for (const name of ["expires on", "Expire date", "valid to", "available until", "ends"]) {
+      const row = await rowOf(`key,url,${name}`, `k,${URL},2099-12-24`);
+      assertEquals([row.expires, row.reason], [4101840000, undefined], name);
     }
   });
 
@@ -196,6 +271,18 @@ describe("a link that isn't for everybody", () => {
         ["banned", "true"],
         ["disabled_at", "2024-01-01"],
         ["ios", "https://example.com/app"],
+        ["passphrase", "0"],
+        ["is_private", "yes"],
+        ["is_disabled", "t"],
+        ["visit limit", "3"],
+        ["starts at", "2099-01-01"],
+        ["Valid from", "soon"],
+        ["active", "FALSE"],
+        ["is_active", "0"],
+        ["enabled", "FALSCH"],
+        ["expired", "true"],
+        ["expires when", "2020-01-01"],
+        ["expires in days", "30"],
       ]
     ) {
       const row = await rowOf(`key,url,${column}`, `k,${URL},${value}`);
@@ -210,6 +297,14 @@ describe("a link that isn't for everybody", () => {
         ["max_visits", "0"],
         ["valid_since", "2020-01-01"],
         ["banned", "false"],
+        ["banned", "f"],
+        ["is_active", "1"],
+        ["active", "TRUE"],
+        ["enabled", "t"],
+        ["active", ""],
+        ["expired", "no"],
+        ["expiredUrl", "https://example.com/gone"],
+        ["starts at", "2020-01-01"],
       ]
     ) {
       const row = await rowOf(`key,url,${column}`, `k,${URL},${value}`);

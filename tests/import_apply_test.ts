@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { eventually, follow, run, start, tempDir } from "./processes.ts";
-import { asMortal, canLimit, tool } from "./tools.ts";
+import { asMortal, canLimit, canTrace, tool } from "./tools.ts";
 
 const OURS =
   `{"Key":"a","URL":"https://example.com/a","Created":1500000000,"Expires":4000000000,"Author":"ada","Editor":"bob"}\n` +
@@ -86,6 +86,19 @@ describe("-import into a master that runs", () => {
     }
   }
 
+  it("leaves a mirror's file alone", async () => {
+    await using master = await start("-rpc");
+    using dir = tempDir();
+    const cwd = dir.path;
+    await Deno.writeTextFile(`${cwd}/in`, OURS);
+    await using _mirror = await start({ cwd }, `-master=${master.url}`, "-file=mirror.jsonl");
+    for (const file of ["mirror.jsonl", "other.jsonl"]) {
+      const done = await run({ cwd }, "-import=in", `-master=${master.url}`, `-file=${file}`);
+      assertEquals([done.code, done.stderr], [0, ""]);
+    }
+    assertEquals(Object.keys(filesOf(cwd)).filter((name) => name.startsWith("other")), []);
+  });
+
   it("a wrong -token is told of before the first row", async () => {
     await using master = await start("-rpc", "-token=t", "-rpc-token=r");
     using dir = tempDir();
@@ -160,7 +173,7 @@ describe("-import into a master that runs", () => {
     assertEquals([code, stdout], [1, ""]);
     assertMatch(
       stderr,
-      /goto: .*\/in: master (?:out of reach|did not answer in time), after 500 rows: 500 new; to import it again is safe\n$/,
+      /goto: .*\/in: master (?:out of reach|did not answer in time), after 500 rows: 500 new; 500 rows more may have been imported; to import it again is safe\n$/,
     );
     await master.restart();
     await Deno.remove(input);
@@ -168,6 +181,25 @@ describe("-import into a master that runs", () => {
     const again = await run(`-import=${input}`, `-master=${master.url}`);
     assertEquals(again.stdout, `${input}: 1,000 rows: 500 new, 500 equal\n`);
   });
+});
+
+it("-import doesn't say that nothing was imported where answers came too late (needs strace)", {
+  ignore: !canTrace,
+}, async () => {
+  using dir = tempDir();
+  const file = `${dir.path}/store.jsonl`;
+  await Deno.writeTextFile(file, "");
+  const late = ["-P", file, "-e", "inject=fdatasync:delay_exit=3000000"];
+  const through = ["strace", "-D", "-f", "-o", "/dev/null", ...late];
+  await using master = await start({ cwd: dir.path, through }, "-rpc");
+  await Deno.writeTextFile(`${dir.path}/in`, `key,url\n${rows(100)}`);
+  const { code, stderr } = await run({ cwd: dir.path }, "-import=in", `-master=${master.url}`);
+  assertEquals(code, 1);
+  assertMatch(
+    stderr,
+    /goto: in: .+; 100 rows may have been imported; to import it again is safe\n$/,
+  );
+  await eventually(async () => (await follow(master.url, "k99")).status === 302);
 });
 
 describe("-import into a file", () => {
@@ -356,6 +388,23 @@ describe("FILE.rejected", () => {
     });
   }
 
+  it("of an earlier import is gone when nothing is listed any more", async () => {
+    using dir = tempDir();
+    const cwd = dir.path;
+    await Deno.writeTextFile(`${cwd}/in`, TEXT);
+    await run({ cwd }, "-import=in");
+    assertEquals(filesOf(cwd)["in.rejected"], REASON);
+    await Deno.writeTextFile(`${cwd}/in`, "key,url\nok,https://example.com/\n");
+    await run({ cwd }, "-import=in", "-dry-run");
+    assertEquals(filesOf(cwd)["in.rejected"], REASON);
+    const done = await run({ cwd }, "-import=in");
+    assertEquals(done.stdout, "in: 1 row: 0 new, 1 equal\n");
+    assertEquals(filesOf(cwd)["in.rejected"], undefined);
+    await Deno.writeTextFile(`${cwd}/in.rejected`, "precious\n");
+    await run({ cwd }, "-import=in");
+    assertEquals(filesOf(cwd)["in.rejected"], "precious\n");
+  });
+
   const obstacles: Record<
     string,
     [prepare: (list: string, dir: string) => unknown, reason: RegExp]
@@ -421,7 +470,7 @@ docs,https://example.com/other,
 there,https://example.com/there,
 taken,https://example.com/mine,
 rpc,https://example.com/,
-self,http://go.example.com/x,
+self,http://localhost:0/x,
 over,https://example.com/,2001-01-01T00:00:00Z
 ended,https://example.com/,
 `;
@@ -429,7 +478,6 @@ ended,https://example.com/,
     `{"Key":"taken","URL":"https://example.com/theirs"}\n` +
     `{"Key":"gone","URL":""}\n` +
     `{"Key":"ended","URL":"https://example.com/","Expires":1000000000}\n`;
-  const HOST = "-host=go.example.com";
   const NOTHING = "in: 8 rows: 4 new, 1 conflict, 3 refused";
   const SOME = "in: 8 rows: 2 new, 1 equal, 2 conflicts, 3 refused";
 
@@ -439,7 +487,7 @@ ended,https://example.com/,
     const before = filesOf(cwd);
     let listed = "";
     for (let tries = 0; tries < 2; tries++) {
-      const dry = await run({ cwd }, "-import=in", "-dry-run", HOST, ...flags);
+      const dry = await run({ cwd }, "-import=in", "-dry-run", ...flags);
       assertEquals(dry.stdout, `${expected}; nothing was changed\n`, dry.stderr);
       assertEquals(dry.code, 0);
       listed = dry.stderr;
@@ -449,7 +497,7 @@ ended,https://example.com/,
   }
 
   async function checkDone(cwd: string, expected: string, listed: string, ...flags: string[]) {
-    const done = await run({ cwd }, "-import=in", HOST, ...flags);
+    const done = await run({ cwd }, "-import=in", ...flags);
     assertEquals(done.stdout, `${expected}; see in.rejected\n`);
     assertEquals(await Deno.readTextFile(`${cwd}/in.rejected`), listed);
   }
@@ -506,6 +554,23 @@ ended,https://example.com/,
     const listed = await check(dir.path, SOME, `-master=${master.url}`);
     assertEquals(await Deno.readTextFile(`${home.path}/store.jsonl`), text);
     await checkDone(dir.path, SOME, listed, `-master=${master.url}`);
+  });
+
+  it("refuses what points back at the master, whatever its -host, also through a replica", async () => {
+    await using master = await start("-rpc", "-host=https://Go.example.com:443");
+    await using replica = await start("-rpc", `-master=${master.url}`, "-host=go.example.com");
+    using dir = tempDir();
+    await Deno.writeTextFile(`${dir.path}/in`, "slug,url\na,http://go.example.com./docs\n");
+    const told = "in: 1 row: 0 new, 1 refused";
+    for (const [end, ...flags] of [["; nothing was changed", "-dry-run"], ["; see in.rejected"]]) {
+      for (const { url } of [master, replica]) {
+        const done = await run({ cwd: dir.path }, "-import=in", `-master=${url}`, ...flags);
+        assertEquals([done.stdout, done.code], [`${told}${end}\n`, 1]);
+      }
+      const flag = "-host=https://go.example.com:443";
+      const done = await run({ cwd: dir.path }, "-import=in", flag, ...flags);
+      assertEquals([done.stdout, done.code], [`${told}${end}\n`, 1]);
+    }
   });
 
   it("says that a master won't take dates over", async () => {

@@ -88,6 +88,72 @@ describe("a form", () => {
     assertEquals(await count(master), 1);
   });
 
+  it("with a part that can't be read is refused, and none is passed over", async () => {
+    await using master = await start();
+    const typed = part("url", "https://example.com/");
+    const field = 'content-disposition: form-data; name="expires"';
+    const wrong: [body: string, says: string][] = [
+      [`${typed}--X\ncontent-disposition: form-data\n\n3600\n--X--\n`, "a part without a name"],
+      [`${typed}--X\nx-name: expires\n\n3600\n--X--\n`, "a part without a name"],
+      [`${typed}--X\n\n3600\n--X--\n`, "a part without a name"],
+      [`${typed}--X\n${field}; name="key"\n\n3600\n--X--\n`, "a part without a name"],
+      [`${typed}--X\n${field} x\n\n3600\n--X--\n`, "a part without a name"],
+      [`${typed}--X\n${field.replace("form-data", "inline")}\n\n3600\n--X--\n`, "a part with"],
+      [`${typed}--X\n${field}\n${field}\n\n3600\n--X--\n`, "the body is no form"],
+      [`${typed}--X\nexpires\n\n3600\n--X--\n`, "the body is no form"],
+      [`${typed}--X\n${field}\n3600\n--X--\n`, "the body is no form"],
+      [`${typed}--Xy\n${field}\n\n3600\n--X--\n`, "the body is no form"],
+      [`${typed}--X\n${field}; filename*=UTF-8''a\n\n3600\n--X--\n`, 'the field "expires" is a'],
+      [`${typed}--X--\n${part("expires", "3600")}--X--\n`, "the form goes on behind its end"],
+      [`${typed}--X--\nexpires`, "the form goes on behind its end"],
+      [typed, "the form breaks off"],
+      ["", "the body is no form"],
+      [
+        `--X\n${field.replace("expires", "url")}\ncontent-transfer-encoding: quoted-printable\n\n` +
+        "https://example.com/=C3=A9\n--X--\n",
+        'the field "url" is encoded: "quoted-printable"',
+      ],
+    ];
+    for (const [body, says] of wrong) {
+      const { status, text } = await post(master, "/add", ...multipart(body));
+      assertEquals(status, 400, body);
+      assertMatch(text, new RegExp(RegExp.escape(says)), body);
+    }
+    assertEquals(await count(master), 0);
+  });
+
+  it("of parts is taken in every form that there is", async () => {
+    await using master = await start();
+    const good: [body: string, type: string][] = [
+      [part("url", "https://example.com/"), "multipart/form-data; boundary=X"],
+      [part("url", "https://example.com/"), 'Multipart/Form-Data; charset=utf-8; Boundary="X"'],
+      [`\n${part("url", "https://example.com/")}`, "multipart/form-data; boundary=X"],
+      [`a form:\n${part("url", "https://example.com/")}`, "multipart/form-data; boundary=X"],
+      [
+        "--X  \nCONTENT-DISPOSITION:FORM-DATA;NAME=url\nContent-Type: text/plain; charset=UTF-8\n" +
+        "Content-Transfer-Encoding: 8bit\n\nhttps://example.com/\n",
+        "multipart/form-data; boundary=X",
+      ],
+      [
+        '--X\ncontent-disposition: form-data;\n name="url"\n\nhttps://example.com/\n',
+        "multipart/form-data; boundary=X",
+      ],
+    ];
+    for (const [body, type] of good) {
+      const [bytes] = multipart(`${body}${part("key", "")}--X--\n`);
+      const { status, text } = await post(master, "/add", bytes, { "content-type": type });
+      assertEquals(status, 200, body + text);
+      const { location } = await follow(master.url, text.slice(text.lastIndexOf("/") + 1));
+      assertEquals(location, "https://example.com/", body);
+    }
+    const form = new FormData();
+    form.set("url", "https://example.com/é--X");
+    form.set("key", "runtime");
+    assertEquals((await ask(master, "/add", { method: "POST", body: form })).status, 200);
+    const { location } = await follow(master.url, "runtime");
+    assertEquals(location, "https://example.com/%C3%A9--X");
+  });
+
   it("is not made of a query, of which the body's fields would be parts", async () => {
     await using master = await start();
     const { status, text } = await post(master, "/add?key=docs", "url=https://example.com/");
@@ -186,6 +252,47 @@ describe("a query", () => {
 });
 
 describe("what is no UTF-8", () => {
+  it("by its own account is refused, unless it is ASCII", async () => {
+    await using master = await start("-rpc");
+    const typed = (value: string, more = "") =>
+      multipart(
+        `--X\ncontent-disposition: form-data; name="url"\n${more}\n${value}\n--X--\n`,
+      )[0];
+    const bodies: [path: string, type: string, body: (url: string) => BodyInit][] = [
+      ["/add", "application/x-www-form-urlencoded", (url) => `url=${encodeURIComponent(url)}`],
+      [
+        "/add",
+        "multipart/form-data; boundary=X",
+        (url) => typed(String.fromCharCode(...new TextEncoder().encode(url))),
+      ],
+      ["/api/links", "application/json", (url) => JSON.stringify({ url })],
+      [
+        "/rpc",
+        "application/json",
+        (url) => JSON.stringify({ jsonrpc: "2.0", method: "Store.Put", params: [url], id: 1 }),
+      ],
+    ];
+    for (const [path, type, body] of bodies) {
+      // The bytes of "é" in UTF-8 are "Ã©" in Latin-1.
+      const send = (charset: string, url: string) =>
+        post(master, path, body(url), { "content-type": `${type}; charset=${charset}` });
+      for (const charset of ["ISO-8859-1", '"windows-1251"', "utf-16", "utf-7", "shift_jis"]) {
+        const { status, text } = await send(charset, "https://example.com/é");
+        assertEquals(status, 400, path + charset);
+        assertMatch(text, /is not read: use charset=utf-8/);
+      }
+      assertEquals((await send("utf-16", "https://example.com/a")).status, 400);
+      for (const charset of ["ISO-8859-1", "us-ascii", "UTF-8", '"utf8"']) {
+        assert((await send(charset, "https://example.com/a")).status < 300, path + charset);
+      }
+      assert((await send("utf-8", "https://example.com/é")).status < 300);
+    }
+    const part = "content-type: text/plain; charset=iso-8859-1\n";
+    const type = { "content-type": "multipart/form-data; boundary=X" };
+    assertEquals((await post(master, "/add", typed("https://a/Ã©", part), type)).status, 400);
+    assertEquals((await post(master, "/add", typed("https://a/e", part), type)).status, 200);
+  });
+
   it("is refused in forms, queries, JSON and RPC", async () => {
     await using master = await start("-rpc");
     for (const bytes of ["%E9", "%FF", "%C3", "%ED%A0%80", "%C0%AF", "a%F0%9F%92"]) {

@@ -6,6 +6,8 @@
 import assert from "node:assert/strict";
 import { follow } from "./processes.ts";
 
+const PACE_MS = 4; // between two changes of a writer: so the machine has time for others, too
+
 /** Writers, each with links of its own, which they add, change and delete until they are stopped. */
 export class Load {
   /** How many changes were acknowledged. */
@@ -67,6 +69,7 @@ export class Load {
       this.#links.set(key, [target]);
       this.acknowledged++;
       this.slowest = Math.max(this.slowest, performance.now() - began);
+      await new Promise((resolve) => setTimeout(resolve, PACE_MS));
     }
   }
 }

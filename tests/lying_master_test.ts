@@ -112,6 +112,7 @@ it("isHealth() refuses what can't be passed on", () => {
     ...[{}, [], null, "x".repeat(5000)].map((other) => ({ ready: true, other })),
     { ready: true, infinite: JSON.parse("1e999") },
     { ready: true, path: 1 },
+    { ready: true, host: 1 },
     { ready: true, ...Object.fromEntries(Array.from({ length: 70 }, (_, n) => [`d${n}`, n])) },
   ];
   for (const health of bad) assertEquals(isHealth(health), false, JSON.stringify(health));

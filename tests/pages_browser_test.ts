@@ -1,18 +1,32 @@
 /** The pages in a real browser. What they look like is left in screenshots/. */
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { it } from "@std/testing/bdd";
+import { afterAll, beforeAll, it } from "@std/testing/bdd";
 import { today } from "../hits/counts.ts";
 import { Hits } from "../hits/hits.ts";
 import { Table } from "../links/table.ts";
 import { Browser, type Look, noBrowser } from "./driver.ts";
 import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
 import { journal } from "./replicas.ts";
+import { rounds } from "./rounds.ts";
 import { tool } from "./tools.ts";
 
 const TAB = "\ue004";
 const ENTER = "\ue007";
 
 if (noBrowser !== undefined) console.log(`tests of pages in a browser are ignored: ${noBrowser}`);
+
+/** The browser of all tests but those that need one that is otherwise. */
+let shared: Browser;
+if (noBrowser === undefined) {
+  beforeAll(async () => void (shared = await Browser.open()));
+  afterAll(() => shared[Symbol.asyncDispose]());
+}
+
+/** The browser, as if it had been opened just now. */
+async function open(look: Look = {}): Promise<Browser> {
+  await shared.appear(look);
+  return shared;
+}
 
 function inBrowser(name: string, test: () => Promise<void>, ignore = false): void {
   (noBrowser !== undefined || ignore ? it.ignore : it)(name, test);
@@ -41,7 +55,7 @@ inBrowser(
   "a link is added by keyboard, shown, copied, and not added again by a refresh",
   async () => {
     await using master = await start();
-    await using browser = await Browser.open();
+    const browser = await open();
     await browser.go(master.url);
     await browser.press(..."https://example.com/long", TAB, ..."my.link", ENTER);
     await eventually(async () => assertMatch(await browser.url(), /\/\.detail\/my\.link\?new$/));
@@ -77,7 +91,7 @@ inBrowser("a link is copied where the page is not secure, too", async () => {
 inBrowser("what is refused is said beside its field, with what was typed", async () => {
   await using master = await start();
   await add(master.url, "https://example.com/there", "taken");
-  await using browser = await Browser.open();
+  const browser = await open();
   await browser.go(`${master.url}/?url=ftp%3A%2F%2Fexample.com&key=k`);
   await browser.click("main button");
   await picture(browser, "refused");
@@ -100,7 +114,7 @@ inBrowser("what is refused is said beside its field, with what was typed", async
 
 inBrowser("an unknown key offers to make its link, on a phone, too", async () => {
   await using master = await start();
-  await using browser = await Browser.open({ width: 390, height: 844 });
+  const browser = await open({ width: 390, height: 844 });
   await browser.go(`${master.url}/holidays`);
   await picture(browser, "unknown-phone");
   assertEquals(await browser.property("#key", "value"), "holidays");
@@ -128,7 +142,7 @@ inBrowser(
 inBrowser("the bookmarklet brings the address of any page into the form", async () => {
   await using master = await start();
   await add(master.url, "https://example.com/", "docs");
-  await using browser = await Browser.open();
+  const browser = await open();
   await browser.go(master.url);
   const bookmark = `${await browser.property(".bookmarklet", "href")}`;
   assertMatch(bookmark, /^javascript:/);
@@ -143,7 +157,7 @@ inBrowser("links are listed, searched as one types, changed and deleted", async 
   await using master = await start();
   for (let i = 0; i < 120; i++) await add(master.url, `https://example.com/page/${i}`);
   await add(master.url, "https://example.com/docs", "docs");
-  await using browser = await Browser.open();
+  const browser = await open();
   await browser.go(`${master.url}/.all`);
   await picture(browser, "all");
   await says(browser, "#found", "121 links");
@@ -203,7 +217,8 @@ for (const script of [true, false]) {
       await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(120));
       await writeHits(`${dir.path}/store.jsonl`, ["70", "17", "7", "71"]);
       await using master = await start({ cwd: dir.path });
-      await using browser = await Browser.open({ script });
+      await using own = script ? undefined : await Browser.open({ script });
+      const browser = own ?? await open();
       const keys = () =>
         browser.run<string[]>(
           "return [...document.querySelectorAll('.key')].map((e) => e.innerText)",
@@ -256,7 +271,7 @@ for (const script of [true, false]) {
 
 inBrowser("with -token a browser asks who it is before it adds or lists links", async () => {
   await using master = await start("-token=secret");
-  await using browser = await Browser.open();
+  const browser = await open();
   const url = new URL(master.url);
   await browser.go(`${url}.all`);
   assertEquals(await browser.shows("#results"), false);
@@ -290,12 +305,13 @@ inBrowser("without JavaScript all works but copying", async () => {
   assertEquals(await count(master), 0);
 });
 
-const LOOKS: Record<string, Look> = {
-  desk: {},
-  dark: { dark: true },
-  phone: { width: 390, height: 844 },
-  "phone-dark": { width: 320, height: 640, dark: true },
-};
+const ALL_LOOKS: [name: string, look: Look][] = [
+  ["desk", {}],
+  ["phone-dark", { width: 320, height: 640, dark: true }],
+  ["dark", { dark: true }],
+  ["phone", { width: 390, height: 844 }],
+];
+const LOOKS = ALL_LOOKS.slice(0, rounds(2, 4)); // light and dark, wide and narrow
 
 /** The source of axe-core, where npm has it. */
 const axe = noBrowser === undefined
@@ -337,8 +353,8 @@ inBrowser("every page is one that all can use: axe-core finds nothing serious", 
     bad: "/.all?after=x",
   };
   const backgrounds = new Set<string>();
-  for (const [look, options] of Object.entries(LOOKS)) {
-    await using browser = await Browser.open(options);
+  for (const [look, options] of LOOKS) {
+    const browser = await open(options);
     for (const [name, path] of Object.entries(paths)) {
       if (look.startsWith("phone") && ["search", "none", "bad"].includes(name)) continue;
       await browser.go(`${master.url}${path}`);

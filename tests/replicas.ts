@@ -100,3 +100,15 @@ export function compacted(lines: string, text: string): string {
   const { length } = formatAbout({ term: 1, base: 0, kept, ...sums });
   return formatAbout({ term: 1, base: kept - length - after.length, kept, ...sums }) + lines;
 }
+
+/** Lines with their running checksum before every `every`th of them, as a master writes it now and then. */
+export function summed(lines: string, every: number): string {
+  let text = "";
+  for (const [i, line] of lines.split(/(?<=\n)/).entries()) {
+    if (i > 0 && i % every === 0) {
+      text += formatAbout({ sum: crc32(new TextEncoder().encode(text)) });
+    }
+    text += line;
+  }
+  return text;
+}

@@ -18,6 +18,23 @@ const LINKS: Link[] = [
   { key: "cafe", url: `https://example.com/${encodeURI("Café".normalize("NFD"))}` },
   { key: "half", url: "https://example.com/%D0%9C%FF%D0%B8%D1%80" },
   { key: "paper", url: "https://example.com/a%20white%2Fpaper", author: "Ada Lovelace" },
+  {
+    key: "istanbul",
+    url: `https://example.com/${encodeURI("İstanbul")}/${encodeURI("DİYARBAKIR")}`,
+  },
+  { key: "capital", url: `https://example.com/${encodeURI("STRAẞE")}/${encodeURI("ﬁle")}` },
+  {
+    key: "signs",
+    url: `https://example.com/${encodeURI("10\u212aΩ")}/\u212bngstrom`,
+    author: "ſam",
+  },
+  { key: "croat", url: `https://example.com/${encodeURI("ǅep")}/ŉ` },
+  {
+    key: "viet",
+    url: `https://example.com/${encodeURI("Vi\u00ea\u0323t")}/Vi\u1eb9\u0302n/na\u0302\u0323m`,
+  },
+  { key: "names", url: "https://example.com/", author: "Großer", editor: "İnci" },
+  { key: "white", url: "https://xn--wei-7ka.example/" }, // weiß
   { key: "plan", url: "https://example.com/%70lan", author: "Яна", editor: "bob@example.org" },
 ];
 
@@ -36,6 +53,31 @@ const FOUND: [q: string, keys: string[]][] = [
   ["c++", ["books"]],
   ["ärzte", ["latin"]],
   ["ÄRZTE straße", ["latin"]],
+  ["STRASSE", ["latin", "capital"]],
+  ["straße", ["latin", "capital"]],
+  ["STRAẞE", ["latin", "capital"]],
+  ["istanbul", ["istanbul"]],
+  ["İSTANBUL", ["istanbul"]],
+  ["ISTANBUL ısta", ["istanbul"]],
+  ["diyarbakır", ["istanbul"]],
+  ["file", ["capital"]],
+  ["10k", ["signs"]],
+  ["ω", ["signs"]],
+  ["ångstrom", ["signs"]],
+  ["SAM", ["signs"]],
+  ["ǆep", ["croat"]],
+  ["Ǆep", ["croat"]],
+  ["ʼn", ["croat"]],
+  ["việt", ["viet"]],
+  ["VIỆN".normalize("NFD"), ["viet"]],
+  ["nậm", ["viet"]],
+  ["WEISS", ["white"]],
+  ["sse/", ["latin", "capital"].slice(1)],
+  ["tras", ["latin", "capital"]],
+  ["sam", ["signs"]],
+  ["groß", ["names"]],
+  ["osser", ["names"]],
+  ["weiß.example", ["white"]],
   ["ΟΔΌΣ", ["odos"]],
   ["οδός", ["odos"]],
   ["café", ["cafe"]],
@@ -73,7 +115,19 @@ describe("Matcher", () => {
 
   it("may find in bytes whatever it finds in links", () => {
     const { seed, pick } = random();
-    const letters = [..."aZ9%/+ß.", ..."МмЯя", ..."σςΣ", ..."éÉ", "e\u0301", ..."日本ü{}", "😀"];
+    const letters = [
+      ..."aZ9%/+ß.",
+      ..."МмЯя",
+      ..."σςΣ",
+      ..."éÉ",
+      "e\u0301",
+      ..."ẞsSİıiIſ\u212akKﬁf",
+      "ê\u0323",
+      "ệ",
+      "e\u0302\u0323",
+      ..."日本ü{}",
+      "😀",
+    ];
     const some = (n: number) =>
       Array.from({ length: n }, () => letters[pick(letters.length)]).join("");
     for (let i = 0; i < 5000; i++) {

@@ -104,6 +104,8 @@ it("checkURL() keeps {path} and {query} as they were typed, and nothing else", (
     ],
     ["https://example.com/{other}/{path", "https://example.com/%7Bother%7D/%7Bpath"],
     ["https://example.com/%7Bpath%7D", "https://example.com/%7Bpath%7D"],
+    ["https://example.com/%7Bpath%7D/{path}", "https://example.com/%7bpath%7d/{path}"],
+    ["https://example.com/{other}/%7Bquery%7D", "https://example.com/%7Bother%7D/%7bquery%7d"],
     ["example.com/{+path}?q={+path}", "https://example.com/{+path}?q={+path}"],
   ];
   for (const [typed, kept] of urls) assertEquals(checkURL(typed), kept);

@@ -8,6 +8,7 @@ import { Workers } from "../threads/workers.ts";
 import type { Config } from "./testdata/mortal.ts";
 import { add, eventually, follow, type Goto, run, start, tempDir, within } from "./processes.ts";
 import { agree, change, following } from "./replicas.ts";
+import { rounds } from "./rounds.ts";
 
 const CONNECTIONS = 16; // all to one of two threads: once in 32,768 times
 
@@ -92,13 +93,13 @@ async function connections(base: string): Promise<Connection[] & Disposable> {
 }
 
 /** A change through one connection, seen through every other as soon as it is answered. */
-async function assertSeenByAll(base: string, rounds: number): Promise<void> {
+async function assertSeenByAll(base: string, times: number): Promise<void> {
   using all = await connections(base);
   const locations = async (key: string) => {
     const answers = await Promise.all(all.map((one) => one.ask("GET", `/${key}`)));
     return new Set(answers.map(({ status, headers }) => headers.get("location") ?? status));
   };
-  for (let i = 0; i < rounds; i++) {
+  for (let i = 0; i < times; i++) {
     const writer = (n: number) => all[(i * 3 + n) % all.length];
     const [key, first, second] = [`k${i}`, `https://example.com/${i}`, `https://example.org/${i}`];
     // Every thread remembers for a while that there is no such link.
@@ -115,20 +116,20 @@ async function assertSeenByAll(base: string, rounds: number): Promise<void> {
 it("-threads=2: a change through any thread is seen through all at once", async () => {
   await using master = await start("-threads=2");
   assertEquals((await master.waitForLog(({ msg }) => msg === "serving")).threads, 2);
-  await assertSeenByAll(master.url, 50);
+  await assertSeenByAll(master.url, rounds(10, 50));
 });
 
 it("-threads=2 on a replica: a change through any thread is seen through all at once", async () => {
   await using master = await start("-rpc");
   await using replica = await start("-threads=2", `-master=${master.url}`);
-  await assertSeenByAll(replica.url, 25);
+  await assertSeenByAll(replica.url, rounds(6, 25));
 });
 
 it("-threads=2 on a mirror: a change through any thread is seen through all at once", async () => {
   await using master = await start("-rpc");
   await using mirror = await start("-threads=2", "-file=mirror.jsonl", `-master=${master.url}`);
   await mirror.waitForLog(({ msg }) => msg === "the mirror is complete");
-  await assertSeenByAll(mirror.url, 25);
+  await assertSeenByAll(mirror.url, rounds(6, 25));
 });
 
 it("-threads=2: a change made elsewhere reaches every thread of a replica", async () => {
@@ -160,7 +161,7 @@ it("-threads=2: a replica below keeps no old value, whichever threads its connec
     while (!done) await Promise.all(keys.map((key) => follow(node.url, key)));
   };
   const reading = [middle, leaf, leaf].map(read);
-  for (let i = 0; i < 60; i++) {
+  for (let i = 0; i < rounds(20, 60); i++) {
     const key = keys[i % keys.length];
     const url = `https://example.com/${i}`;
     const node = nodes[i % 2]; // whose own connection is another one each time
@@ -426,7 +427,7 @@ it("threads that are still starting are not waited for when all shall stop", asy
 it("a thread sees each change as soon as it is made, without asking", async () => {
   await using threads = await mortals(2);
   const { store, ask } = threads;
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < rounds(70, 300); i++) {
     const key = `k${i % 7}`;
     const url = `https://example.com/${i}`;
     await (i < 7 ? store.put(url, key) : store.update(key, url));

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { parse, parseStrictly } from "./strict.ts";
 
 /** The most characters of a value, which is a link. */
 export const MAX_VALUE = 1 << 24;
@@ -76,12 +77,24 @@ function areLines(head: string): boolean {
   if (!text.startsWith("{") || (end === -1 && head.length >= PEEK)) return false;
   const line = (end === -1 ? text : text.slice(0, end)).trimEnd();
   const value = parse(line);
-  if (value === undefined) return !/^\{$|[,{[]$/.test(line); // or else it goes on in the next line
+  // Or else it goes on in the next line, or there are several in one.
+  if (value === undefined) return !/^\{$|[,{[]$/.test(line) && !areValues(line);
   return !ARRAYS.values().some((path) => {
     let inner = value;
     for (const name of path.split(".")) inner = Object(inner)[name];
     return Array.isArray(inner);
   });
+}
+
+/** Whether whole values stand there, one behind the other, as pages of an answer that were put into one file. */
+function areValues(text: string): boolean {
+  const splitter = new JSONSplitter();
+  try {
+    const values = [...splitter.push(text), ...splitter.end()];
+    return values.every(({ value }) => value !== undefined);
+  } catch {
+    return false;
+  }
 }
 
 /** A value a line. */
@@ -110,8 +123,7 @@ class LineParser {
       text = text.replace(/^\ufeff+/, "");
       if (text.trim() === "") return [];
     }
-    const value = parse(text);
-    return [{ line, text, value, bad: value === undefined ? "bad JSON" : undefined }];
+    return [{ line, text, ...parseStrictly(text) }];
   }
 }
 
@@ -121,13 +133,12 @@ class JSONSplitter {
   #begin = 1; // the line where the value begins
   #text = ""; // of the value, as far as it is known
   #depth = 0; // of the value
-  #members = 0;
   #string = false;
   #escaped = false;
   #name = ""; // the last string
   #names: string[] = []; // around the position, in a value that is not in an array
   #array = false; // whether the values are in one
-  #around?: { text: string; begin: number; depth: number; members: number };
+  #around?: { text: string; begin: number; depth: number };
 
   *push(chunk: string): Generator<JSONValue> {
     let start = 0; // of what belongs to the value
@@ -147,7 +158,6 @@ class JSONSplitter {
       if (this.#depth === 0) {
         if (char === "{" || (this.#array && !/[\s,\]]/.test(char))) {
           this.#begin = this.#line;
-          this.#members = 0;
           this.#text = "";
           start = at;
           if (char !== "{" && char !== "[") {
@@ -158,9 +168,9 @@ class JSONSplitter {
           continue;
         } else if (char === "]" && this.#array) {
           this.#array = false;
-          const { text, begin, depth, members } = this.#around ?? {};
-          if (text === undefined) continue;
-          [this.#text, this.#begin, this.#depth, this.#members] = [text, begin!, depth!, members!];
+          if (this.#around === undefined) continue;
+          const { text, begin, depth } = this.#around;
+          [this.#text, this.#begin, this.#depth] = [text, begin, depth];
           start = at;
           continue;
         } else if (/\s/.test(char) || char === "," || char === "\ufeff") continue;
@@ -172,18 +182,10 @@ class JSONSplitter {
           this.#name = "";
           name = at + 1;
           break;
-        case ":":
-          if (this.#depth === 1) this.#members++;
-          break;
         case "[":
           if (this.#opensLinks()) {
             const text = this.#text + chunk.slice(start, at + 1);
-            this.#around = {
-              text,
-              begin: this.#begin,
-              depth: this.#depth,
-              members: this.#members,
-            };
+            this.#around = { text, begin: this.#begin, depth: this.#depth };
             this.#array = true;
             this.#depth = 0;
             this.#text = "";
@@ -221,25 +223,9 @@ class JSONSplitter {
   }
 
   #value(text: string): JSONValue {
-    const value = parse(text);
     const around = !this.#array && this.#around !== undefined;
     if (around) this.#around = undefined;
-    const twice = value !== undefined && Object.keys(Object(value)).length !== this.#members;
-    const bad = value === undefined
-      ? "bad JSON"
-      : twice
-      ? "a member stands in it twice"
-      : undefined;
-    return { line: this.#begin, text, value, bad, around };
-  }
-}
-
-/** The value of `text`; nothing, where it isn't JSON. */
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
+    return { line: this.#begin, text, ...parseStrictly(text), around };
   }
 }
 

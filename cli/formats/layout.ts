@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { findGuards, type Guard } from "./guards.ts";
 import { plain, type Program, PROGRAMS } from "./program.ts";
 import { shorten } from "./remarks.ts";
 
@@ -59,8 +60,20 @@ const FACTS = {
     "expirationtime",
     "validuntil",
     "metavaliduntil",
+    "expireson",
+    "expireon",
+    "expiresafter",
+    "expiredate",
+    "expiresdate",
+    "validto",
+    "validtill",
+    "activeuntil",
+    "availableuntil",
     "enddate",
     "endsat",
+    "endson",
+    "endat",
+    "ends",
   ],
   /** In seconds since 1970. */
   expirySeconds: ["expirytime"],
@@ -77,33 +90,6 @@ const FACTS = {
     "clickcount",
   ],
 } satisfies Record<string, string[]>;
-
-/** What keeps links from everybody, or leads some elsewhere: none of it can be kept. */
-const GUARDS = new Map([
-  ["password", "it has a password"],
-  ["haspassword", "it has a password"],
-  ["passwordprotected", "it has a password"],
-  ["protected", "it is protected"],
-  ["maxvisits", "it has a limit of visits"],
-  ["metamaxvisits", "it has a limit of visits"],
-  ["maxclicks", "it has a limit of clicks"],
-  ["clicklimit", "it has a limit of clicks"],
-  ["validsince", "it doesn't lead anywhere yet"],
-  ["metavalidsince", "it doesn't lead anywhere yet"],
-  ["banned", "it is banned"],
-  ["disabled", "it is disabled"],
-  ["disabledat", "it is disabled"],
-  ["deleted", "it is deleted"],
-  ["isdeleted", "it is deleted"],
-  ["deletedat", "it is deleted"],
-  ["hasredirectrules", "it has rules that lead elsewhere"],
-  ["redirectrules", "it has rules that lead elsewhere"],
-  ["devicelongurls", "it leads elsewhere on some devices"],
-  ["ios", "it leads elsewhere on some devices"],
-  ["android", "it leads elsewhere on some devices"],
-  ["geo", "it leads elsewhere from some countries"],
-  ["testvariants", "it leads to several URLs"],
-]);
 
 /** A fact of a link that files may have. */
 export type Fact = keyof typeof FACTS;
@@ -124,7 +110,7 @@ export interface Layout {
   more: Column[];
   url: Column;
   facts: Partial<Record<Fact, Column>>;
-  guards: (Column & { guard: string })[];
+  guards: Guard[];
   /** The names of what isn't taken over. */
   ignored: string[];
 }
@@ -179,11 +165,8 @@ export function layOut(names: string[]): Layout | Confusion {
   if (facts.expires && facts.expirySeconds) {
     return confused([facts.expires, facts.expirySeconds], "the end");
   }
-  const guards = columns.flatMap((column) => {
-    const head = plain(column.name.split(".", 1)[0]);
-    const guard = GUARDS.get(column.plain) ?? GUARDS.get(head);
-    return guard === undefined ? [] : [{ ...column, guard }];
-  });
+  const known = new Set(Object.values(facts).map(({ at }) => at));
+  const guards = findGuards(columns.filter(({ at }) => !known.has(at)));
   const copies = find(keys).filter((column) => column !== key);
   const moreKeys = find(more);
   const taken = new Set([

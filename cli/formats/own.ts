@@ -53,12 +53,17 @@ export class OwnLines {
     const { Key: key, URL: url } = value;
     if (key === "") return; // it speaks of the file itself
     try {
-      this.#rows.set(key, { key, url, ...this.#facts(value), own: true });
+      this.#rows.set(key, { key, url, ...this.#facts(value), line, own: true });
     } catch (error) {
       if (!(error instanceof Unfit)) throw error;
-      this.#rows.delete(key); // what was said before doesn't hold any more
-      return { key, url, line, reason: error.message };
+      return this.refuse(value, line, error.message);
     }
+  }
+
+  /** A line that can't be taken over: what was said of its key before doesn't hold any more. */
+  refuse({ Key: key, URL: url }: { Key: string; URL: string }, line: number, reason: string): Row {
+    this.#rows.delete(key);
+    return { key, url, line, reason };
   }
 
   /** All links. */

@@ -22,7 +22,11 @@ export interface Program {
   more?: string[];
   /** Whether `{path}` and the like are places in its URLs, as they are here. */
   hasPlaces?: boolean;
-  /** What a key is, of what stands in the file. */
+  /**
+   * What a key is, of what stands in the file.
+   *
+   * @throws {Unfit} it can't be one here
+   */
   toKey?(text: string): string;
   /**
    * What a URL is, of what stands in the file.

@@ -3,24 +3,21 @@
  *
  * @module
  */
-import { isExpired } from "../../links/time.ts";
+import { trim } from "../../links/text.ts";
+import { checkGuards } from "./guards.ts";
 import type { Fact, Layout } from "./layout.ts";
 import { plain } from "./program.ts";
 import type { Remarks } from "./remarks.ts";
 import type { Row } from "./row.ts";
-import {
-  isOff,
-  isUnset,
-  quote,
-  readClicks,
-  readName,
-  readSeconds,
-  readTime,
-  Unfit,
-} from "./values.ts";
+import { isUnset, quote, readClicks, readName, readSeconds, readTime, Unfit } from "./values.ts";
 
 /** A whole short URL, of which the key is the one part behind the host. */
 const SHORT_URL = /^https?:\/\/[^\s/?#@\\]+\/([^\s/?#\\]+)$/i;
+
+/** A URL without its scheme, as people write it; not a number, a day, or a note (`1.234`, `n.a.`). */
+const BARE = /^[^\s/?#:@\\]+\.(?:\p{L}{2,}|xn--[\w-]+)(?::\d+)?(?:[/?#]|$)/iu;
+/** What has another scheme, of which a store says that it doesn't take it; `localhost:80` has none. */
+const OTHER_SCHEME = /^(?!https?:)[a-z][a-z+-]*:(?!\d)/i;
 
 /**
  * The links of `values`, which stand as the layout says: several where they have several keys. What can't
@@ -35,7 +32,7 @@ export function readRecord(
   const { key, url } = layout;
   const raw = { key: text(values[key.at]), url: text(values[url.at]), line };
   try {
-    checkGuards(layout, values, remarks);
+    checkGuards(layout.guards, values, remarks);
     const facts = readFacts(layout, values, remarks);
     const target = readURL(layout, values[url.at]);
     const keys = readKeys(layout, values);
@@ -50,24 +47,6 @@ export function readRecord(
 /** What stands there, as far as it is a text. */
 function text(value: unknown): string {
   return typeof value === "string" ? value : isUnset(value) ? "" : quote(value);
-}
-
-/** Refuses a link that isn't for everybody, or that leads some elsewhere. */
-function checkGuards({ guards }: Layout, values: unknown[], remarks: Remarks): void {
-  for (const { at, name, guard } of guards) {
-    const value = values[at];
-    if (/validsince$/.test(plain(name))) {
-      const since = readTime(value, name, false, remarks);
-      if (since !== 0 && !isExpired(since)) throw new Unfit(`${guard} (${name} ${quote(value)})`);
-    } else if (/^password$/.test(plain(name)) ? isUnset(value) || isFalse(value) : isOff(value)) {
-      continue;
-    } else throw new Unfit(`${guard} (${name})`);
-  }
-}
-
-/** A password may be "0", or "no". */
-function isFalse(value: unknown): boolean {
-  return value === false || value === "false";
 }
 
 function readFacts({ facts }: Layout, values: unknown[], remarks: Remarks): Partial<Row> {
@@ -93,10 +72,12 @@ function readFacts({ facts }: Layout, values: unknown[], remarks: Remarks): Part
 function readURL({ program, url: { name } }: Layout, value: unknown): string {
   if (isUnset(value)) throw new Unfit("it has no URL");
   if (typeof value !== "string") throw new Unfit(`${name} ${quote(value)} is not a URL`);
-  if (program === undefined) return value;
-  if (!/^\s*[a-z][a-z\d+.-]*:/i.test(value)) {
+  const text = trim(value);
+  const isWeb = /^https?:\/\//i.test(text) || program === undefined && BARE.test(text);
+  if (!isWeb && !OTHER_SCHEME.test(text)) {
     throw new Unfit(`${name} ${quote(value)} doesn't begin with https:// or http://`);
   }
+  if (program === undefined) return value;
   if (!program.hasPlaces && /\{\+?(?:path|query)\}/.test(value)) {
     throw new Unfit(`${name} has {path} or {query} in it, which stand for what follows a key here`);
   }
@@ -112,6 +93,11 @@ function readKeys({ program, key, more }: Layout, values: unknown[]): string[] {
       if (typeof value !== "string") throw new Unfit(`${name} ${quote(value)} is not a key`);
       const [, last] = SHORT_URL.exec(value) ?? [];
       const key = last ?? program?.toKey?.(value) ?? value;
+      // A column of short URLs may have that of a domain itself.
+      const isURL = /(?:url|link)s?$/.test(plain(name));
+      if (last === undefined && isURL && key.includes(".") && !key.includes("/")) {
+        throw new Unfit(`${name} ${quote(value)} is a host without a part behind it`);
+      }
       if (/^https?:\/\//i.test(key)) {
         throw new Unfit(`${name} ${quote(value)} is not a host with one part behind it`);
       }

@@ -15,8 +15,8 @@ export interface Row {
   editor?: string;
   /** How often it was followed. */
   clicks?: number;
-  /** Where it stands; nothing, where later lines of the file changed it. */
-  line?: number;
+  /** Where it stands; of several lines of ours for one key, the last. */
+  line: number;
   /** Why it can't be taken over. */
   reason?: string;
   /** Whether it is one of ours: then it stays as it is, however odd, unless a master makes it anew. */

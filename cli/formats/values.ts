@@ -11,6 +11,9 @@ import { type Remarks, shorten } from "./remarks.ts";
 const TIME =
   /^(\d{4}-\d\d-\d\d)(?:([T ]\d\d:\d\d:\d\d(?:\.\d{1,9})?) ?(Z|UTC|GMT|[+-]\d\d(?::?\d\d)?)?)?$/i;
 
+/** The first second of Unix, and the first of Go and of .NET. */
+const FIRST: ReadonlySet<number> = new Set([0, -62_135_596_800]);
+
 /** Why a link can't be taken over: what stands in its file, and what is wrong with it. */
 export class Unfit extends Error {
   override name = "Unfit";
@@ -29,7 +32,13 @@ export function isOff(value: unknown): boolean {
   if (Array.isArray(value)) return value.every(isOff);
   if (typeof value === "object" && value !== null) return Object.values(value).every(isOff);
   return isUnset(value) || value === false || value === 0 ||
-    (typeof value === "string" && /^(?:false|no|off|0|none)$/i.test(value.trim()));
+    (typeof value === "string" && /^(?:false|f|no|n|off|0|none)$/i.test(value.trim()));
+}
+
+/** Whether a value says yes. */
+export function isOn(value: unknown): boolean {
+  return value === true || value === 1 ||
+    (typeof value === "string" && /^(?:true|t|yes|y|on|1|active|enabled)$/i.test(value.trim()));
 }
 
 /**
@@ -66,9 +75,10 @@ export function readSeconds(value: unknown, name: string, ends: boolean): number
 function keepTime(time: number, name: string, value: unknown, ends: boolean): number {
   if (time > MAX_TIME) throw new Unfit(`${name} ${quote(value)} is after the year 2105`);
   if (isTime(time)) return time;
-  // Programs write the first second that they know where they know none.
   if (ends) throw new Unfit(`${name} ${quote(value)}: link expired`);
-  return 0;
+  // Programs write the first second that they know where they know none.
+  if (FIRST.has(time)) return 0;
+  throw new Unfit(`${name} ${quote(value)} is before the year 1970`);
 }
 
 /**

@@ -15,5 +15,5 @@ export const yourls: Program = {
 export const yourlsImportExport: Program = {
   signs: [["source"], ["target"], ["hits"]],
   keys: ["source"],
-  toKey: (text) => /^\/([^/]+)\/?$/.exec(text)?.[1] ?? text,
+  toKey: (text) => /^\/?([^/]+)\/?$/.exec(text)?.[1] ?? text,
 };
