@@ -78,7 +78,7 @@ it("answers that nobody takes are bounded together: 503 past it, before anything
   const request = post("/rpc", JSON_TYPE, body.length, body, "authorization: bearer secret\r\n");
   const most = MAX_ANSWERS / MAX_BATCH_ANSWER; // 16
   {
-    using all = await clients(master.url, 10 * most);
+    using all = await clients(master.url, 4 * most);
     for (const client of all) await client.send(request);
     const read = await Promise.all(
       all.map((client) => client.read((text) => /\r\n\r\n[^]*[{n]/.test(text), 60_000)),
