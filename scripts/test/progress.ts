@@ -40,9 +40,14 @@ export class Progress {
     if (isError) {
       if (!isNoise(text)) this.#errors.push(text);
       if (this.#errors.length > 200) this.#errors.shift();
-    } else if (/^(?:ok|FAILED) \| \d+ passed.* \| \d+ failed/.test(text)) this.#summary = text;
-    else if (/^ (?:ERRORS|FAILURES) $/.test(text)) this.#failing = true;
-    if (this.#failing && !isError && text !== this.#summary) this.#failures.push(text);
+      return;
+    }
+    if (/^(?:ok|FAILED) \| \d+ passed.* \| \d+ failed/.test(text)) {
+      this.#summary = text;
+      return;
+    }
+    if (/^ (?:ERRORS|FAILURES) $/.test(text)) this.#failing = true;
+    if (this.#failing) this.#failures.push(text);
     // Said at once, since the rest may take minutes.
     else if (/ \.\.\. FAILED \(\d/.test(text)) this.#show(text.trim(), true);
   }
