@@ -65,7 +65,7 @@ describe("a master whose disk fails in", { ignore: !canTrace }, () => {
       const killed = i % 2 === 0;
       if (!killed) {
         await during.stop();
-        await eventually(async () => assert((await ready(master.url)).ready));
+        await eventually(async () => assert((await ready(master.url)).writable));
         assertEquals(await keys(), status === 201 ? ["first", "second"] : ["first"]);
         await add(master.url, URL, "third");
       }
