@@ -19,22 +19,19 @@ const TIMES = `${root}/.tests.json`;
 const LONG = "--long";
 const JOBS = 3 * navigator.hardwareConcurrency; // files at once: most of the time is spent waiting
 
-/** Refuses an option that `deno test` doesn't know. */
-async function checkOptions(): Promise<void> {
-  const options = Deno.args.filter((arg) => arg.startsWith("--") && arg !== "--");
-  if (options.length === 0) return;
+/** The options of `deno test`, and ours: whether each takes the argument behind it for its value. */
+async function knownOptions(): Promise<Map<string, boolean>> {
+  const known = new Map([[LONG, false]]);
+  if (!Deno.args.some((arg) => arg.startsWith("--"))) return known;
   const args = ["test", "--help"];
   const { stdout } = await new Deno.Command(Deno.execPath(), { args, env: { NO_COLOR: "1" } })
     .output();
-  const known = new Set(new TextDecoder().decode(stdout).match(/--[a-z][a-z-]+/g));
-  known.add(LONG);
-  const unknown = options.find((option) => !known.has(option.split("=")[0]));
-  if (unknown === undefined) return;
-  refuse(
-    "test",
-    `Unknown option '${unknown}'`,
-    "files, --long, and options of deno test: --filter=NAME ...",
-  );
+  for (
+    const [, name, value] of new TextDecoder().decode(stdout).matchAll(/(--[a-z][a-z-]+)( <)?/g)
+  ) {
+    known.set(name, known.get(name) || value !== undefined);
+  }
+  return known;
 }
 
 /** Whether the modules that the tests import can be had: from the cache, or else from JSR. */
@@ -78,15 +75,21 @@ async function lastTimes(): Promise<Record<string, number>> {
   }
 }
 
-await checkOptions();
+const known = await knownOptions();
+const named: string[] = [];
+const options: string[] = [];
+for (const [i, arg] of Deno.args.entries()) {
+  if (arg === "--" || arg === LONG) continue;
+  if (arg.startsWith("--") && !known.has(arg.split("=")[0])) {
+    const taken = `files, ${LONG}, and options of deno test: --filter=NAME ...`;
+    refuse("test", `Unknown option '${arg}'`, taken);
+  }
+  const isValue = !arg.startsWith("-") && known.get(Deno.args[i - 1] ?? "") === true;
+  (arg.startsWith("-") || isValue ? options : named).push(arg);
+}
 const online = await reachable(Object.values(config.imports), 5000);
 if (!online) console.log("JSR is out of reach: testing with the adapters in tests/offline/");
 
-// Those that begin with no "-", and aren't the value of an option.
-const isFile = (arg: string, i: number) =>
-  !arg.startsWith("-") && !/^--[a-z-]+$/.test(Deno.args[i - 1] ?? "");
-const named = Deno.args.filter(isFile);
-const options = Deno.args.filter((arg, i) => !["--", LONG].includes(arg) && !isFile(arg, i));
 const isLong = Deno.args.includes(LONG);
 const isBrief = named.length !== 1 && !options.some((option) => option.startsWith("--filter"));
 let files = named.length > 0 ? named : await slowestFirst(await allFiles());
