@@ -470,7 +470,7 @@ docs,https://example.com/other,
 there,https://example.com/there,
 taken,https://example.com/mine,
 rpc,https://example.com/,
-self,http://localhost:0/x,
+self,http://go.example.com/x,
 over,https://example.com/,2001-01-01T00:00:00Z
 ended,https://example.com/,
 `;
@@ -478,7 +478,7 @@ ended,https://example.com/,
     `{"Key":"taken","URL":"https://example.com/theirs"}\n` +
     `{"Key":"gone","URL":""}\n` +
     `{"Key":"ended","URL":"https://example.com/","Expires":1000000000}\n`;
-  const HOST = "-host=http://localhost:8080"; // the links of whose own are refused
+  const HOST = "-host=go.example.com";
   const NOTHING = "in: 8 rows: 4 new, 1 conflict, 3 refused";
   const SOME = "in: 8 rows: 2 new, 1 equal, 2 conflicts, 3 refused";
 
