@@ -11,6 +11,7 @@ import type { Events } from "../journal/events.ts";
 import { exists, InUseError, JournalError } from "../journal/file.ts";
 import { compact, repair } from "../journal/maintenance.ts";
 import { causeOf } from "../links/errors.ts";
+import type { Health } from "../links/health.ts";
 import type { Backend } from "../store.ts";
 import { baseOf, FILE, hostOfBase, openBackend, requireMaster } from "./backend.ts";
 import { type Flags, help } from "./flags.ts";
@@ -59,12 +60,12 @@ async function requireFile(path: string): Promise<void> {
 async function withBackend(
   flags: Flags,
   events: Events,
-  run: (backend: Backend) => Promise<number>,
+  run: (backend: Backend, master?: Health) => Promise<number>,
 ): Promise<number> {
-  if (flags.master.length > 0) await requireMaster(flags);
+  const master = flags.master.length > 0 ? await requireMaster(flags) : undefined;
   const backend = await openBackend(flags, baseOf(flags), events);
   try {
-    return await run(backend);
+    return await run(backend, master);
   } finally {
     await backend.close();
   }
@@ -85,8 +86,11 @@ async function withDry(
   if (kv !== "" && !isService(kv) && !await exists(kv)) {
     return await run(new DryStore(() => undefined, hosts));
   }
-  if (master.length > 0) hosts.push((await requireMaster(flags)).host ?? "");
-  return await withBackend(flags, events, (store) => run(dryBackend(store, kv !== "", hosts)));
+  return await withBackend(
+    flags,
+    events,
+    (store, health) => run(dryBackend(store, kv !== "", [...hosts, health?.host ?? ""])),
+  );
 }
 
 /** Compacts the journal at `path`, or has the process that uses it do so, and gives the exit code. */

@@ -14,6 +14,7 @@ import {
   parseCertificates,
   parseCount,
   parseDatabase,
+  parseFile,
   parseForm,
   parseHeader,
   parseHost,
@@ -55,7 +56,7 @@ const FLAGS = {
     parseHost,
   ),
   file: {
-    ...flag("", "FILE", "the master's journal (store.jsonl); on a replica: a mirror's", String),
+    ...flag("", "FILE", "the master's journal (store.jsonl); on a replica: a mirror's", parseFile),
     telling: true,
   },
   kv: {
@@ -140,10 +141,10 @@ const FLAGS = {
     guards: true,
   },
   "tls-cert": {
-    ...flag("", "FILE", "serve HTTPS with this certificate; read again on change", String),
+    ...flag("", "FILE", "serve HTTPS with this certificate; read again on change", parseFile),
     guards: true,
   },
-  "tls-key": flag("", "FILE", "the key of -tls-cert", String),
+  "tls-key": flag("", "FILE", "the key of -tls-cert", parseFile),
   "tls-ca": flag(
     "",
     "FILE",
@@ -159,7 +160,7 @@ const FLAGS = {
   access: flag("false", undefined, "tell of every request, too", parseBoolean),
   compact: flag("false", undefined, "drop superseded lines from -file, and exit", parseBoolean),
   repair: flag("false", undefined, "move bad lines of -file to FILE.bad", parseBoolean),
-  import: flag("", "FILE", "take over the links in FILE (-: standard input), and exit", String),
+  import: flag("", "FILE", "take over the links in FILE (-: standard input), and exit", parseFile),
   "dry-run": flag("false", undefined, "only tell what -import would do", parseBoolean),
   backup: flag("", "FILE", "write all links of -file or -master to FILE, and exit", parseNewFile),
   export: flag(
@@ -224,7 +225,9 @@ export function parseFlags(args: string[], env: (name: string) => string | undef
     if (token.kind === "option-terminator") continue;
     if (token.kind === "positional") {
       const before = SECRETS.find((name) => given.get(name)?.from === `-${name}`);
-      const what = before ? `argument behind -${before}` : `argument "${shown(token.value)}"`;
+      // "token=abc" lacks its dash.
+      const value = shown(token.value).replace(/=.*$/s, "=…");
+      const what = before ? `argument behind -${before}` : `argument "${value}"`;
       throw new UsageError(`unexpected ${what}; a value with spaces needs quotes`);
     }
     const flag = names.find(([name]) => name === token.name)?.[1];

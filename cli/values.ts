@@ -78,7 +78,7 @@ function readSecret(path: string): string {
 
 /** The name of a file that holds certificates, as PEM. */
 export function parseCertificates(path: string): string {
-  if (path !== "" && !holdsCertificate(readText(path))) {
+  if (parseFile(path) !== "" && !holdsCertificate(readText(path))) {
     throw new FileProblem(`${path} holds no certificate`);
   }
   return path;
@@ -111,10 +111,16 @@ export function parseAddress(text: string): Address {
   return { hostname: name, port: Number(port) };
 }
 
+/** The name of a file. An address, which may hold a password, would be shown where there is no such file. */
+export function parseFile(text: string): string {
+  if (/^[a-z][\w+.-]*:\/\//i.test(text)) throw new Error("use the name of a file");
+  return text;
+}
+
 /** The name of a file that is to be made. */
 export function parseNewFile(text: string): string {
   if (text === "-" || text.endsWith("/")) throw new Error("use the name of a file");
-  return text;
+  return parseFile(text);
 }
 
 /** What short links start with: a scheme and a host, and no "/" at the end. */

@@ -148,6 +148,9 @@ async function readLink(req: Request): Promise<{ url: string; key?: string; expi
       `"expires" must be a time like 2099-12-24T18:00:00Z, or seconds from now`,
     );
   }
+  if (typeof expires === "string" && trim(expires) === "" && "expires" in value) {
+    throw new HTTPError(400, `"expires" is empty: use "never", or leave it out`);
+  }
   if (countMembers(text) > Object.keys(value).length) {
     throw new HTTPError(400, "the body has a member twice");
   }

@@ -6,7 +6,7 @@
 import type { Store } from "../store.ts";
 import { text } from "./answer.ts";
 import { EXPOSITION_TYPE } from "./exposition.ts";
-import { alive, ready } from "./health.ts";
+import { alive, FRESH, ready } from "./health.ts";
 import type { Handler } from "./client.ts";
 import { fail, type OnError } from "./problem.ts";
 import { quotas } from "./quota.ts";
@@ -29,7 +29,7 @@ export function probes(store: Store, metrics?: () => Promise<string>): [path: st
 /** `GET /metrics` */
 async function tell(req: Request, metrics: () => Promise<string>): Promise<Response> {
   allow(req, "GET", "HEAD");
-  return new Response(await metrics(), { headers: { "content-type": EXPOSITION_TYPE } });
+  return new Response(await metrics(), { headers: { ...FRESH, "content-type": EXPOSITION_TYPE } });
 }
 
 /** Answers {@linkcode probes} and nothing else. */
@@ -44,7 +44,7 @@ export function adminHandler(
     const path = keyOf(req.url);
     try {
       count(req, path, peer);
-      return await routes.get(path)?.(req) ?? text("not found", { status: 404 });
+      return await routes.get(path)?.(req) ?? text("not found", { status: 404, headers: FRESH });
     } catch (error) {
       return fail(error, path, onError);
     }

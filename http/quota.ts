@@ -9,8 +9,8 @@ import { clientOf, networkOf, type Peer } from "./client.ts";
 
 /** So many bytes one client may hold in each thread: of bodies, and of answers it has not taken. */
 export const CLIENT_BYTES = 16 << 20;
-/** The same, of `/rpc` where it asks for no token. */
-export const CLIENT_RPC_BYTES = 32 << 20;
+/** The same, of `/rpc` where it asks for no token: less than all bodies may hold, so that it leaves room. */
+export const CLIENT_RPC_BYTES = 24 << 20;
 /** So many bytes a request counts at least, until its answer was taken. */
 export const REQUEST_BYTES = 4 << 10;
 

@@ -25,11 +25,21 @@ export interface Health {
 /** Whether what came from elsewhere tells that, and can be passed on. */
 export function isHealth(value: unknown): value is Health {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  const { ready, reason = "", path = "", host = "", position = 0, time = 0, clockSeconds = 0 }: {
+  const {
+    ready,
+    writable = true,
+    reason = "",
+    path = "",
+    host = "",
+    position = 0,
+    time = 0,
+    clockSeconds = 0,
+  }: {
     [Name in keyof Health]?: unknown;
   } = { ...value };
   const details = Object.values(value);
-  return typeof ready === "boolean" && typeof reason === "string" && typeof path === "string" &&
+  return typeof ready === "boolean" && typeof writable === "boolean" &&
+    typeof reason === "string" && typeof path === "string" &&
     typeof host === "string" &&
     isCount(position) && isSeconds(time) && isSeconds(clockSeconds) &&
     details.length <= MAX_DETAILS && details.every(isDetail);

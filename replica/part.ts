@@ -5,13 +5,13 @@
  */
 import { ChecksumError } from "../journal/checksum.ts";
 import { refusePartial } from "../journal/feed.ts";
-import { exists, JournalError } from "../journal/file.ts";
+import { exists, explain, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { readLines } from "../journal/lines.ts";
 import { ForeignError } from "../journal/torn.ts";
 import type { URLStore } from "../store.ts";
 import { type FeedConnection, KnownTrouble, refuseLine } from "./follower.ts";
-import { checkCopy, checkEnd, checkTerm, type Claim, refuseFuture } from "./judge.ts";
+import { checkCopy, checkEnd, checkTerm, type Claim, Refusal, refuseFuture } from "./judge.ts";
 import { keepOld } from "./old.ts";
 import { append } from "./replicate.ts";
 import { Seldom } from "./wait.ts";
@@ -128,7 +128,7 @@ export class Part {
       return old;
     } catch (error) {
       await copy.close();
-      throw error;
+      throw error instanceof Refusal ? error : explain(this.file, error);
     }
   }
 

@@ -266,6 +266,15 @@ it("parseFlags() quotes no secret in what it complains about", () => {
     [["-rpc-token:SECRET"], {}, /^unknown flag -rpc-token…; -help/],
     [["-http://u:SECRET@h"], {}, /^unknown flag -http:\/\/…@h; -help/],
     [["u:SECRET@h"], {}, /^unexpected argument "…@h"/],
+    [
+      ["-import=http://u:SECRET@h/x"],
+      {},
+      /^-import: "http:\/\/…@h\/x" is not allowed: use the name/,
+    ],
+    [["-file=http://u:SECRET@h/x"], {}, /^-file: "http:\/\/…@h\/x" is not allowed: use the name/],
+    [["-backup=http://u:SECRET@h/x"], {}, /^-backup: "http:\/\/…@h\/x" is not allowed: use the/],
+    [["-tls-ca=http://u:SECRET@h/x"], {}, /^-tls-ca: "http:\/\/…@h\/x" is not allowed: use the/],
+    [["token=SECRET"], {}, /^unexpected argument "token=…"/],
   ];
   for (const [args, env, says] of wrong) {
     const { message } = assertThrows(() => parseFlags(args, (name) => env[name]), UsageError);

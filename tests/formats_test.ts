@@ -283,6 +283,8 @@ describe("a link that isn't for everybody", () => {
         ["expired", "true"],
         ["expires when", "2020-01-01"],
         ["expires in days", "30"],
+        ["TTL", "3600"],
+        ["androidURL", "https://example.com/app"],
       ]
     ) {
       const row = await rowOf(`key,url,${column}`, `k,${URL},${value}`);

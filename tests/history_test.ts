@@ -179,6 +179,23 @@ it("a mirror gives no copy away because it can't look at it just then (needs str
   assertEquals([code, await Deno.readTextFile(file)], [1, journal(10)]);
 });
 
+it("a mirror says which file it can't put its copy in the place of (needs strace)", {
+  ignore: !canTrace,
+}, async () => {
+  using dir = tempDir();
+  const file = `${dir.path}/mirror.jsonl`;
+  await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(10, 1));
+  await Deno.writeTextFile(file, journal(10));
+  await using master = await start({ cwd: dir.path }, "-rpc");
+  const inject = ["-e", "trace=/^rename", "-e", "inject=/^rename:error=EIO"];
+  const through = ["strace", "-D", "-f", "-o", "/dev/null", "-P", `${file}.part`, ...inject];
+  const flags = [`-master=${master.url}`, `-file=${file}`];
+  await using mirror = await start({ cwd: dir.path, through }, ...flags);
+  const { reason } = await mirror.waitForLog(({ msg }) => msg === "lost the master's feed");
+  assertEquals(reason, `${file}: Input/output error`);
+  assertEquals(await Deno.readTextFile(file), journal(10));
+});
+
 /** A server between a master and its replicas that changes what passes. */
 function between(
   master: string,

@@ -474,7 +474,7 @@ docs,https://example.com/other,
 there,https://example.com/there,
 taken,https://example.com/mine,
 rpc,https://example.com/,
-self,http://localhost:0/x,
+self,http://go.example.com/x,
 over,https://example.com/,2001-01-01T00:00:00Z
 ended,https://example.com/,
 `;
@@ -482,6 +482,7 @@ ended,https://example.com/,
     `{"Key":"taken","URL":"https://example.com/theirs"}\n` +
     `{"Key":"gone","URL":""}\n` +
     `{"Key":"ended","URL":"https://example.com/","Expires":1000000000}\n`;
+  const HOST = "-host=go.example.com";
   const NOTHING = "in: 8 rows: 4 new, 1 conflict, 3 refused";
   const SOME = "in: 8 rows: 2 new, 1 equal, 2 conflicts, 3 refused";
 
@@ -491,7 +492,7 @@ ended,https://example.com/,
     const before = filesOf(cwd);
     let listed = "";
     for (let tries = 0; tries < 2; tries++) {
-      const dry = await run({ cwd }, "-import=in", "-dry-run", ...flags);
+      const dry = await run({ cwd }, "-import=in", "-dry-run", HOST, ...flags);
       assertEquals(dry.stdout, `${expected}; nothing was changed\n`, dry.stderr);
       assertEquals(dry.code, 0);
       listed = dry.stderr;
@@ -501,7 +502,7 @@ ended,https://example.com/,
   }
 
   async function checkDone(cwd: string, expected: string, listed: string, ...flags: string[]) {
-    const done = await run({ cwd }, "-import=in", ...flags);
+    const done = await run({ cwd }, "-import=in", HOST, ...flags);
     assertEquals(done.stdout, `${expected}; see in.rejected\n`);
     assertEquals(await Deno.readTextFile(`${cwd}/in.rejected`), listed);
   }

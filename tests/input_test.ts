@@ -347,6 +347,20 @@ describe("what is no UTF-8", () => {
 });
 
 describe("JSON", () => {
+  it("with an empty end is refused: it may be one that was forgotten", async () => {
+    await using master = await start();
+    for (const expires of ["", " ", "\u200b"]) {
+      const body = JSON.stringify({ url: "https://example.com/", expires });
+      for (const method of ["POST", "PUT"]) {
+        const path = method === "POST" ? "/api/links" : "/api/links/docs";
+        const { status, text } = await ask(master, path, { method, body, headers: JSON_BODY });
+        assertEquals(status, 400, method);
+        assertMatch(text, /\\"expires\\" is empty/);
+      }
+    }
+    assertEquals(await count(master), 0);
+  });
+
   it("with a member twice is refused", async () => {
     await using master = await start();
     const wrong = [
@@ -418,6 +432,26 @@ describe("checkURL()", () => {
     const error = assertThrows(() => checkURL(text, host), StoreError, why);
     assertEquals(error.kind, "invalid url");
   };
+
+  it("refuses a host that can be none", () => {
+    for (
+      const url of [
+        "https://{path}.example.com/",
+        "https://{path}/",
+        "https://example.com{path}",
+        "https://%7Bquery%7D.example/",
+        "https://./",
+        "https://../x",
+        "https://.example.com/",
+        "https://example..com/",
+        "https://example.com../",
+        "https://\u00ad.com/",
+      ]
+    ) {
+      assertThrows(() => checkURL(url), StoreError, "host", url);
+    }
+    assertEquals(checkURL("https://example.com./{path}"), "https://example.com./{path}");
+  });
 
   it("refuses a scheme in place of a host", () => {
     for (
@@ -584,6 +618,9 @@ describe("answers", () => {
       ["/api/none", 404],
       ["/.detail/none.pdf", 404, HTML],
       ["/.detail/over", 410, HTML],
+      ["/healthz", 200],
+      ["/readyz", 200],
+      ["/metrics", 200],
     ];
     for (const goto of [master, replica]) {
       for (const [path, status, headers] of asked) {

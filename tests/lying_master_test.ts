@@ -105,6 +105,7 @@ it("isHealth() refuses what can't be passed on", () => {
     [],
     {},
     { ready: 1 },
+    ...["x", 1, 0, null].map((writable) => ({ ready: true, writable })),
     ...[1, {}, null, "x".repeat(5000)].map((reason) => ({ ready: true, reason })),
     ...["7", -1, 0.5, 1e300].map((position) => ({ ready: true, position })),
     ...["7", 1e300, null].map((time) => ({ ready: true, time })),

@@ -2,7 +2,8 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { StoreError } from "../links/errors.ts";
 import { adminHandler } from "../http/probes.ts";
-import { CLIENT_BYTES, Hold, Quota, REQUEST_BYTES } from "../http/quota.ts";
+import { MAX_BODIES } from "../http/body.ts";
+import { CLIENT_BYTES, CLIENT_RPC_BYTES, Hold, Quota, REQUEST_BYTES } from "../http/quota.ts";
 import { Authority } from "./authority.ts";
 import { H2Client } from "./h2.ts";
 import { eventually, follow, start, tempDir } from "./processes.ts";
@@ -140,6 +141,10 @@ it("answers that one client doesn't take over HTTP/1.1 leave room for others", a
   });
   assertEquals(call.status, 200, await call.text());
   assertEquals(await (await fromElsewhere(`${master.url}/.export`)).text(), master.lines);
+});
+
+it("what one client may hold is no more than three quarters of what all may", () => {
+  for (const bytes of [CLIENT_BYTES, CLIENT_RPC_BYTES]) assert(bytes <= 0.75 * MAX_BODIES);
 });
 
 it("bodies that one client doesn't finish leave room for others", async () => {

@@ -68,9 +68,13 @@ const GUARDS: { kind: Kind; reason: string; names: string[] }[] = [
   { kind: "flag", reason: "it has ended", names: ["expired"] },
   { kind: "active", reason: "it is not active", names: ["active", "enabled"] },
   { kind: "flag", reason: RULES, names: ["redirectrules", "hasredirectrules"] },
-  { kind: "flag", reason: DEVICES, names: ["devicelongurls", "ios", "android"] },
+  {
+    kind: "flag",
+    reason: DEVICES,
+    names: ["devicelongurls", "ios", "android", "iosurl", "iphoneurl", "androidurl"],
+  },
   { kind: "flag", reason: "it leads elsewhere from some countries", names: ["geo"] },
-  { kind: "flag", reason: "it leads to several URLs", names: ["testvariants"] },
+  { kind: "flag", reason: "it leads to several URLs", names: ["testvariants", "spliturl"] },
 ];
 const BY_NAME = new Map(
   GUARDS.flatMap(({ names, ...guard }) => names.map((name) => [name, guard])),
@@ -89,7 +93,7 @@ function find(name: string): { kind: Kind; reason: string } | undefined {
   const guard = BY_NAME.get(name) ?? BY_NAME.get(name.replace(/^is/, ""));
   if (guard !== undefined) return guard;
   // Of what ends nobody must think that it doesn't, whatever the end is called.
-  if (!/^expir(?!edurl$)/.test(name)) return;
+  if (!/^expir(?!edurl$)|^ttl$/.test(name)) return;
   return { kind: "flag", reason: "it may end: call the column with its end expires" };
 }
 

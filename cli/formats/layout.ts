@@ -57,6 +57,7 @@ const FACTS = {
     "expirydate",
     "expiration",
     "expirationdate",
+    "expirationat",
     "expirationtime",
     "validuntil",
     "metavaliduntil",
