@@ -1,6 +1,7 @@
 /** What answers at a master's address, but is no master, or not the one that it was. */
 import { assert, assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import { it } from "@std/testing/bdd";
+import { formatAbout } from "../journal/lines.ts";
 import { Seldom } from "../replica/wait.ts";
 import { eventually, follow, type Goto, start, tempDir } from "./processes.ts";
 import { freePort, journal, ready, where } from "./replicas.ts";
@@ -154,10 +155,8 @@ it("a mirror keeps the copies that others replaced, five of them, and the larges
   await Deno.writeTextFile(file, texts[0]);
   const address = `-http=127.0.0.1:${freePort()}`;
   for (const [i, text] of texts.entries()) {
-    await Deno.writeTextFile(file, text);
-    for (let promotions = 0; promotions < i; promotions++) { // each term is later than the one before
-      await using _ = await start({ cwd: dir.path }, "-promote");
-    }
+    // Each is of a later term than the one before, as after a `-promote`.
+    await Deno.writeTextFile(file, text + formatAbout({ term: i + 2 }));
     await using master = await start({ cwd: dir.path }, address, "-rpc");
     await using mirror = await start({ cwd: dir.path }, `-master=${master.url}`, `-file=${copy}`);
     await mirror.waitForLog(({ msg }) => msg === "the mirror is complete", 20_000);
