@@ -8,7 +8,7 @@ import { add, eventually, follow, type Goto, run, start, tempDir } from "./proce
 import { random } from "./random.ts";
 import { rounds } from "./rounds.ts";
 import { agree, change, following, journal, keep, ready, where } from "./replicas.ts";
-import { canMount, canTrace, smallDisk } from "./tools.ts";
+import { canMount, canTrace, smallDisk, trace } from "./tools.ts";
 
 /** A journal of several MB, most lines of which are superseded. */
 function superseded(links: number, rounds: number): string {
@@ -193,8 +193,8 @@ describe("-compact of a file that a master uses", () => {
         await Deno.writeTextFile(path, superseded(2000, 4));
         const traced = file === "" ? cwd : `${path}${file}`;
         const inject = `inject=${call}:signal=KILL:when=${when}`;
-        const through = ["strace", "-f", "-o", "/dev/null", "-P", traced, "-e", inject];
-        await using master = await start({ cwd, through }, `-file=${path}`);
+        await using master = await start({ cwd }, `-file=${path}`);
+        await using _tracer = await trace(master.pid, "-P", traced, "-e", inject);
         const load = new Load(master.url);
         await eventually(() => load.acknowledged > 20);
         const asked = compact(cwd); // it waits for an answer for a while

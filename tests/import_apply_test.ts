@@ -343,7 +343,7 @@ describe("the summary of -import", () => {
     assert(told.length > 0);
     for (const { msg, rows, percent } of told) {
       assertEquals([msg, percent], ["importing in", undefined]);
-      assert(rows > 0 && rows < 500 * more, `${rows}`);
+      assert(rows > 0 && rows <= 500 * more, `${rows}`);
     }
   });
 });

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { follow } from "./processes.ts";
 
-const PACE_MS = 4; // between two changes of a writer: so the machine has time for others, too
+const PACE_MS = 20; // between two changes of a writer: so the machine has time for others, too
 
 /** Writers, each with links of its own, which they add, change and delete until they are stopped. */
 export class Load {
