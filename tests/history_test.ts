@@ -14,7 +14,7 @@ import {
   summed,
   where,
 } from "./replicas.ts";
-import { canTrace, QUICKLY } from "./tools.ts";
+import { canTrace } from "./tools.ts";
 
 const url = (version: string | number) => `https://example.com/${version}`;
 
@@ -155,7 +155,7 @@ it("a mirror keeps its copy of before also where files can't have two names", {
   await Deno.copyFile(`${dir.path}/a.jsonl`, `${dir.path}/mirror.jsonl`);
   await using master = await start({ cwd: dir.path }, "-rpc", "-file=b.jsonl");
   const inject = ["-e", "trace=link,linkat", "-e", "inject=link,linkat:error=EPERM"];
-  const through = ["strace", ...QUICKLY, "-D", "-f", "-o", "/dev/null", ...inject];
+  const through = ["strace", "-D", "-f", "-o", "/dev/null", ...inject];
   const flags = [`-master=${master.url}`, "-file=mirror.jsonl"];
   await using mirror = await start({ cwd: dir.path, through }, ...flags);
   const { old } = await mirror.waitForLog(({ msg }) => msg === "the mirror is complete");
