@@ -267,9 +267,12 @@ it("a cache forgets what it has where what it followed is not its master's", asy
   await using master = await start({ cwd: dir.path }, "-rpc");
   const feeds: TransformStreamDefaultController[] = [];
   let away = false;
-  await using link = between(master.url, (path, response) => {
+  await using link = between(master.url, async (path, response) => {
     if (path !== "/rpc/log") return response;
-    if (away) return new Response("away", { status: 503 });
+    if (away) {
+      await response.body?.cancel();
+      return new Response("away", { status: 503 });
+    }
     const second = feeds.length === 1;
     const through = new TransformStream<Uint8Array, Uint8Array>({
       start: (controller) => void feeds.push(controller),
