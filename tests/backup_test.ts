@@ -4,7 +4,7 @@ import { Load } from "./load.ts";
 import { add, eventually, run, start, tempDir } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { change, following, freePort, journal, ready, where } from "./replicas.ts";
-import { canMount, canTrace, QUICKLY, smallDisk } from "./tools.ts";
+import { canMount, canTrace, smallDisk } from "./tools.ts";
 
 /** What there is, but for a file of hits, which is made a second after a link was followed. */
 const names = (path: string) =>
@@ -149,12 +149,15 @@ describe("-backup", () => {
       const [file, copy] = [`${dir.path}/store.jsonl`, `${dir.path}/copy.jsonl`];
       await Deno.writeTextFile(file, journal(1000) + journal(1000));
       const inject = "inject=/^rename:signal=KILL";
-      const through = ["strace", "-f", "-o", "/dev/null", "-P", `${copy}.part`, "-e", inject];
+      const through = [
+        ...["strace", "-f", "-o", "/dev/null", "-P", `${copy}.part`],
+        ...["-e", "trace=/^rename", "-e", inject],
+      ];
       const killed = await run({ through }, `-file=${file}`, `-backup=${copy}`)
         .then(() => "by itself", (error: Error) => error.message);
       assertStringIncludes(killed, "SIGKILL");
       const calls = `${dir.path}/calls`;
-      const traced = ["strace", ...QUICKLY, "-f", "-y", "-o", calls, "-e", "trace=/^rename,fsync"];
+      const traced = ["strace", "-f", "-y", "-o", calls, "-e", "trace=/^rename,fsync"];
       if (!names(dir.path).includes("copy.jsonl")) {
         assertGreater((await Deno.stat(`${copy}.part`)).size, 1000);
       } else {

@@ -3,7 +3,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { add, eventually, run, start, tempDir } from "./processes.ts";
 import { where } from "./replicas.ts";
-import { canTrace, QUICKLY, tool, trace } from "./tools.ts";
+import { canTrace, tool, trace } from "./tools.ts";
 
 /** A journal half of which is superseded. */
 const text = [0, 1].flatMap((round) =>
@@ -17,7 +17,7 @@ const text = [0, 1].flatMap((round) =>
 async function startOn(cwd: string, traced: string, inject: string, out: string) {
   await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
   const options = ["-D", "-f", "-o", out, "-P", traced, "-e", "trace=fsync,fdatasync"];
-  const through = ["strace", ...QUICKLY, ...options, "-e", `inject=${inject}`];
+  const through = ["strace", ...options, "-e", `inject=${inject}`];
   return await start({ cwd, through }, `-file=${cwd}/store.jsonl`);
 }
 

@@ -14,7 +14,7 @@ import {
   summed,
   where,
 } from "./replicas.ts";
-import { canTrace, QUICKLY } from "./tools.ts";
+import { canTrace } from "./tools.ts";
 
 const url = (version: string | number) => `https://example.com/${version}`;
 
@@ -155,7 +155,7 @@ it("a mirror keeps its copy of before also where files can't have two names", {
   await Deno.copyFile(`${dir.path}/a.jsonl`, `${dir.path}/mirror.jsonl`);
   await using master = await start({ cwd: dir.path }, "-rpc", "-file=b.jsonl");
   const inject = ["-e", "trace=link,linkat", "-e", "inject=link,linkat:error=EPERM"];
-  const through = ["strace", ...QUICKLY, "-D", "-f", "-o", "/dev/null", ...inject];
+  const through = ["strace", "-D", "-f", "-o", "/dev/null", ...inject];
   const flags = [`-master=${master.url}`, "-file=mirror.jsonl"];
   await using mirror = await start({ cwd: dir.path, through }, ...flags);
   const { old } = await mirror.waitForLog(({ msg }) => msg === "the mirror is complete");
@@ -267,9 +267,12 @@ it("a cache forgets what it has where what it followed is not its master's", asy
   await using master = await start({ cwd: dir.path }, "-rpc");
   const feeds: TransformStreamDefaultController[] = [];
   let away = false;
-  await using link = between(master.url, (path, response) => {
+  await using link = between(master.url, async (path, response) => {
     if (path !== "/rpc/log") return response;
-    if (away) return new Response("away", { status: 503 });
+    if (away) {
+      await response.body?.cancel();
+      return new Response("away", { status: 503 });
+    }
     const second = feeds.length === 1;
     const through = new TransformStream<Uint8Array, Uint8Array>({
       start: (controller) => void feeds.push(controller),

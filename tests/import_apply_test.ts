@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { eventually, follow, run, start, tempDir } from "./processes.ts";
+import { following } from "./replicas.ts";
 import { rounds } from "./rounds.ts";
 import { asMortal, canLimit, canTrace, tool } from "./tools.ts";
 
@@ -564,6 +565,7 @@ ended,https://example.com/,
   it("refuses what points back at the master, whatever its -host, also through a replica", async () => {
     await using master = await start("-rpc", "-host=https://Go.example.com:443");
     await using replica = await start("-rpc", `-master=${master.url}`, "-host=go.example.com");
+    await following(replica);
     using dir = tempDir();
     await Deno.writeTextFile(`${dir.path}/in`, "slug,url\na,http://go.example.com./docs\n");
     const told = "in: 1 row: 0 new, 1 refused";

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertLess, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import type { Events } from "../journal/events.ts";
 import { JournalError } from "../journal/file.ts";
@@ -245,13 +245,21 @@ describe("Journal.load()", () => {
   it("repairs a file of nothing but bad lines in a time that grows with its size", async () => {
     using dir = tempDir();
     const path = `${dir.path}/store.jsonl`;
-    await Deno.writeTextFile(path, "\n".repeat(300_000) + A);
-    const start = performance.now();
-    const { links, warnings } = await load(path, { repair: true });
-    assertEquals([...links.keys()], ["a"]);
-    assertEquals(warnings.at(-1)?.lines, 300_000);
-    // It takes two seconds; to seek and copy for each of them took minutes.
-    assert(performance.now() - start < 15_000);
+    /** How long so many bad lines take, in milliseconds: the best of three times. */
+    const time = async (bad: number) => {
+      let best = Infinity;
+      for (let tries = 0; tries < 3; tries++) {
+        await Deno.writeTextFile(path, "\n".repeat(bad) + A);
+        const start = performance.now();
+        const { links, warnings } = await load(path, { repair: true });
+        best = Math.min(best, performance.now() - start);
+        assertEquals([...links.keys()], ["a"]);
+        assertEquals(warnings.at(-1)?.lines, bad);
+      }
+      return best;
+    };
+    // To seek and copy for each of them took sixteen times as long.
+    assertLess(await time(80_000), 8 * await time(20_000));
   });
 });
 

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { add, eventually, follow, run, start, tempDir } from "./processes.ts";
 import { freePort } from "./replicas.ts";
-import { canTrace, QUICKLY, trace } from "./tools.ts";
+import { canTrace, trace } from "./tools.ts";
 
 const A = `{"Key":"a","URL":"https://example.com/a"}\n`;
 const B = `{"Key":"b","URL":"https://example.com/b"}\n`;
@@ -62,7 +62,7 @@ describe("a start", () => {
     const path = `${dir.path}/store.jsonl`;
     await Deno.writeTextFile(path, A.repeat(100_000)); // 4 MiB, of which a read takes 1
     const slow = ["-P", path, "-e", "trace=read", "-e", "inject=read:delay_enter=260000"];
-    const through = ["strace", ...QUICKLY, "-f", "-D", "-o", "/dev/null", ...slow];
+    const through = ["strace", "-f", "-D", "-o", "/dev/null", ...slow];
     const http = `127.0.0.1:${freePort()}`;
     const starting = start({ cwd: dir.path, through }, `-http=${http}`, `-file=${path}`);
     const alive = await eventually(async () =>

@@ -33,15 +33,6 @@ export async function works(command: string, ...args: string[]): Promise<boolean
 /** Whether system calls can be watched, and made to fail: needs Linux, strace and ptrace. */
 export const canTrace = await works("strace", "-f", "-o", "/dev/null", "true");
 
-/**
- * Has `strace` stop a program that it starts at what it traces alone, and not at each of its calls. Not for
- * signals that it injects: some don't come then.
- */
-export const QUICKLY: string[] =
-  canTrace && await works("strace", "-f", "--seccomp-bpf", "-o", "/dev/null", "true")
-    ? ["--seccomp-bpf"]
-    : [];
-
 /** Whether a process can have mounts of its own: needs Linux and root. */
 export const canMount = await works("unshare", "-m", "sh", "-c", "mount -t tmpfs none /mnt");
 
