@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { afterAll, describe, it as test } from "@std/testing/bdd";
 import { DENOKV, Denokv, TOKEN } from "./denokv.ts";
-import { add, eventually, follow, type Goto, run, start, within } from "./processes.ts";
+import { add, breathe, eventually, follow, type Goto, run, start, within } from "./processes.ts";
 import { agree, change, following, keep, ready, where } from "./replicas.ts";
 
 const it = (name: string, fn: () => Promise<void>) =>
@@ -181,7 +181,7 @@ it("a master that is killed loses nothing that it answered for, and its place is
   const writers = Array.from({ length: 8 }, async (_, w) => {
     for (let i = 0; !stopped; i++) {
       const target = url(`${w}-${i}`);
-      await new Promise((resolve) => setTimeout(resolve, 5)); // the machine has other things to do
+      await breathe();
       const node = w % 2 ? one : two;
       try {
         const key = await add(node.url, target);
@@ -233,7 +233,7 @@ it("what is told at a server is never unsaid there, whatever is stopped or kille
           tell(at, key, version);
           reads++;
         } else if (status !== 503) problems.push(`${key} at ${at}: ${status}`);
-        await new Promise((resolve) => setTimeout(resolve, 5));
+        await breathe();
       }
     })
   );
@@ -251,6 +251,7 @@ it("what is told at a server is never unsaid there, whatever is stopped or kille
         tell(at, key, version);
         latest.set(key, version);
         writes++;
+        await breathe();
       } else if (status === 503 || status === 404) {
         // It may still be done: until that is certain, no other one shall be tried.
         await new Promise((resolve) => setTimeout(resolve, 4500));

@@ -1,7 +1,7 @@
 /** An embedded database that is killed, or has no room. */
 import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, eventually, follow, start, tempDir, within } from "./processes.ts";
+import { add, breathe, eventually, follow, start, tempDir, within } from "./processes.ts";
 import { change, ready, where } from "./replicas.ts";
 import { canMount, smallDisk } from "./tools.ts";
 
@@ -18,6 +18,7 @@ it("a master on an embedded database that is killed again and again loses nothin
     const version = { sure: -1, tried: -1 };
     versions.set(alias, version);
     for (let i = 0; !stopped; i++) {
+      await breathe();
       try {
         const target = url(`${w}-${i}`);
         const key = await add(master.url, target);

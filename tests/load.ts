@@ -4,9 +4,7 @@
  * @module
  */
 import assert from "node:assert/strict";
-import { follow } from "./processes.ts";
-
-const PACE_MS = 20; // between two changes of a writer: so the machine has time for others, too
+import { breathe, follow } from "./processes.ts";
 
 /** Writers, each with links of its own, which they add, change and delete until they are stopped. */
 export class Load {
@@ -69,7 +67,7 @@ export class Load {
       this.#links.set(key, [target]);
       this.acknowledged++;
       this.slowest = Math.max(this.slowest, performance.now() - began);
-      await new Promise((resolve) => setTimeout(resolve, PACE_MS));
+      await breathe();
     }
   }
 }

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Buffer } from "node:buffer";
-import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
+import { add, breathe, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { random } from "./random.ts";
 import { agree, change, freePort, journal, ready, where } from "./replicas.ts";
@@ -70,7 +70,10 @@ it("a mirror that is killed again and again ends with the master's bytes", async
   // While it follows.
   let adding = true;
   const posts = (async () => {
-    for (let i = 0; adding; i++) await add(master.url, `https://example.com/new/${i}`);
+    for (let i = 0; adding; i++) {
+      await add(master.url, `https://example.com/new/${i}`);
+      if (i % 10 === 0) await breathe();
+    }
   })();
   for (let part = 0; part < 3; part++) {
     const least = (await bytes(copy)).length + pick(5000);

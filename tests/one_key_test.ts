@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, follow, start, tempDir, within } from "./processes.ts";
+import { add, breathe, follow, start, tempDir, within } from "./processes.ts";
 import { JSON_TYPE } from "./sockets.ts";
 import { House } from "./wire.ts";
 
@@ -51,6 +51,7 @@ it("30 batches of 10,000 changes of one key are done or refused soon, and redire
     const { status, body } = await within(30_000, "a redirect", redirect);
     await body?.cancel();
     assertEquals(status, 302, `${n}`);
+    await breathe();
   }
   let done = 0;
   for (const { status, text } of await answered) {

@@ -275,6 +275,14 @@ export async function eventually<T>(fn: () => T | Promise<T>, ms = 10_000): Prom
   }
 }
 
+/**
+ * Lets others have the machine for a moment: for what keeps a server busy, and would else show how busy it
+ * can be, and nothing more.
+ */
+export function breathe(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 /** A new directory, removed with its content when disposed of (`using dir = tempDir()`). */
 export function tempDir(): Disposable & { path: string } {
   const path = Deno.makeTempDirSync();

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Authority, nameOf } from "./authority.ts";
-import { eventually, type Goto, run, start, within } from "./processes.ts";
+import { breathe, eventually, type Goto, run, start, within } from "./processes.ts";
 import { rounds } from "./rounds.ts";
 import { tool, works } from "./tools.ts";
 
@@ -80,7 +80,7 @@ async function keepAsking(client: Deno.HttpClient, { url: base }: Goto, stop: { 
     const followed = await ask(`/${key}`);
     await followed.body?.cancel();
     assertEquals([followed.status, followed.headers.get("location")], [302, url]);
-    await new Promise((resolve) => setTimeout(resolve, 2)); // the machine has other things to do
+    await breathe();
   }
   return keys;
 }

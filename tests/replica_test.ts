@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { wholeLines } from "../journal/feed.ts";
-import { add, eventually, follow, run, start, tempDir, within } from "./processes.ts";
+import { add, breathe, eventually, follow, run, start, tempDir, within } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { random } from "./random.ts";
 import {
@@ -157,7 +157,7 @@ it("replicas agree with the master after random changes under load", async () =>
   const readers = nodes.map(async ({ url }) => {
     while (changing) {
       await follow(url, keys[pick(keys.length)]);
-      await new Promise((resolve) => setTimeout(resolve, 2)); // the machine has other things to do
+      await breathe();
     }
   });
   // Each writer has keys of its own, so it knows what must be there.

@@ -6,7 +6,17 @@ import { Journal } from "../journal/journal.ts";
 import { URLStore } from "../store.ts";
 import { Workers } from "../threads/workers.ts";
 import type { Config } from "./testdata/mortal.ts";
-import { add, eventually, follow, type Goto, run, start, tempDir, within } from "./processes.ts";
+import {
+  add,
+  breathe,
+  eventually,
+  follow,
+  type Goto,
+  run,
+  start,
+  tempDir,
+  within,
+} from "./processes.ts";
 import { agree, change, following } from "./replicas.ts";
 import { rounds } from "./rounds.ts";
 
@@ -160,7 +170,7 @@ it("-threads=2: a replica below keeps no old value, whichever threads its connec
   const read = async (node: Goto) => {
     while (!done) {
       await Promise.all(keys.map((key) => follow(node.url, key)));
-      await new Promise((resolve) => setTimeout(resolve, 2)); // the machine has other things to do
+      await breathe();
     }
   };
   const reading = [middle, leaf, leaf].map(read);

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Authority, nameOf } from "./authority.ts";
-import { eventually, type Goto, run, start, within } from "./processes.ts";
+import { breathe, eventually, type Goto, run, start, within } from "./processes.ts";
 import { tool, works } from "./tools.ts";
 
 const ignore = !await works("openssl", "version");
@@ -157,7 +157,7 @@ async function keepFollowing(authority: Authority, { url }: Goto, stop: { now: b
       assertMatch(head, /^HTTP\/1.1 302 /);
       last = /^connection: close/im.test(head);
       followed++;
-      await new Promise((resolve) => setTimeout(resolve, 10)); // the machine has other things to do
+      await breathe();
       answered = performance.now();
     }
     connection.close();
@@ -185,7 +185,7 @@ for (const threads of [1, 2]) {
         // Over HTTP/2 it is tested in renewal_test.ts.
         for (; !stop.now; added++) {
           await post(feedClient, master.url, `https://example.com/${added}`);
-          await new Promise((resolve) => setTimeout(resolve, 10));
+          await breathe();
         }
         return added;
       })();
