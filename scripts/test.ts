@@ -17,7 +17,7 @@ import config from "../deno.json" with { type: "json" };
 const root = `${import.meta.dirname}/..`;
 const TIMES = `${root}/.tests.json`;
 const LONG = "--long";
-const JOBS = 3 * navigator.hardwareConcurrency; // files at once: most of the time is spent waiting
+const JOBS = 2 * navigator.hardwareConcurrency; // files at once: most of the time is spent waiting
 
 /** The options of `deno test`, and ours: whether each takes the argument behind it for its value. */
 async function knownOptions(): Promise<Map<string, boolean>> {

@@ -32,7 +32,7 @@ export async function compiled(directory: string): Promise<string> {
   return `${directory}/${nameOf(Deno.build.target)}`;
 }
 
-/** Runs a program in the root of the repository, a minute at most, and tells how it ended. */
+/** Runs a program in the root of the repository, four minutes at most, and tells how it ended. */
 export async function output(
   program: string,
   args: string[],
@@ -47,7 +47,7 @@ export async function output(
     stderr: "piped",
   }).spawn();
   const ended = child.output();
-  const { code, stdout, stderr } = await within(60_000, program, ended).catch(async (error) => {
+  const { code, stdout, stderr } = await within(240_000, program, ended).catch(async (error) => {
     child.kill("SIGKILL");
     await ended;
     throw error;

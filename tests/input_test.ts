@@ -651,7 +651,9 @@ describe("answers", () => {
         "/metrics",
       ]
     ) {
-      const head = await ask(master, path, { method: "HEAD" });
+      // Some versions of the runtime compress what is asked for by HEAD, too.
+      const headers = { "accept-encoding": "identity" };
+      const head = await ask(master, path, { method: "HEAD", headers });
       const length = head.headers.get("content-length");
       const { text, status } = await ask(master, path);
       assertEquals(head.status, status, path);

@@ -44,7 +44,7 @@ async function repository(...names: string[]) {
     new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", "--no-check", "scripts/test.ts", ...args],
       cwd: dir.path,
-      env: { TMPDIR: temp, NO_COLOR: "1" },
+      env: { TMPDIR: temp, NO_COLOR: "1", GOTO_TESTS: "" },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -79,6 +79,7 @@ it(
     const ca = `-tls-ca=${authority.ca}`;
     await using replica = await start(...flags, ca);
     await using mirror = await start(...flags, ca, "-file=mirror.jsonl", ...authority.flags);
+    await eventually(async () => (await (await fetch(`${replica.url}/readyz`)).json()).writable);
     const [, key] = /\/(\w+)$/.exec(await post(client, replica.url, "https://example.com/")) ?? [];
     for (const { url } of [master, replica, mirror]) {
       await eventually(async () => {
