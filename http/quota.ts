@@ -57,21 +57,21 @@ export class Hold {
   #ended = false;
 
   /**
-   * @param peer tells when its connection, or its stream of HTTP/2, has ended
+   * @param completed settles when its connection, or its stream of HTTP/2, has ended
    * @throws {StoreError} unavailable: the client holds too much
    */
   constructor(
     private readonly quota: Quota,
     private readonly client: string,
     amount: number,
-    peer: Peer,
+    completed: Promise<void>,
   ) {
-    this.take(amount, "requests");
     const end = () => {
       this.give(this.#taken);
       this.#ended = true;
     };
-    peer.completed?.then(end, end);
+    completed.then(end, end);
+    this.take(amount, "requests");
   }
 
   /**
@@ -140,12 +140,14 @@ export function quotas(
   const ofRPC = new Quota(CLIENT_RPC_BYTES);
   const ofFeeds = new Quota(feeds);
   return (req, path, peer) => {
-    if (peer?.completed === undefined || path === "healthz" || path === "readyz") return;
+    if (peer === undefined || path === "healthz" || path === "readyz") return;
     const isCall = path === "rpc";
     const isFeed = path === "rpc/log";
     if ((isCall || isFeed) && rpc?.token !== undefined) return;
+    const { completed } = peer; // it rejects where the answer can't be sent: nobody may ask for it and not listen
+    if (completed === undefined) return;
     const quota = isFeed ? ofFeeds : isCall ? ofRPC : common;
     const client = networkOf(clientOf(req, peer, proxies));
-    holds.set(req, new Hold(quota, client, isFeed ? 1 : REQUEST_BYTES, peer));
+    holds.set(req, new Hold(quota, client, isFeed ? 1 : REQUEST_BYTES, completed));
   };
 }
