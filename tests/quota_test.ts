@@ -46,12 +46,11 @@ describe("Quota", () => {
   it("has what a request held again once it is completed, however it ends", async () => {
     for (const completed of [Promise.resolve(), Promise.reject(new Error("on purpose"))]) {
       const quota = new Quota(100);
-      const peer = { remoteAddr: { hostname: "127.0.0.1" }, completed };
-      const hold = new Hold(quota, "a", 10, peer);
+      const hold = new Hold(quota, "a", 10, completed);
       hold.take(80, "bodies");
       hold.give(20);
       assertThrows(() => hold.take(31, "answers"), StoreError, "too many answers of this client");
-      assertThrows(() => new Hold(quota, "a", 31, peer), StoreError, "too many requests");
+      assertThrows(() => new Hold(quota, "a", 31, completed), StoreError, "too many requests");
       await completed.catch(() => {});
       await undefined;
       assertEquals(quota.size, 0);
