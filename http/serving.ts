@@ -118,16 +118,19 @@ export class Serving {
       return this.#state === "serving" ? response : asLast(response);
     }
     const began = performance.now();
-    const done = () => this.#inFlight.delete(response);
     // Only over HTTP/1.1 does a request name its host in a header of this name. (Headers.has() would
     // make a list of all headers.)
     const isOld = req.headers.get("host") !== null;
     this.#inFlight.set(response, req.method !== "GET" && isOld);
-    response.then(done, done);
-    if (this.#state !== "serving") return response.then(asLast);
-    // What was sent ahead meanwhile goes with the connection, where the runtime ends it (Deno 2.9 does not).
-    const isSlow = () => isOld && performance.now() - began > SLOW_MS;
-    return response.then((response) => isSlow() ? asLast(response) : response);
+    const isLast = this.#state !== "serving";
+    return response.then((answer) => {
+      this.#inFlight.delete(response);
+      // What was sent ahead meanwhile goes with the connection, where the runtime ends it (Deno 2.9 does not).
+      return isLast || isOld && performance.now() - began > SLOW_MS ? asLast(answer) : answer;
+    }, (error) => {
+      this.#inFlight.delete(response);
+      throw error;
+    });
   }
 }
 
