@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { CompactionOptions, Compacted } from "./compaction.ts";
+import type { Compacted, CompactionOptions } from "./compaction.ts";
 import type { Feed } from "./feed.ts";
 import type { Bad, Tell } from "./lines.ts";
 
