@@ -147,10 +147,8 @@ export class KVLog implements Log {
     const unlock = await this.#mutex.lock();
     try {
       // What was taken in since the lines were formed, they may contradict.
-      if (this.#loaded !== loaded || loaded.rows.next !== next) {
-        throw new LogConflict("another master appended first");
-      }
-      await this.#append(lines);
+      const isStale = this.#loaded !== loaded || loaded.rows.next !== next;
+      await (isStale ? this.#lose() : this.#append(lines));
       this.#unpublished = unlock;
     } catch (error) {
       unlock();
