@@ -42,7 +42,7 @@ export async function openBackend(
     : await openMaster(flags, host, events, stats);
   try {
     await backend.load();
-    if (backend instanceof URLStore && !backend.journal.readOnly) {
+    if (backend instanceof URLStore && !backend.log.readOnly) {
       if (backend.hits) await takeUnsent(flags.file || FILE, backend.hits, events);
       if (flags.promote) await promote(backend, events);
     }
@@ -69,7 +69,7 @@ async function openMaster(
   const file = flags.file || FILE;
   if (flags.export !== undefined) { // which only reads, whatever else is asked for
     const options = { progress: showProgress(`loading ${file}`, events), events };
-    return new URLStore(await Journal.read(file, options), { hits });
+    return new URLStore(await Journal.read(file, options), { hits, events });
   }
   if (!await exists(file)) await (await import("../replica/part.ts")).refusePart(file);
   if (flags.promote && !await exists(file)) {
@@ -79,17 +79,17 @@ async function openMaster(
   }
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
-  return new URLStore(await Journal.open(file, options), { keys, host, hits });
+  return new URLStore(await Journal.open(file, options), { keys, host, hits, events });
 }
 
 /** Makes the store a master that is followed in place of those before. */
-async function promote({ journal }: URLStore, events: Events): Promise<void> {
+async function promote({ log }: URLStore, events: Events): Promise<void> {
   try {
-    await journal.promote();
+    await log.promote();
   } catch (error) {
-    throw explain(journal.path, error);
+    throw explain(log.name, error);
   }
-  events("info", "took over as the master", { file: journal.path, term: journal.term });
+  events("info", "took over as the master", { [log.kind]: log.name, term: log.term });
 }
 
 async function openReplica(
@@ -107,7 +107,8 @@ async function openReplica(
   return Replica.of(transports, { ...options, cache, file: file || undefined, host });
 }
 
-async function transportsOf(flags: Flags, observer?: Stats): Promise<HTTPTransport[]> {
+/** The ways to the masters that the flags name. */
+export async function transportsOf(flags: Flags, observer?: Stats): Promise<HTTPTransport[]> {
   const { HTTPTransport } = await import("../replica/transport.ts");
   // Who serves has a token of its own writers; who imports bears that of the master's.
   const token = flags.import !== "" && flags.token || flags["rpc-token"] || undefined;
