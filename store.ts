@@ -3,16 +3,17 @@
  *
  * @module
  */
-import type { Counting, ServedHits } from "./hits/counting.ts";
+import type { ServedHits } from "./hits/counting.ts";
 import { Hits } from "./hits/hits.ts";
 import type { Traffic } from "./hits/traffic.ts";
-import { Batch, type Save, toRefusal } from "./journal/batch.ts";
+import { Batch, commit, type Save } from "./journal/batch.ts";
 import { type Events, silent } from "./journal/events.ts";
 import { type FeedStream, openFeed } from "./journal/feed.ts";
 import { LinkReader } from "./journal/link_reader.ts";
 import { loadAgain } from "./journal/loading.ts";
-import { type Log, LogConflict } from "./journal/log.ts";
+import type { Log } from "./journal/log.ts";
 import type { Asked, Position } from "./journal/position.ts";
+import { SaveQueue } from "./journal/queue.ts";
 import { type CompactionState, Upkeep } from "./journal/upkeep.ts";
 import { Answers } from "./links/answers.ts";
 import { StoreError } from "./links/errors.ts";
@@ -25,13 +26,7 @@ import { Table, type TableMemory } from "./links/table.ts";
 import { checkExpires } from "./links/time.ts";
 import { type ChangeOptions, leading, type Wanted } from "./links/wanted.ts";
 
-const MAX_QUEUE = 65_536; // changes
-const MAX_QUEUE_CHARS = 64 << 20; // of their URLs
-const MAX_COMMIT = 1024; // changes: more would keep redirects waiting for tens of milliseconds
-const MAX_REST = 512; // bytes of a line beside its key and its URL
 const GRACE = 60; // seconds, by which the clocks of several masters may differ
-
-const errBusy = new StoreError("unavailable", "too many changes are waiting for the disk");
 
 /**
  * Where links are kept. `get` answers at once where it can, so that a redirect need not wait for
@@ -67,27 +62,6 @@ export type Served = Store & {
   /** Compacts the log that it keeps, if it keeps one; see {@linkcode Upkeep.compact}. */
   compact?(id: string): CompactionState;
 };
-
-/** What a process serves: the store that owns the links, or one that follows it. */
-export interface Backend extends Served {
-  readonly hits?: Counting;
-  /** What the operator is told of it. */
-  readonly about: { role: "master" | "replica"; [detail: string]: string };
-  /** How many links are at hand. */
-  readonly count: number;
-  /** Reads what there is on disk. Throws {@linkcode JournalError} where it can't be used. */
-  load(): Promise<void>;
-  /** Adds a link that some store has had before: it may be odd, as old ones are. */
-  restore(link: Link): Promise<Link>;
-  /** Opens the feed of changes; see {@linkcode openFeed}. */
-  feed(offset?: number, check?: string): Promise<FeedStream>;
-  /** Lets other threads read the links: `take` gets the memory, now and whenever it is another. */
-  share(take: (memory: TableMemory) => void): void;
-  /** Finishes what is on its way, and lets those go who follow the feed. */
-  endFeeds(): Promise<void>;
-  /** Lets go of everything; afterwards only reads are answered. */
-  close(): Promise<void>;
-}
 
 /**
  * The key of the `n`th link: `n` in base 62.
@@ -133,13 +107,12 @@ export interface URLStoreOptions {
  * await store.close();
  * ```
  */
-export class URLStore<L extends Log = Log> implements Backend {
+export class URLStore<L extends Log = Log> implements Served {
   /** Every link; a deleted key keeps its place, with "" for its URL. */
   urls = new Table();
   readonly hits?: Hits;
   #next = 0; // what genKey makes the next key of
-  #queue: Save[] = [];
-  #queueChars = 0;
+  readonly #queue = new SaveQueue();
   #saving?: Promise<void>;
   #loads = 0;
   #isLoaded = false;
@@ -224,14 +197,9 @@ export class URLStore<L extends Log = Log> implements Backend {
   /** Queues a change for {@linkcode saveLoop}; resolves once it is durable and visible. */
   #save(wanted: Wanted): Promise<Link> {
     if (this.#closed.signal.aborted) throw new StoreError("unavailable", "shutting down");
-    if (this.#queue.length >= MAX_QUEUE || this.#queueChars >= MAX_QUEUE_CHARS) {
-      throw errBusy;
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<Link>();
-    this.#queue.push({ wanted, resolve, reject });
-    this.#queueChars += wanted.url.length;
+    const saved = this.#queue.push(wanted);
     this.#saving ??= this.saveLoop();
-    return promise;
+    return saved;
   }
 
   /**
@@ -241,54 +209,24 @@ export class URLStore<L extends Log = Log> implements Backend {
    */
   async saveLoop(): Promise<void> {
     await undefined; // the calls that came in the same turn shall share the batch
-    while (this.#queue.length > 0) await this.#commit(this.#take());
+    while (this.#queue.length > 0) {
+      const saves = this.#queue.take(this.log.maxAppend);
+      const next = this.#next;
+      await commit(this.log, () => {
+        this.#next = next; // what is formed anew has the keys of before, where they are free
+        return this.#batch(saves);
+      }, this.set.bind(this));
+    }
     this.#saving = undefined;
   }
 
-  /** Takes from the queue what one commit can hold. */
-  #take(): Save[] {
-    let [count, bytes] = [0, 0];
-    while (count < Math.min(this.#queue.length, MAX_COMMIT)) {
-      const { key = "", url } = this.#queue[count].wanted;
-      bytes += 3 * (key.length + url.length) + MAX_REST; // in UTF-8, at most
-      if (count > 0 && bytes > this.log.maxAppend) break;
-      this.#queueChars -= url.length;
-      count++;
-    }
-    return this.#queue.splice(0, count);
-  }
-
-  /** Where another master was first, the batch is formed anew: a key may be taken now. */
-  async #commit(saves: Save[]): Promise<void> {
-    const { log } = this;
-    for (let isLatest = false;;) {
-      const next = this.#next;
-      const batch = new Batch(this.urls, saves, {
-        newKey: (taken) => this.#newKey(taken),
-        made: (id) => this.#answers.of(id),
-        maxLine: log.maxLine,
-        grace: log.shared ? GRACE : 0,
-      });
-      try {
-        if (batch.lines !== "") await log.append(batch.lines);
-        else if (!isLatest && log.shared) { // nobody is refused for what another master has changed
-          await log.catchUp();
-          isLatest = true;
-          batch.drop();
-          continue;
-        }
-      } catch (error) {
-        if (error instanceof LogConflict) {
-          this.#next = next;
-          batch.drop();
-          continue;
-        }
-        return batch.fail(toRefusal(error));
-      }
-      batch.show((change, entry) => this.set(change, entry));
-      log.publish();
-      return batch.answer();
-    }
+  #batch(saves: Save[]): Batch {
+    return new Batch(this.urls, saves, {
+      newKey: (taken) => this.#newKey(taken),
+      made: (id) => this.#answers.of(id),
+      maxLine: this.log.maxLine,
+      grace: this.log.shared ? GRACE : 0,
+    });
   }
 
   /** A key that never was a link, and names no route. */
@@ -299,20 +237,17 @@ export class URLStore<L extends Log = Log> implements Backend {
     }
   }
 
-  /** Reads the log. Where it is out of reach, that is done as soon as it can be. */
+  /** Reads the log. What is out of reach is read as soon as it can be. */
   async load(): Promise<void> {
     const { log, options: { events = silent } } = this;
-    log.onreplace = (reason) => {
-      events("warn", `loading the links anew: ${reason}`, { [log.kind]: log.name });
-      loadAgain(() => this.#load(), this.#closed.signal, events);
-    };
-    try {
-      await this.#load();
-    } catch (error) {
+    log.onreplace = (reason) =>
+      loadAgain(() => this.#load(), reason, this.#closed.signal, (level, msg, fields) => {
+        events(level, msg, { [log.kind]: log.name, ...fields });
+      });
+    await this.#load().catch((error) => {
       if (!(error instanceof StoreError)) throw error;
-      events("warn", error.message, { [log.kind]: log.name });
-      loadAgain(() => this.#load(), this.#closed.signal, events);
-    }
+      log.onreplace(error.message);
+    });
     if (!log.readOnly) this.#upkeep = new Upkeep(log, events);
     this.hits?.load();
   }

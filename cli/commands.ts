@@ -10,7 +10,7 @@ import type { Events } from "../journal/events.ts";
 import { exists, JournalError } from "../journal/file.ts";
 import { causeOf } from "../links/errors.ts";
 import type { Health } from "../links/health.ts";
-import type { Backend } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
 import { baseOf, FILE, hostOfBase, openBackend, requireMaster } from "./backend.ts";
 import { type Flags, help } from "./flags.ts";
 import { print } from "./print.ts";
@@ -30,7 +30,7 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   if (flags.healthcheck) return await healthcheck(flags.admin ?? flags.http);
   if (flags.compact) {
     const { runCompact } = await import("./compact.ts");
-    if (flags.master.length === 0) await requireFile(flags.file || FILE);
+    if (flags.file || flags.master.length === 0) await requireFile(flags.file || FILE);
     return await runCompact(flags, events);
   }
   if (flags.backup) return await runBackup(flags, events);

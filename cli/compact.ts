@@ -25,7 +25,7 @@ const never = new AbortController().signal;
 /** Compacts a file, or has the server at `-master` compact its own, and gives the exit code. */
 export async function runCompact(flags: Flags, events: Events): Promise<number> {
   const path = flags.file || FILE;
-  const [master] = flags.master;
+  const [master] = flags.file === "" ? flags.master : []; // what is at hand, as -backup
   const { lines, bytes } = master === undefined
     ? await compactFile(path, flags.repair, events)
     : await compactAt(flags, events);

@@ -13,7 +13,7 @@ import { checkKey, checkURL, type Link } from "../links/link.ts";
 import { Table } from "../links/table.ts";
 import { checkExpires } from "../links/time.ts";
 import { type ChangeOptions, factsOf, leading, type Wanted } from "../links/wanted.ts";
-import type { Backend } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
 import { showProgress } from "./progress.ts";
 import type { Target } from "./taker.ts";
 

@@ -10,6 +10,7 @@ import { factsOf, type Wanted } from "../links/wanted.ts";
 import { MaybeSavedError } from "./appender.ts";
 import { reasonOf } from "./file.ts";
 import { formatLine } from "./lines.ts";
+import { type Log, LogConflict } from "./log.ts";
 
 const encoder = new TextEncoder();
 
@@ -21,7 +22,7 @@ export interface Save {
 }
 
 /** What everyone is told of a commit that failed. */
-export function toRefusal(error: unknown): StoreError {
+function toRefusal(error: unknown): StoreError {
   if (error instanceof StoreError) return error;
   return error instanceof MaybeSavedError
     ? new StoreError("unavailable", error.message)
@@ -86,8 +87,8 @@ export class Batch {
   }
 
   /** Shows what was written, each change by `set`. */
-  show(set: (change: Change, entry: number) => void): void {
-    for (const { change, entry } of this.#changes) set(change, entry);
+  show(set: (change: Change, entry: number, links: Table) => void): void {
+    for (const { change, entry } of this.#changes) set(change, entry, this.links);
   }
 
   /** Tells everyone what came of it. */
@@ -120,5 +121,39 @@ export class Batch {
       const reason = error instanceof Error ? error.message : error;
       throw new StoreError("full", `cannot keep one more link: ${reason}`);
     }
+  }
+}
+
+/**
+ * Appends what becomes of changes, shows it, lets followers have it, and answers everyone. Where another master was
+ * first, the batch is formed anew: a key may be taken now. Nobody is refused by what is not the latest.
+ *
+ * @param form makes a batch of the changes, as they can be made now
+ * @param set shows a change
+ */
+export async function commit(
+  log: Log,
+  form: () => Batch,
+  set: (change: Change, entry: number, links: Table) => void,
+): Promise<void> {
+  for (let isLatest = !log.shared;;) {
+    const batch = form();
+    try {
+      if (batch.lines !== "") {
+        await log.append(batch.lines);
+      } else if (!isLatest) {
+        await log.catchUp();
+        isLatest = true;
+        batch.drop();
+        continue;
+      }
+    } catch (error) {
+      if (!(error instanceof LogConflict)) return batch.fail(toRefusal(error));
+      batch.drop();
+      continue;
+    }
+    batch.show(set);
+    log.publish();
+    return batch.answer();
   }
 }

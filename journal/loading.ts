@@ -9,13 +9,18 @@ import { reasonOf } from "./file.ts";
 const MIN_BACKOFF_MS = 100;
 const MAX_BACKOFF_MS = 2000;
 
-/** Calls `load` until it succeeds, or `closed` says otherwise. Each reason why it fails is told once. */
+/**
+ * Loads links anew, for a reason: calls `load` until it succeeds, or `closed` says otherwise. Each reason why it
+ * fails is told once.
+ */
 export async function loadAgain(
   load: () => Promise<void>,
+  reason: string,
   closed: AbortSignal,
   events: Events,
 ): Promise<void> {
-  let told = "";
+  events("warn", `loading the links anew: ${reason}`);
+  let told = reason;
   for (let backoff = MIN_BACKOFF_MS; !closed.aborted;) {
     try {
       await load();

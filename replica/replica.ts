@@ -19,7 +19,7 @@ import type { TableMemory } from "../links/table.ts";
 import { errDown } from "../jsonrpc/client.ts";
 import { ProxyStore } from "../rpc.ts";
 import type { Health } from "../links/health.ts";
-import type { Backend } from "../store.ts";
+import type { Backend } from "./backend.ts";
 import { CachedCopy } from "./cached.ts";
 import { BatchClient } from "./client.ts";
 import { errNoFeed, type Followed, Follower } from "./follower.ts";

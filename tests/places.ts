@@ -8,7 +8,8 @@ import { Journal } from "../journal/journal.ts";
 import { EmbeddedDatabase } from "../kv/embedded.ts";
 import { KVMaster } from "../kv/master.ts";
 import type { Link } from "../links/link.ts";
-import { type Backend, URLStore, type URLStoreOptions } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
+import { URLStore, type URLStoreOptions } from "../store.ts";
 import { eventually, type Goto, type Options, start } from "./processes.ts";
 
 /** A place for links. */

@@ -8,7 +8,8 @@ import type { Events } from "../journal/events.ts";
 import { Journal } from "../journal/journal.ts";
 import { StoreError } from "../links/errors.ts";
 import { TableReader } from "../links/table.ts";
-import { type Backend, URLStore } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
+import { URLStore } from "../store.ts";
 import { eventually, tempDir, within, withoutIds } from "./processes.ts";
 import { caughtUp, Gate, House, Wire } from "./wire.ts";
 
