@@ -24,10 +24,13 @@ export class Published implements Feed {
   #size = 0;
   #sum = 0; // at #size
   #checksum = new Checksum(); // of what was written
-  readonly #reader = new Reader();
+  readonly #file = new Reader();
   readonly #tail = new Tail(TAIL_BYTES); // what most followers want next, up to the end of what was written
   readonly #grown = new Condition();
   #ended = false;
+
+  /** @param source what is read of who is further behind than memory reaches; without it a file */
+  constructor(private readonly source?: Pick<Reader, "read" | "close">) {}
 
   get kept(): number {
     return this.#kept;
@@ -55,21 +58,21 @@ export class Published implements Feed {
     this.#tail.restart(position);
   }
 
-  /** Reads from a file that was loaded, and added to the checksum; it is closed in the end. */
-  use(file: Deno.FsFile): void {
+  /** Reads what was loaded, and added to the checksum, from a file, which is closed in the end. */
+  use(file?: Deno.FsFile): void {
     this.#size = this.#checksum.end;
     this.#sum = this.#checksum.sum;
     this.#tail.restart(this.#size);
-    this.#reader.use(file, this.base);
+    if (file) this.#file.use(file, this.base);
   }
 
   /** Reads from a compacted file from now on, which begins at `base`, and is as before from `kept` on. */
-  replace(file: Deno.FsFile, base: number, kept: number, checksum: Checksum): void {
+  replace(file: Deno.FsFile | undefined, base: number, kept: number, checksum: Checksum): void {
     this.base = base;
     this.#kept = kept;
     this.#checksum = checksum;
     this.#tail.forget(kept); // the file has other bytes there now
-    this.#reader.use(file, base);
+    if (file) this.#file.use(file, base);
   }
 
   /**
@@ -111,7 +114,7 @@ export class Published implements Feed {
 
   async #read(position: number, length: number): Promise<Uint8Array> {
     if (position >= this.#tail.start) return this.#tail.read(position, length);
-    return await this.#reader.read(position, length);
+    return await (this.source ?? this.#file).read(position, length);
   }
 
   /** Lets followers go, once they have read what there is. */
@@ -122,6 +125,6 @@ export class Published implements Feed {
 
   /** Lets go of the file, once what is being read of it has been. */
   async close(): Promise<void> {
-    await this.#reader.close();
+    await (this.source ?? this.#file).close();
   }
 }

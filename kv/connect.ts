@@ -18,7 +18,15 @@ import {
   type Range,
   type Write,
 } from "./database.ts";
-import { formatRead, formatWatch, formatWrite, parseRead, parseWrite } from "./messages.ts";
+import {
+  formatRead,
+  formatWatch,
+  formatWrite,
+  Messages,
+  parseRead,
+  parseWatch,
+  parseWrite,
+} from "./messages.ts";
 
 const MAX_CHECKS = 10; // the protocol's limit
 const MAX_COMMITS = 16;
@@ -50,6 +58,7 @@ export class ConnectDatabase implements Database {
   readonly exclusive = false;
   readonly maxChecks = MAX_CHECKS;
   readonly maxCommits = MAX_COMMITS;
+  ahead?: number;
   #session?: Promise<Session>;
   readonly #closed = new AbortController();
 
@@ -85,7 +94,7 @@ export class ConnectDatabase implements Database {
     return this.#parse(parseWrite, await this.#bodyOf(response));
   }
 
-  async watch(key: Key, changed: () => void, signal: AbortSignal): Promise<void> {
+  async watch(key: Key, changed: (version: string) => void, signal: AbortSignal): Promise<void> {
     const silent = new AbortController();
     const { body, status } = await this.#post(
       "watch",
@@ -97,11 +106,11 @@ export class ConnectDatabase implements Database {
     }
     let timer;
     try {
-      // Each message comes with its length, in four bytes; an empty one only shows that the service is alive.
+      const messages = new Messages(MAX_TOLD);
       for await (const chunk of body) {
         clearTimeout(timer);
         timer = setTimeout(() => silent.abort(new Error("the database is silent")), SILENT_MS);
-        if (chunk.length > 4) changed();
+        for (const message of messages.take(chunk)) changed(parseWatch(message));
       }
     } finally {
       clearTimeout(timer);
@@ -120,7 +129,17 @@ export class ConnectDatabase implements Database {
     signal: AbortSignal,
   ): Promise<Response> {
     const { endpoint, headers } = await this.#meet(signal);
-    return await fetch(`${endpoint}/${method}`, { method: "POST", headers, body, signal });
+    const asked = Date.now();
+    const response = await fetch(`${endpoint}/${method}`, {
+      method: "POST",
+      headers,
+      body,
+      signal,
+    });
+    const date = Date.parse(response.headers.get("date") ?? "");
+    // It tells whole seconds.
+    if (date > 0) this.ahead = date + 500 - (asked + Date.now()) / 2;
+    return response;
   }
 
   async #bodyOf(response: Response): Promise<Uint8Array> {

@@ -79,8 +79,13 @@ export interface Database {
    * @throws {StoreError} full: the database can't write
    */
   commit(write: Write, signal: AbortSignal): Promise<string | undefined>;
-  /** Calls `changed` after each change of `key` that others made, soon; ends with an error. */
-  watch(key: Key, changed: () => void, signal: AbortSignal): Promise<void>;
+  /** How many milliseconds the service's clock is ahead of this one, as far as it told. */
+  readonly ahead?: number;
+  /**
+   * Calls `changed` after each change of `key`, soon, with its version, "" where there is none; ends with an
+   * error.
+   */
+  watch(key: Key, changed: (version: string) => void, signal: AbortSignal): Promise<void>;
   /** Lets go of it. */
   close(): Promise<void>;
 }

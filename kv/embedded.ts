@@ -94,7 +94,7 @@ export class EmbeddedDatabase implements Database {
   }
 
   /** There are no others. */
-  watch(_key: Key, _changed: () => void, signal: AbortSignal): Promise<void> {
+  watch(_key: Key, _changed: unknown, signal: AbortSignal): Promise<void> {
     return new Promise((_, reject) => {
       signal.addEventListener("abort", () => reject(signal.reason));
     });

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { join } from "../journal/feed.ts";
 import type { Entry, Key, Mutation, Range, Value, Write } from "./database.ts";
 import { type Field, MessageWriter, readMessage } from "./protobuf.ts";
 
@@ -116,6 +117,35 @@ export function parseWrite(bytes: Uint8Array): string | undefined {
 /** A message `Watch` for one key. */
 export function formatWatch(key: Key): Uint8Array<ArrayBuffer> {
   return message().bytes(1, message().bytes(1, formatKey(key)).done()).done();
+}
+
+/** A message `WatchOutput` for one key: its version; "", where it isn't there. */
+export function parseWatch(bytes: Uint8Array): string {
+  const key = readFields(bytes).get(2)?.bytes ?? new Uint8Array();
+  const entry = readFields(key).get(2)?.bytes ?? new Uint8Array();
+  return readFields(entry).get(4)?.bytes.toHex() ?? "";
+}
+
+/** Cuts what comes into messages. Each has its length before it, in four bytes; those that are empty are left out. */
+export class Messages {
+  #rest: Uint8Array = new Uint8Array();
+
+  /** @param most so many bytes a message may have */
+  constructor(private readonly most: number) {}
+
+  /** @throws {Error} a message is too long */
+  *take(chunk: Uint8Array): Generator<Uint8Array, void, void> {
+    this.#rest = this.#rest.length === 0 ? chunk : join([this.#rest, chunk]);
+    while (this.#rest.length >= 4) {
+      const { buffer, byteOffset } = this.#rest;
+      const length = new DataView(buffer, byteOffset).getUint32(0, true);
+      if (length > this.most) throw new Error("a message is too long");
+      if (this.#rest.length < 4 + length) return;
+      const message = this.#rest.subarray(4, 4 + length);
+      this.#rest = this.#rest.subarray(4 + length);
+      if (length > 0) yield message;
+    }
+  }
 }
 
 function readFields(bytes: Uint8Array): Map<number, Field> {

@@ -17,6 +17,8 @@ export class Proxy implements AsyncDisposable {
   connections = 0;
   /** Whether new connections are closed at once. */
   refuses = false;
+  /** How many milliseconds what is asked takes longer, and what is answered. */
+  delay = 0;
 
   #target: Deno.ConnectOptions;
   #listener: Deno.Listener;
@@ -24,6 +26,7 @@ export class Proxy implements AsyncDisposable {
   #limit = Infinity;
   #refusesThen = false;
   #running: Promise<void>;
+  #silent = new WeakSet<Deno.Conn>();
 
   /** @param target such as `http://127.0.0.1:8080` */
   constructor(target: string) {
@@ -44,6 +47,11 @@ export class Proxy implements AsyncDisposable {
       this.#open.delete(conn);
       conn.close();
     }
+  }
+
+  /** Lets no answer pass on the connections that there are, which stay open. */
+  silence() {
+    for (const conn of this.#open) this.#silent.add(conn);
   }
 
   /** Lets `bytes` more of the answers pass, then cuts, and perhaps `refuses` from then on. */
@@ -80,6 +88,8 @@ export class Proxy implements AsyncDisposable {
     const buffer = new Uint8Array(64 << 10);
     try {
       for (let n; (n = await from.read(buffer)) !== null;) {
+        if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay));
+        if (answers && this.#silent.has(from)) continue;
         const pass = answers ? Math.min(n, this.#limit) : n;
         for (let at = 0; at < pass;) at += await to.write(buffer.subarray(at, pass));
         if (!answers) continue;

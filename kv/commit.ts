@@ -1,0 +1,128 @@
+/**
+ * One append to a log in a database, whatever becomes of the answers.
+ *
+ * @module
+ */
+import { MaybeSavedError } from "../journal/appender.ts";
+import { pause } from "../replica/wait.ts";
+import { causeOf } from "../links/errors.ts";
+import { DEADLINE_MS } from "./call.ts";
+import { type Database, type Entry, MAX_READ } from "./database.ts";
+import { formatHead, formatRow, type Head, type Layout, parseHead, parseRow } from "./rows.ts";
+import { type Row, rowKey } from "./rows.ts";
+
+const TRY_MS = 1000; // one of several
+const REPEAT_MS = 20; // before the first repetition; then twice as long each time
+
+/** The versions that an append checks: null where there is nothing yet. */
+export interface Versions {
+  head: string | null;
+  turn: string | null;
+}
+
+/** What an append writes. */
+export interface Append {
+  /** The number of the first row. */
+  first: number;
+  rows: Row[];
+  /** How far the log has come then. */
+  head: Head;
+}
+
+/** What stands at the end of a log, at one time. */
+export interface End {
+  head?: Entry;
+  turn?: Entry;
+  /** The next rows, as far as they were read. */
+  rows: Row[];
+}
+
+/** Reads the head, the turn, and rows from number `first` on, where there are any. */
+export async function readEnd(
+  database: Database,
+  layout: Layout,
+  first: number,
+  signal: AbortSignal,
+): Promise<End> {
+  const keys = [layout.head, layout.turn];
+  while (keys.length < MAX_READ) keys.push(rowKey(layout.rows, first + keys.length - 2));
+  const [head, turn, ...next] = await database.read(keys, signal);
+  const rows: Row[] = [];
+  for (const entry of next) {
+    if (entry === undefined) break;
+    rows.push(parseRow(entry));
+  }
+  return { head, turn, rows };
+}
+
+/**
+ * Appends rows, if the head and the turn still have these versions. Where the answer is lost, or an error, the commit
+ * may have been done, or may be done later: so the same one is repeated, under the same check, until the head has
+ * moved. No more than one of them can succeed, and the first row tells by its nonce whether one has. That is asked
+ * whenever a check failed: the platform's `fetch`, too, repeats what it sent on a connection that was lost.
+ *
+ * @returns the version of the head then, null where others appended behind it; or, where others were first, so that
+ * nothing is written, and never will be, what they left
+ * @throws {MaybeSavedError} nobody could tell in time
+ * @throws {StoreError} nothing is written
+ */
+export async function commitOnce(
+  database: Database,
+  layout: Layout,
+  versions: Versions,
+  append: Append,
+): Promise<{ version: string | null } | End> {
+  const { first, rows, head } = append;
+  const write = {
+    checks: [
+      { key: layout.head, version: versions.head },
+      { key: layout.turn, version: versions.turn },
+    ],
+    // The head last: should the database fail in between, what it did before is overwritten by the next append.
+    mutations: [
+      ...rows.map((row, i) => ({ key: rowKey(layout.rows, first + i), set: formatRow(row) })),
+      { key: layout.head, set: formatHead(head) },
+    ],
+  };
+  const end = performance.now() + DEADLINE_MS;
+  const signal = () => AbortSignal.timeout(Math.max(1, Math.min(TRY_MS, end - performance.now())));
+  for (let wait = REPEAT_MS;; wait *= 2) {
+    let reason = "nobody knows";
+    try {
+      const version = await database.commit(write, signal());
+      if (version !== undefined) return { version };
+      const found = judge(versions, append, await readEnd(database, layout, first, signal()));
+      if (found !== undefined) return found;
+    } catch (error) {
+      if (error instanceof MaybeSavedError) throw error;
+      // Nobody else writes there, and nothing is under way any more: what isn't there now never will be.
+      if (database.exclusive) {
+        const found = judge(versions, append, await readEnd(database, layout, first, signal()));
+        if (found === undefined || "rows" in found) throw error;
+        return found;
+      }
+      reason = causeOf(error);
+    }
+    if (performance.now() + wait >= end) throw new MaybeSavedError(reason);
+    await pause(wait);
+  }
+}
+
+/** What became of an append whose check failed, or which has no answer; nothing, where that isn't decided yet. */
+function judge(
+  versions: Versions,
+  { first, rows: [ours], head }: Append,
+  end: End,
+): { version: string | null } | End | undefined {
+  const { head: found, turn, rows: [row] } = end;
+  if ((found?.version ?? null) === versions.head) {
+    // Nothing under way can succeed once the turn has moved, either.
+    return (turn?.version ?? null) === versions.turn ? undefined : end;
+  }
+  const next = found ? parseHead(found).next : 0;
+  if (next <= first || row?.position !== ours.position || row.sum !== ours.sum) {
+    throw new MaybeSavedError("the database was restored, or emptied");
+  }
+  if (row.nonce !== ours.nonce) return end;
+  return { version: next === head.next && found ? found.version : null };
+}

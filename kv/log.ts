@@ -1,0 +1,297 @@
+/**
+ * A log in a database, which several masters append to.
+ *
+ * @module
+ */
+import type { JournalObserver } from "../journal/appender.ts";
+import type { Compacted, CompactionOptions } from "../journal/compaction.ts";
+import { type Events, silent } from "../journal/events.ts";
+import { JournalError } from "../journal/file.ts";
+import { countLines, formatAbout } from "../journal/lines.ts";
+import { type LineReader, type Log, LogConflict } from "../journal/log.ts";
+import type { Published } from "../journal/published.ts";
+import { isFuture, nextTerm } from "../journal/term.ts";
+import { StoreError } from "../links/errors.ts";
+import { ask, DEADLINE_MS } from "./call.ts";
+import { commitOnce, type End, readEnd } from "./commit.ts";
+import type { Database, Entry } from "./database.ts";
+import { Health } from "./health.ts";
+import { Loaded } from "./loaded.ts";
+import { Mutex } from "./mutex.ts";
+import { EARLIER, formatHead, formatRow, Layout, newNonce, parseHead } from "./rows.ts";
+import { ROW_BYTES, rowKey, toRows } from "./rows.ts";
+import { Turn } from "./turn.ts";
+import { Watcher } from "./watcher.ts";
+
+const SUM_BYTES = 1 << 20; // from one checksum that is written to the next
+const YIELD_LOOK_MS = 50; // from one look to the next whether another's turn is over
+const RELOAD_MS = 100; // from one look to the next whether a log that is another one was loaded anew
+const MAX_APPEND = 600_000; // bytes: a commit has room for 800,000, with the keys
+
+const encoder = new TextEncoder();
+
+/** How a {@linkcode KVLog} goes about it. */
+export interface KVLogOptions {
+  events?: Events;
+  observer?: JournalObserver;
+}
+
+/**
+ * A log in a database. All that appends or takes in runs one after the other; each row is applied once, whoever wrote
+ * it. The database stays open when the log is closed: it may hold several.
+ *
+ * @example
+ * ```ts ignore
+ * const log = new KVLog(await EmbeddedDatabase.open("links.db"), "links");
+ * await log.load(table);
+ * await log.append('{"Key":"0","URL":"https://example.com/"}\n');
+ * log.publish();
+ * ```
+ */
+export class KVLog implements Log {
+  readonly maxLine = ROW_BYTES;
+  readonly maxAppend = MAX_APPEND;
+  readonly #layout: Layout;
+  readonly #mutex = new Mutex();
+  readonly #turn = new Turn();
+  readonly #watcher: Watcher;
+  readonly #health: Health;
+  #loaded: Loaded;
+  #version: string | null = null; // of the head, as it was last read or written
+  #unpublished?: () => void; // unlocks what waits until readers of this process see what was appended
+  #catchingUp?: Promise<void>; // which reads nothing yet
+  onreplace: (reason: string) => void = () => {};
+  syncs = 0;
+
+  /** @param kind which of the logs in the database: `links` or `hits` */
+  constructor(
+    private readonly database: Database,
+    kind: string,
+    private readonly options: KVLogOptions = {},
+  ) {
+    this.#layout = new Layout(kind);
+    this.#loaded = new Loaded(database, this.#layout);
+    this.#watcher = new Watcher(database, this.#layout.head);
+    this.#health = new Health(database, this.#layout.probe, options.events ?? silent);
+  }
+
+  get name(): string {
+    return this.database.address;
+  }
+
+  get feed(): Published {
+    return this.#loaded.feed;
+  }
+
+  get term(): number {
+    return this.#loaded.term;
+  }
+
+  get failure(): string | undefined {
+    return this.#loaded.replaced ?? this.#health.failure?.message;
+  }
+
+  get bytes(): number {
+    return this.feed.size - this.feed.base;
+  }
+
+  get lines(): number {
+    return this.#loaded.lines;
+  }
+
+  async load(reader: LineReader): Promise<void> {
+    await this.#mutex.run(async () => {
+      const loaded = new Loaded(this.database, this.#layout, reader);
+      const { head, turn } = await this.#readHead();
+      await loaded.read(parseHead(head)).catch((error) => {
+        throw error instanceof JournalError
+          ? new JournalError(`${this.name}: ${error.message}`)
+          : error;
+      });
+      this.#loaded = loaded;
+      this.#version = head.version;
+      this.#turn.see(turn, head.version);
+    });
+    this.#watcher.start(() => this.#version, () => this.#look());
+  }
+
+  /** Reads the head; where there is none, the log begins, with a term of its own. */
+  async #readHead(): Promise<{ head: Entry; turn?: Entry }> {
+    const { head: key, turn, rows } = this.#layout;
+    for (;;) {
+      const [head, found, ...earlier] = await ask((signal) =>
+        this.database.read([key, turn, ...EARLIER], signal)
+      );
+      if (head) return { head, turn: found };
+      if (earlier.some((entry) => entry)) {
+        throw new JournalError(
+          `${this.name}: its links are those of an earlier goto: -export them there, and -import them into a new database`,
+        );
+      }
+      const lines = encoder.encode(formatAbout({ term: nextTerm(1) }));
+      const { rows: [row], end } = toRows(lines, { position: 0, sum: 0 }, newNonce());
+      const mutations = [
+        { key: rowKey(rows, 0), set: formatRow(row) },
+        { key, set: formatHead({ next: 1, ...end }) },
+      ];
+      // Where others were first, or the answer is lost, the next look shows what is there.
+      await ask((signal) =>
+        this.database.commit({ checks: [{ key, version: null }], mutations }, signal)
+      );
+    }
+  }
+
+  async append(lines: string): Promise<void> {
+    const loaded = this.#loaded;
+    const { next } = loaded.rows;
+    const unlock = await this.#mutex.lock();
+    try {
+      // What was taken in since the lines were formed, they may contradict.
+      if (this.#loaded !== loaded || loaded.rows.next !== next) {
+        throw new LogConflict("another master appended first");
+      }
+      await this.#append(lines);
+      this.#unpublished = unlock;
+    } catch (error) {
+      unlock();
+      throw error;
+    }
+  }
+
+  publish(): void {
+    this.#loaded.publish();
+    this.#unpublished?.();
+  }
+
+  async #append(lines: string): Promise<void> {
+    const loaded = this.#loaded;
+    const refused = loaded.refusal ?? this.#health.failure;
+    if (refused) throw refused;
+    await this.#yield();
+    const { end: position, sum, written } = loaded.feed.checksum;
+    const isDue = position - written >= SUM_BYTES;
+    const bytes = encoder.encode(isDue ? formatAbout({ sum }) + lines : lines);
+    const { rows, end } = toRows(bytes, { position, sum }, newNonce());
+    const first = loaded.rows.next;
+    const head = { next: first + rows.length, ...end };
+    const start = performance.now();
+    const versions = { head: this.#version, turn: this.#turn.version };
+    const append = { first, rows, head };
+    const outcome = await commitOnce(this.database, this.#layout, versions, append)
+      .catch((error) => {
+        this.#health.fail(error);
+        throw error;
+      });
+    if ("rows" in outcome) return await this.#lose(outcome);
+    this.syncs++;
+    this.options.observer?.synced((performance.now() - start) / 1000);
+    this.options.observer?.committed(countLines(bytes));
+    this.#turn.win();
+    this.#version = outcome.version;
+    for (const row of rows) loaded.add(row);
+  }
+
+  /** Others were first, and left this. */
+  async #lose(end?: End): Promise<never> {
+    const { turn: key } = this.#layout;
+    if (this.#turn.lose()) {
+      end = undefined; // they may have appended more before the turn is this master's
+      const mutations = [{ key, set: encoder.encode(newNonce()) }];
+      const version = await ask((signal) =>
+        this.database.commit({ checks: [], mutations }, signal)
+      );
+      if (version !== undefined) this.#turn.take(version);
+    }
+    await this.#takeIn(end);
+    throw new LogConflict("another master appended first");
+  }
+
+  /** Lets a master go first whose turn it is. */
+  async #yield(): Promise<void> {
+    for (let wait; (wait = this.#turn.wait) > 0;) {
+      await this.#watcher.news(Math.min(wait, YIELD_LOOK_MS));
+      if (await this.#takeIn()) throw new LogConflict("another master went first");
+    }
+  }
+
+  catchUp(): Promise<void> | undefined {
+    if (this.database.exclusive) return;
+    return this.#catchingUp ??= this.#catchUp();
+  }
+
+  async #catchUp(): Promise<void> {
+    const late = new StoreError("unavailable", "the database did not answer in time");
+    const { promise, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(late), DEADLINE_MS);
+    const done = this.#mutex.run(() => {
+      this.#catchingUp = undefined; // who asks from now on needs a read that begins later
+      return this.#takeIn();
+    });
+    try {
+      await Promise.race([done, promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Takes in what others appended; whether there was anything. */
+  async #takeIn(end?: End): Promise<boolean> {
+    const loaded = this.#loaded;
+    if (loaded.refusal) throw loaded.refusal;
+    const { next } = loaded.rows;
+    end ??= await ask((signal) => readEnd(this.database, this.#layout, next, signal));
+    const { head, turn, rows } = end;
+    const moved = head?.version !== this.#version;
+    if (moved) {
+      const reason = await loaded.takeIn(head && parseHead(head), rows);
+      if (reason !== undefined) {
+        queueMicrotask(() => this.onreplace(reason));
+        throw loaded.refusal;
+      }
+    }
+    this.#version = head?.version ?? null;
+    this.#turn.see(turn, this.#version);
+    return moved;
+  }
+
+  /** Looks for what others appended, or waits until the log is loaded anew. */
+  async #look(): Promise<void> {
+    try {
+      await this.#mutex.run(() => this.#takeIn());
+    } catch (error) {
+      if (this.#loaded.replaced === undefined) this.#health.fail(error);
+      else await this.#watcher.news(RELOAD_MS);
+    }
+  }
+
+  async promote(): Promise<void> {
+    for (;;) {
+      const term = nextTerm(this.term);
+      if (isFuture(term)) {
+        throw new JournalError(
+          `${this.name}: its term ${this.term} is over a day ahead of this clock`,
+        );
+      }
+      try {
+        await this.append(formatAbout({ term }));
+        this.#loaded.term = term;
+        return this.publish();
+      } catch (error) {
+        if (!(error instanceof LogConflict)) throw error;
+      }
+    }
+  }
+
+  // deno-lint-ignore require-await
+  async compact(_options?: CompactionOptions): Promise<Compacted | undefined> {
+    return undefined;
+  }
+
+  async close(): Promise<void> {
+    this.publish();
+    this.feed.end();
+    this.#health.close();
+    await this.#watcher.close();
+    await this.#mutex.run(() => this.feed.close());
+  }
+}

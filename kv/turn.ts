@@ -1,0 +1,55 @@
+/**
+ * Fairness among the masters of one log: one that is further away from the database would lose every time.
+ *
+ * @module
+ */
+import type { Entry } from "./database.ts";
+
+/** So long others let a master go first that lost too often, in milliseconds. */
+const YIELD_MS = 500;
+const LOSSES = 3; // in a row, before a master asks for a turn
+
+/**
+ * Whose turn it is. A master that lost three times in a row writes `turn`, which every append checks; so the appends
+ * of the others fail, and they see whose turn it is. A master that needed one asks for the next as soon as it loses.
+ */
+export class Turn {
+  /** The version of `turn`, as it was last read. */
+  version: string | null = null;
+  #until = 0;
+  #lost = 0;
+  #needed = false;
+
+  /** Takes over what was read: another's turn that is later than the last append. */
+  see(turn: Entry | undefined, head: string | null): void {
+    const version = turn?.version ?? null;
+    if (version !== this.version) {
+      this.version = version;
+      if (version !== null && version > (head ?? "")) this.#until = performance.now() + YIELD_MS;
+    }
+    if ((head ?? "") > (version ?? "")) this.#until = 0; // it was used
+  }
+
+  /** How long to let another go first, in milliseconds. */
+  get wait(): number {
+    return Math.max(0, this.#until - performance.now());
+  }
+
+  /** An append lost: whether it is time to ask for a turn. */
+  lose(): boolean {
+    return ++this.#lost >= (this.#needed ? 1 : LOSSES);
+  }
+
+  /** Takes the turn over that was asked for. */
+  take(version: string): void {
+    this.version = version;
+    this.#until = 0;
+    this.#needed = true;
+  }
+
+  /** An append succeeded. */
+  win(): void {
+    if (this.#lost === 0) this.#needed = false;
+    this.#lost = 0;
+  }
+}
