@@ -9,6 +9,7 @@ import type { Stats } from "../http/stats.ts";
 import type { Events } from "../journal/events.ts";
 import { exists, explain, JournalError, reasonOf } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
+import type { Log } from "../journal/log.ts";
 import { repair } from "../journal/maintenance.ts";
 import { causeOf } from "../links/errors.ts";
 import type { Health } from "../links/health.ts";
@@ -60,12 +61,13 @@ async function openMaster(
   events: Events,
   stats?: Stats,
 ): Promise<Backend> {
-  const { kv, keys, cache, hits } = flags;
+  const { kv, keys, hits } = flags;
   if (kv !== "") {
     const { openDatabase } = await import("../kv/open.ts");
-    const { KVMaster } = await import("../kv/master.ts");
+    const { KVLog } = await import("../kv/log.ts");
     const database = await openDatabase(kv, isService(kv) ? flags["kv-token"] : undefined);
-    return new KVMaster(database, { cache, keys, host, events });
+    const log = new KVLog(database, "links", { events, observer: stats?.journal, closes: true });
+    return new URLStore<Log>(log, { keys, host, hits, events });
   }
   const file = flags.file || FILE;
   if (flags.export !== undefined) { // which only reads, whatever else is asked for
