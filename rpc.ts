@@ -81,6 +81,10 @@ export function serveRPC(
   const traffic = async ([key = ""]: Args) => await store.traffic(key) ?? null;
   const readHits = async ([file = "", offset]: Args) =>
     await store.hits?.read(file, Number(offset)) ?? null;
+  const compact = ([id = ""]: Args) => {
+    if (store.compact) return store.compact(id);
+    throw new StoreError("unavailable", "this server keeps no log: ask its master");
+  };
   const answer = serve(
     new Map<string, Method<Context>>([
       ["Store.Get", { params: PARAMS.get, safe: true, call: get }],
@@ -92,6 +96,7 @@ export function serveRPC(
       ["Store.Hits", { params: PARAMS.hits, call: hits }],
       ["Store.Traffic", { params: PARAMS.get, safe: true, call: traffic }],
       ["Store.ReadHits", { params: PARAMS.readHits, safe: true, large: true, call: readHits }],
+      ["Store.Compact", { params: PARAMS.compact, call: compact }],
       ["Store.Trusts", { params: [], safe: true, call: trusts }],
       ["Store.Health", { params: [], safe: true, call: () => store.health() }],
     ]),

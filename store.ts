@@ -3,30 +3,30 @@
  *
  * @module
  */
-import type { Counting, ServedHits } from "./hits/counting.ts";
+import type { ServedHits } from "./hits/counting.ts";
 import { Hits } from "./hits/hits.ts";
 import type { Traffic } from "./hits/traffic.ts";
-import { Batch, type Save, toRefusal } from "./journal/batch.ts";
+import { Batch, commit, type Save } from "./journal/batch.ts";
+import { type Events, silent } from "./journal/events.ts";
 import { type FeedStream, openFeed } from "./journal/feed.ts";
-import type { Journal } from "./journal/journal.ts";
+import { LinkReader } from "./journal/link_reader.ts";
+import { loadAgain } from "./journal/loading.ts";
+import type { Log } from "./journal/log.ts";
 import type { Asked, Position } from "./journal/position.ts";
-import { Upkeep } from "./journal/upkeep.ts";
+import { SaveQueue } from "./journal/queue.ts";
+import { type CompactionState, Upkeep } from "./journal/upkeep.ts";
 import { Answers } from "./links/answers.ts";
-import { errExpired, errNotFound, StoreError } from "./links/errors.ts";
+import { StoreError } from "./links/errors.ts";
 import type { Health } from "./links/health.ts";
 import * as rules from "./links/link.ts";
 import type { Change, Link } from "./links/link.ts";
 import type { Listing, Query } from "./links/query.ts";
-import { LinkScanner, type Marked } from "./links/scan.ts";
+import type { Marked } from "./links/scan.ts";
 import { Table, type TableMemory } from "./links/table.ts";
 import { checkExpires } from "./links/time.ts";
 import { type ChangeOptions, leading, type Wanted } from "./links/wanted.ts";
 
-const MAX_QUEUE = 65_536; // changes
-const MAX_QUEUE_CHARS = 64 << 20; // of their URLs
-const MAX_COMMIT = 1024; // changes: more would keep redirects waiting for tens of milliseconds
-
-const errBusy = new StoreError("unavailable", "too many changes are waiting for the disk");
+const GRACE = 60; // seconds, by which the clocks of several masters may differ
 
 /**
  * Where links are kept. `get` answers at once where it can, so that a redirect need not wait for
@@ -59,28 +59,9 @@ export type Served = Store & {
   readonly hits?: ServedHits;
   /** Whether the master believes when links were created, and by whom; the master itself does. */
   trusted?(): Promise<boolean>;
+  /** Compacts the log that it keeps, if it keeps one; see {@linkcode Upkeep.compact}. */
+  compact?(id: string): CompactionState;
 };
-
-/** What a process serves: the store that owns the links, or one that follows it. */
-export interface Backend extends Served {
-  readonly hits?: Counting;
-  /** What the operator is told of it. */
-  readonly about: { role: "master" | "replica"; [detail: string]: string };
-  /** How many links are at hand. */
-  readonly count: number;
-  /** Reads what there is on disk. Throws {@linkcode JournalError} where it can't be used. */
-  load(): Promise<void>;
-  /** Adds a link that some store has had before: it may be odd, as old ones are. */
-  restore(link: Link): Promise<Link>;
-  /** Opens the feed of changes; see {@linkcode openFeed}. */
-  feed(offset?: number, check?: string): Promise<FeedStream>;
-  /** Lets other threads read the links: `take` gets the memory, now and whenever it is another. */
-  share(take: (memory: TableMemory) => void): void;
-  /** Finishes what is on its way, and lets those go who follow the feed. */
-  endFeeds(): Promise<void>;
-  /** Lets go of everything; afterwards only reads are answered. */
-  close(): Promise<void>;
-}
 
 /**
  * The key of the `n`th link: `n` in base 62.
@@ -108,6 +89,7 @@ export interface URLStoreOptions {
   host?: string;
   /** Whether to keep how often links are followed; by default that is done. */
   hits?: boolean;
+  events?: Events;
 }
 
 /**
@@ -125,42 +107,52 @@ export interface URLStoreOptions {
  * await store.close();
  * ```
  */
-export class URLStore implements Backend {
+export class URLStore<L extends Log = Log> implements Served {
   /** Every link; a deleted key keeps its place, with "" for its URL. */
-  readonly urls = new Table();
+  urls = new Table();
   readonly hits?: Hits;
   #next = 0; // what genKey makes the next key of
-  #queue: Save[] = [];
-  #queueChars = 0;
+  readonly #queue = new SaveQueue();
   #saving?: Promise<void>;
-  #closed = false;
+  #loads = 0;
+  #isLoaded = false;
   #upkeep?: Upkeep;
+  #share: (memory: TableMemory) => void = () => {};
+  readonly #closed = new AbortController();
   readonly #answers = new Answers();
   readonly #name = rules.randomKey();
 
-  constructor(readonly journal: Journal, private readonly options: URLStoreOptions = {}) {
-    const { path, events, readOnly } = journal;
-    if (options.hits !== false) this.hits = new Hits(`${path}.hits`, this.urls, events, readOnly);
+  constructor(readonly log: L, private readonly options: URLStoreOptions = {}) {
+    const { hits, events } = options;
+    if (hits !== false) this.hits = new Hits(`${log.name}.hits`, this.urls, events, log.readOnly);
   }
 
-  get(key: string): string {
+  get(key: string, asked?: Asked): string | Promise<string> {
     const url = this.urls.get(key);
-    if (!url) throw this.urls.isExpired(key) ? errExpired : errNotFound;
-    return url;
+    if (url && this.#isNew(asked)) return url;
+    const link = this.link(key, asked);
+    return link instanceof Promise ? link.then(({ url }) => url) : link.url;
   }
 
   get counter(): number {
     return this.urls.counter;
   }
 
-  link(key: string): Link {
-    return leading(this.urls.peek(key));
+  link(key: string, asked?: Asked): Link | Promise<Link> {
+    // What another master has put since is taken in before anybody is told that there is nothing.
+    const caughtUp = this.urls.get(key) && this.#isNew(asked) ? undefined : this.log.catchUp();
+    return caughtUp?.then(() => leading(this.urls.peek(key))) ?? leading(this.urls.peek(key));
+  }
+
+  /** Whether what is here is as new as it is asked for. */
+  #isNew(asked?: Asked): boolean {
+    return asked === undefined || asked.since <= this.log.feed.size;
   }
 
   /** Takes over a change that is durable. */
-  set(change: Change, entry = this.urls.add(change)): void {
-    if (change.url === "" || this.urls.isExpired(change.key)) this.hits?.forget(change.key);
-    this.urls.show(entry);
+  set(change: Change, entry = this.urls.add(change), urls = this.urls): void {
+    if (change.url === "" || urls.isExpired(change.key)) this.hits?.forget(change.key);
+    urls.show(entry);
     if (change.id === undefined) return;
     const { id, ...link } = change;
     this.#answers.remember(id, link);
@@ -194,7 +186,7 @@ export class URLStore implements Backend {
   }
 
   async traffic(key: string): Promise<Traffic | undefined> {
-    this.link(key);
+    await this.link(key);
     return await this.hits?.traffic(key);
   }
 
@@ -204,15 +196,10 @@ export class URLStore implements Backend {
 
   /** Queues a change for {@linkcode saveLoop}; resolves once it is durable and visible. */
   #save(wanted: Wanted): Promise<Link> {
-    if (this.#closed) throw new StoreError("unavailable", "shutting down");
-    if (this.#queue.length >= MAX_QUEUE || this.#queueChars >= MAX_QUEUE_CHARS) {
-      throw errBusy;
-    }
-    const { promise, resolve, reject } = Promise.withResolvers<Link>();
-    this.#queue.push({ wanted, resolve, reject });
-    this.#queueChars += wanted.url.length;
+    if (this.#closed.signal.aborted) throw new StoreError("unavailable", "shutting down");
+    const saved = this.#queue.push(wanted);
     this.#saving ??= this.saveLoop();
-    return promise;
+    return saved;
   }
 
   /**
@@ -223,20 +210,23 @@ export class URLStore implements Backend {
   async saveLoop(): Promise<void> {
     await undefined; // the calls that came in the same turn shall share the batch
     while (this.#queue.length > 0) {
-      const saves = this.#queue.splice(0, MAX_COMMIT);
-      for (const { wanted } of saves) this.#queueChars -= wanted.url.length;
-      const batch = new Batch(this.urls, saves, (taken) => this.#newKey(taken));
-      try {
-        if (batch.lines !== "") await this.journal.append(batch.lines);
-      } catch (error) {
-        batch.fail(toRefusal(error));
-        continue;
-      }
-      batch.show((change, entry) => this.set(change, entry));
-      this.journal.publish(this.urls.size);
-      batch.answer();
+      const saves = this.#queue.take(this.log.maxAppend);
+      const next = this.#next;
+      await commit(this.log, () => {
+        this.#next = next; // what is formed anew has the keys of before, where they are free
+        return this.#batch(saves);
+      }, this.set.bind(this));
     }
     this.#saving = undefined;
+  }
+
+  #batch(saves: Save[]): Batch {
+    return new Batch(this.urls, saves, {
+      newKey: (taken) => this.#newKey(taken),
+      made: (id) => this.#answers.of(id),
+      maxLine: this.log.maxLine,
+      grace: this.log.shared ? GRACE : 0,
+    });
   }
 
   /** A key that never was a link, and names no route. */
@@ -247,24 +237,46 @@ export class URLStore implements Backend {
     }
   }
 
-  /** The counter goes on behind the links that are there. */
+  /** Reads the log. What is out of reach is read as soon as it can be. */
   async load(): Promise<void> {
-    const remember = ({ id, ...link }: Marked) => this.#answers.remember(id, link);
-    const scanner = new LinkScanner(this.urls, remember);
-    await this.journal.load((change) => this.set(change), undefined, scanner);
-    this.#next = this.urls.size;
-    if (this.journal.failure === undefined) this.journal.publish(this.#next);
-    if (!this.journal.readOnly) this.#upkeep = new Upkeep(this.journal, () => this.urls.size);
+    const { log, options: { events = silent } } = this;
+    log.onreplace = (reason) =>
+      loadAgain(() => this.#load(), reason, this.#closed.signal, (level, msg, fields) => {
+        events(level, msg, { [log.kind]: log.name, ...fields });
+      });
+    await this.#load().catch((error) => {
+      if (!(error instanceof StoreError)) throw error;
+      log.onreplace(error.message);
+    });
+    if (!log.readOnly) this.#upkeep = new Upkeep(log, events);
     this.hits?.load();
   }
 
-  /** Leaves the journal's file alone from now on, but for changes. */
+  /** The counter goes on behind the links that are there. */
+  async #load(): Promise<void> {
+    const urls = this.#loads++ === 0 ? this.urls : new Table();
+    const remember = ({ id, ...link }: Marked) => this.#answers.remember(id, link);
+    const set = (change: Change) => this.set(change, urls.add(change), urls);
+    await this.log.load(new LinkReader(urls, set, remember));
+    this.urls = urls;
+    urls.share(this.#share);
+    this.#next = urls.size;
+    this.#isLoaded = true;
+    if (this.log.failure === undefined) this.log.publish();
+  }
+
+  /** Leaves the log alone from now on, but for changes. */
   async rest(): Promise<void> {
     await this.#upkeep?.close();
   }
 
+  compact(id: string): CompactionState {
+    if (!this.#upkeep) throw new StoreError("unavailable", "the log is not loaded");
+    return this.#upkeep.compact(id);
+  }
+
   get about() {
-    return { role: "master" as const, file: this.journal.path };
+    return { role: "master" as const, [this.log.kind]: this.log.name };
   }
 
   get count(): number {
@@ -272,34 +284,37 @@ export class URLStore implements Backend {
   }
 
   get position(): Position {
-    return { from: this.journal.size, to: this.journal.size };
+    return { from: this.log.feed.size, to: this.log.feed.size };
   }
 
   health(): Health {
-    const { failure: reason, bytes, size: position, term, syncs } = this.journal;
+    const { failure: reason, bytes, feed: { size: position }, term, syncs } = this.log;
     const about = { links: this.count, bytes, position, term, syncs, path: this.#name };
     const { host } = this.options;
-    return { ready: true, writable: !reason, reason, ...about, host, time: Date.now() / 1000 };
+    const ready = this.#isLoaded;
+    return { ready, writable: !reason, reason, ...about, host, time: Date.now() / 1000 };
   }
 
   async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
-    return { ...await openFeed(this.journal.feed, offset, check, until), term: this.journal.term };
+    if (offset === undefined || offset > this.log.feed.size) await this.log.catchUp();
+    return { ...await openFeed(this.log.feed, offset, check, until), term: this.log.term };
   }
 
   share(take: (memory: TableMemory) => void): void {
+    this.#share = take;
     this.urls.share(take);
   }
 
   async endFeeds(): Promise<void> {
     await this.#saving;
-    this.journal.feed.end();
+    this.log.end();
   }
 
   async close(): Promise<void> {
-    this.#closed = true;
+    this.#closed.abort();
     await this.#saving;
     await this.rest();
     await this.hits?.close();
-    await this.journal.close();
+    await this.log.close();
   }
 }

@@ -9,12 +9,14 @@ import type { Stats } from "../http/stats.ts";
 import type { Events } from "../journal/events.ts";
 import { exists, explain, JournalError, reasonOf } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
+import type { Log } from "../journal/log.ts";
 import { repair } from "../journal/maintenance.ts";
 import { causeOf } from "../links/errors.ts";
 import type { Health } from "../links/health.ts";
 import { plainHost } from "../links/link.ts";
 import type { HTTPTransport } from "../replica/transport.ts";
-import { type Backend, URLStore } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
+import { URLStore } from "../store.ts";
 import type { Flags } from "./flags.ts";
 import { showProgress } from "./progress.ts";
 import { isService } from "./values.ts";
@@ -42,7 +44,7 @@ export async function openBackend(
     : await openMaster(flags, host, events, stats);
   try {
     await backend.load();
-    if (backend instanceof URLStore && !backend.journal.readOnly) {
+    if (backend instanceof URLStore && !backend.log.readOnly) {
       if (backend.hits) await takeUnsent(flags.file || FILE, backend.hits, events);
       if (flags.promote) await promote(backend, events);
     }
@@ -59,17 +61,18 @@ async function openMaster(
   events: Events,
   stats?: Stats,
 ): Promise<Backend> {
-  const { kv, keys, cache, hits } = flags;
+  const { kv, keys, hits } = flags;
   if (kv !== "") {
     const { openDatabase } = await import("../kv/open.ts");
-    const { KVMaster } = await import("../kv/master.ts");
+    const { KVLog } = await import("../kv/log.ts");
     const database = await openDatabase(kv, isService(kv) ? flags["kv-token"] : undefined);
-    return new KVMaster(database, { cache, keys, host, events });
+    const log = new KVLog(database, "links", { events, observer: stats?.journal, closes: true });
+    return new URLStore<Log>(log, { keys, host, hits, events });
   }
   const file = flags.file || FILE;
   if (flags.export !== undefined) { // which only reads, whatever else is asked for
     const options = { progress: showProgress(`loading ${file}`, events), events };
-    return new URLStore(await Journal.read(file, options), { hits });
+    return new URLStore(await Journal.read(file, options), { hits, events });
   }
   if (!await exists(file)) await (await import("../replica/part.ts")).refusePart(file);
   if (flags.promote && !await exists(file)) {
@@ -79,17 +82,17 @@ async function openMaster(
   }
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
-  return new URLStore(await Journal.open(file, options), { keys, host, hits });
+  return new URLStore(await Journal.open(file, options), { keys, host, hits, events });
 }
 
 /** Makes the store a master that is followed in place of those before. */
-async function promote({ journal }: URLStore, events: Events): Promise<void> {
+async function promote({ log }: URLStore, events: Events): Promise<void> {
   try {
-    await journal.promote();
+    await log.promote();
   } catch (error) {
-    throw explain(journal.path, error);
+    throw explain(log.name, error);
   }
-  events("info", "took over as the master", { file: journal.path, term: journal.term });
+  events("info", "took over as the master", { [log.kind]: log.name, term: log.term });
 }
 
 async function openReplica(
@@ -107,7 +110,8 @@ async function openReplica(
   return Replica.of(transports, { ...options, cache, file: file || undefined, host });
 }
 
-async function transportsOf(flags: Flags, observer?: Stats): Promise<HTTPTransport[]> {
+/** The ways to the masters that the flags name. */
+export async function transportsOf(flags: Flags, observer?: Stats): Promise<HTTPTransport[]> {
   const { HTTPTransport } = await import("../replica/transport.ts");
   // Who serves has a token of its own writers; who imports bears that of the master's.
   const token = flags.import !== "" && flags.token || flags["rpc-token"] || undefined;

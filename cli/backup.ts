@@ -17,9 +17,9 @@ import {
   writeAll,
 } from "../journal/file.ts";
 import { Journal } from "../journal/journal.ts";
+import { LinkReader } from "../journal/link_reader.ts";
 import { compactOpen } from "../journal/maintenance.ts";
 import { refuseForeign } from "../journal/torn.ts";
-import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { causeOf } from "../links/errors.ts";
 import { checkCopy } from "../replica/judge.ts";
@@ -189,9 +189,9 @@ async function compactPart(
   const journal = await Journal.open(part, { copy: true });
   try {
     const links = await load(journal);
-    journal.publish(links.size);
+    journal.publish();
     if (stream) checkCopy(journal.feed, stream);
-    const { bytes: [, bytes] } = await compactOpen(journal, links.size);
+    const { bytes: [, bytes] } = await compactOpen(journal);
     return { links: links.count, bytes };
   } finally {
     await journal.close();
@@ -219,7 +219,6 @@ async function finish(part: string, links: number, path: string): Promise<void> 
 
 async function load(journal: Journal): Promise<Table> {
   const links = new Table();
-  const scanner = new LinkScanner(links, () => {});
-  await journal.load((change) => links.set(change), undefined, scanner);
+  await journal.load(new LinkReader(links));
   return links;
 }

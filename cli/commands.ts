@@ -6,13 +6,11 @@
  */
 import config from "../deno.json" with { type: "json" };
 import { type Address, hostOf } from "../http/address.ts";
-import { askToCompact } from "../journal/asked.ts";
 import type { Events } from "../journal/events.ts";
-import { exists, InUseError, JournalError } from "../journal/file.ts";
-import { compact, repair } from "../journal/maintenance.ts";
+import { exists, JournalError } from "../journal/file.ts";
 import { causeOf } from "../links/errors.ts";
 import type { Health } from "../links/health.ts";
-import type { Backend } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
 import { baseOf, FILE, hostOfBase, openBackend, requireMaster } from "./backend.ts";
 import { type Flags, help } from "./flags.ts";
 import { print } from "./print.ts";
@@ -30,7 +28,11 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
     return print(`goto ${config.version} (deno ${Deno.version.deno}, ${Deno.build.target})\n`);
   }
   if (flags.healthcheck) return await healthcheck(flags.admin ?? flags.http);
-  if (flags.compact) return await runCompact(flags.file || FILE, flags.repair, events);
+  if (flags.compact) {
+    const { runCompact } = await import("./compact.ts");
+    if (flags.file || flags.master.length === 0) await requireFile(flags.file || FILE);
+    return await runCompact(flags, events);
+  }
   if (flags.backup) return await runBackup(flags, events);
   const { export: form, import: path } = flags;
   if (form) {
@@ -90,21 +92,6 @@ async function withDry(
     flags,
     events,
     (store, health) => run(dryBackend(store, kv !== "", [...hosts, health?.host ?? ""])),
-  );
-}
-
-/** Compacts the journal at `path`, or has the process that uses it do so, and gives the exit code. */
-async function runCompact(path: string, repairs: boolean, events: Events): Promise<number> {
-  await requireFile(path);
-  if (repairs) await repair(path, { events });
-  const { lines, bytes } = await compact(path, { events }).catch((error) => {
-    if (!(error instanceof InUseError)) throw error;
-    return askToCompact(error.path, error.holder, showProgress(`compacting ${path}`, events));
-  });
-  const count = (n: number) => n.toLocaleString("en-US");
-  return print(
-    `${path}: ${count(lines[0])} lines, ${count(bytes[0])} bytes before; ` +
-      `${count(lines[1])} lines, ${count(bytes[1])} bytes after\n`,
   );
 }
 

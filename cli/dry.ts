@@ -6,14 +6,14 @@
 import type { Events } from "../journal/events.ts";
 import { exists, explain } from "../journal/file.ts";
 import { refuse } from "../journal/journal.ts";
+import { LinkReader } from "../journal/link_reader.ts";
 import { loadLines } from "../journal/load.ts";
 import { StoreError } from "../links/errors.ts";
 import { checkKey, checkURL, type Link } from "../links/link.ts";
-import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { checkExpires } from "../links/time.ts";
 import { type ChangeOptions, factsOf, leading, type Wanted } from "../links/wanted.ts";
-import type { Backend } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
 import { showProgress } from "./progress.ts";
 import type { Target } from "./taker.ts";
 
@@ -75,10 +75,9 @@ export async function dryFile(path: string, hosts: string[], events: Events): Pr
     try {
       using file = await Deno.open(path);
       const { size } = await file.stat();
-      const told = (done: number) => progress(Math.min(done, size), size);
-      const scanner = new LinkScanner(table, () => {});
-      const set = (link: Link) => void table.set(link);
-      await loadLines(file, set, refuse(path), undefined, told, scanner);
+      const told = (bytes: Uint8Array, before: number) =>
+        progress(Math.min(before + bytes.length, size), size);
+      await loadLines(file, new LinkReader(table), refuse(path), () => {}, told);
     } catch (error) {
       throw explain(path, error);
     } finally {

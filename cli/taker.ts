@@ -7,7 +7,7 @@ import { errExpired, StoreError } from "../links/errors.ts";
 import { checkURL, type Link, parseName } from "../links/link.ts";
 import { trim } from "../links/text.ts";
 import { isExpired, now } from "../links/time.ts";
-import type { Backend } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
 import type { Row } from "./formats.ts";
 import type { Rejection } from "./rejected.ts";
 

@@ -6,7 +6,7 @@
 import config from "../deno.json" with { type: "json" };
 import { countFollowers } from "../journal/followers.ts";
 import type { Health } from "../links/health.ts";
-import type { Backend } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
 import { total } from "./counters.ts";
 import { lowestFree } from "./descriptors.ts";
 import { Exposition, type Samples } from "./exposition.ts";

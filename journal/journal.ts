@@ -10,10 +10,10 @@
  */
 import { Appender, type JournalObserver } from "./appender.ts";
 import { ChecksumError } from "./checksum.ts";
+import type { Compacted, CompactionOptions } from "./compaction.ts";
 import { type Events, silent } from "./events.ts";
-import { type Compacted, type CompactionOptions, Copy, NOT_WRITTEN } from "./compaction.ts";
+import { MAX_LINE } from "./feed.ts";
 import {
-  Draft,
   explain,
   JournalError,
   lock,
@@ -24,14 +24,18 @@ import {
   rename,
   unlock,
 } from "./file.ts";
-import { type Apply, type Bad, countLines, formatAbout, OLD_NAME, type Tell } from "./lines.ts";
-import { loadLines, type Scanner } from "./load.ts";
+import { type Bad, countLines, formatAbout, OLD_NAME, type Tell } from "./lines.ts";
+import { loadLines } from "./load.ts";
+import { type LineReader, type Log } from "./log.ts";
 import { Published } from "./published.ts";
-import { Ending, refuseForeign } from "./torn.ts";
+import { compactFile } from "./rewrite.ts";
 import { isFuture, nextTerm } from "./term.ts";
+import { Ending, refuseForeign } from "./torn.ts";
 
 const CHUNK = 1 << 20;
 const SUM_BYTES = 1 << 20; // from one checksum that is written to the next
+const LARGE = 64 << 20; // bytes: a smaller file is not worth the work
+const MOSTLY = 1 / 2;
 
 const encoder = new TextEncoder();
 
@@ -52,18 +56,26 @@ export interface JournalOptions {
  *
  * @example
  * ```ts
+ * import { changesTo } from "./log.ts";
+ *
  * const journal = await Journal.open("journal.jsonl");
- * await journal.load(({ key, url }) => console.log(key, url));
+ * await journal.load(changesTo(({ key, url }) => console.log(key, url)));
  * await journal.append('{"Key":"0","URL":"https://example.com/"}\n'); // now it is on disk
  * journal.publish(); // now followers have it
  * await journal.close();
  * ```
  */
-export class Journal {
-  /** What is published, as followers read it. */
+export class Journal implements Log {
+  readonly kind = "file";
+  readonly shared = false;
   readonly feed = new Published();
+  readonly maxLine = MAX_LINE;
+  readonly maxAppend = Infinity;
+  /** Never called: a file that others put in this one's place is refused by each append. */
+  onreplace: (reason: string) => void = () => {};
   #locked: Locked;
   #appender: Appender;
+  #reader?: LineReader;
   #term = 1;
   #lines = 0;
   #closing?: Promise<void>;
@@ -100,6 +112,10 @@ export class Journal {
     return this.#locked.path;
   }
 
+  get name(): string {
+    return this.#locked.path;
+  }
+
   /** Who is told what the operator must know. */
   get events(): Events {
     return this.options.events ?? silent;
@@ -115,27 +131,26 @@ export class Journal {
     return this.feed.size;
   }
 
-  /** How many bytes the file has. */
   get bytes(): number {
     return this.#appender.size;
   }
 
-  /** How many lines the file has. */
   get lines(): number {
     return this.#lines;
   }
 
-  /** The term: 1 for the first master, and a later one for each that took over. */
   get term(): number {
     return this.#term;
   }
 
-  /** Why the last write failed, until one succeeds. */
   get failure(): string | undefined {
     return this.#appender.failure;
   }
 
-  /** How often the disk was waited for. */
+  get isDue(): boolean {
+    return this.bytes > LARGE && (this.#reader?.superseded?.(this) ?? 0) > MOSTLY;
+  }
+
   get syncs(): number {
     return this.#appender.syncs;
   }
@@ -144,32 +159,31 @@ export class Journal {
    * Reads the whole file. A torn last line, which nobody was told of, is cut off, and kept in `FILE.bad`. Where
    * that can't be written there is a {@linkcode failure}, and nothing is appended until it can.
    *
-   * @param bad told of lines that are no changes; without it the first one is an error
-   * @param scanner takes what it knows, in place of `apply`
+   * @param bad told of lines that can't be read; without it the first one is an error
    * @throws {JournalError} what is wrong with the file, and where
    */
-  async load(apply: Apply, bad: Bad = refuse(this.path), scanner?: Scanner): Promise<void> {
+  async load(reader: LineReader, bad: Bad = refuse(this.path)): Promise<void> {
     const { path, file } = this.#locked;
     const { events } = this;
     const { sync, progress } = this.options;
+    this.#reader = reader;
     try {
       const { size: total } = await file.stat();
       this.feed.begin(this.feed.base, this.feed.checksum.start); // a copy was read before, as it was made
       let changed: number | undefined; // where the file is not what was written
-      const added = (bytes: Uint8Array) => {
+      const added = (bytes: Uint8Array, before: number) => {
         const wrong = this.feed.checksum.append(bytes);
         changed ??= wrong;
-      };
-      const told = (done: number) => {
-        progress?.(done, total);
-        scanner?.expect(done, total);
+        progress?.(before + bytes.length, total);
+        reader.expect?.(before + bytes.length, total);
       };
       let bads = 0;
       const counted: Bad = (line, reason) => {
         bads++;
         bad(line, reason);
       };
-      const loaded = await loadLines(file, apply, counted, this.tell, told, scanner, added);
+      const loaded = await loadLines(file, reader, counted, this.tell, added);
+      reader.loaded?.();
       const { size, lines, unended } = loaded;
       if (lines + Number(unended > 0) === bads) await refuseForeign(this.#locked);
       this.#appender = new Appender(this.#locked, size, this.options);
@@ -255,10 +269,12 @@ export class Journal {
     }
   }
 
-  /** Lets followers have what was appended; of how many `keys` it is, where that is known. */
-  publish(keys?: number): void {
-    this.feed.publish(keys);
+  publish(): void {
+    this.feed.publish(this.#reader?.keys);
   }
+
+  /** Nobody else appends. */
+  catchUp(): undefined {}
 
   /**
    * Begins the next term: whoever comes to know of it refuses the masters before.
@@ -275,53 +291,13 @@ export class Journal {
     }
     await this.append(formatAbout({ term }));
     this.#term = term;
-    this.publish(this.feed.keys);
+    this.publish();
   }
 
-  /**
-   * Rewrites the file without superseded lines, while changes go on. Gives what there is then; nothing,
-   * if nothing would be gained.
-   *
-   * @param keys how many there are in what is published, those of deleted links included
-   * @throws {JournalError} what the file system said; the file is then as it was before
-   */
-  async compact(keys: number, options: CompactionOptions = {}): Promise<Compacted | undefined> {
-    const { base, size, sum, checksum } = this.feed;
-    const draft = await Draft.open(this.#locked);
-    let reader: Deno.FsFile | undefined;
-    try {
-      using file = await Deno.open(this.path);
-      const copy = new Copy(file, draft.file, options);
-      const { start } = checksum;
-      const made = await copy.compact({
-        end: size - base,
-        base,
-        term: this.#term,
-        keys,
-        start,
-        sum,
-      });
-      if (made === undefined) return;
-      await copy.follow(() => this.bytes);
-      const opened = reader = await Deno.open(draft.path);
-      const placed = () => {
-        this.#lines = copy.lines;
-        this.feed.replace(opened, made.base, made.kept, copy.checksum);
-        reader = undefined;
-        return copy.size;
-      };
-      const finish = async (size: number) => {
-        await copy.finish(size);
-        if (copy.checksum.sum !== checksum.sum) throw new ChecksumError(NOT_WRITTEN);
-      };
-      await this.#appender.replace(draft, finish, placed);
-      return { lines: this.#lines, bytes: this.bytes };
-    } catch (error) {
-      throw explain(this.path, error);
-    } finally {
-      reader?.close();
-      await draft.discard();
-    }
+  async compact(options: CompactionOptions = {}): Promise<Compacted | undefined> {
+    const placed = (lines: number) => this.#lines = lines;
+    const parts = { locked: this.#locked, appender: this.#appender, feed: this.feed, placed };
+    return await compactFile({ ...parts, term: this.#term }, this.#reader, options);
   }
 
   /** Gives the file another name; the lock goes with it. */
@@ -339,8 +315,12 @@ export class Journal {
     return this.#closing ??= this.#close();
   }
 
-  async #close(): Promise<void> {
+  end(): void {
     this.feed.end();
+  }
+
+  async #close(): Promise<void> {
+    this.end();
     try {
       if (!this.readOnly) await this.#appender.close();
     } catch (error) {

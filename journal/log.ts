@@ -6,7 +6,7 @@
  */
 import type { Compacted, CompactionOptions } from "./compaction.ts";
 import type { Feed } from "./feed.ts";
-import type { Bad, Tell } from "./lines.ts";
+import { type Apply, type Bad, readLines, type Tell } from "./lines.ts";
 
 /** Takes the lines of a log in. */
 export interface LineReader {
@@ -22,6 +22,20 @@ export interface LineReader {
   read(lines: Uint8Array, bad: Bad, tell: Tell): number;
   /** Told that `done` bytes of `total` are read, while a log is loaded. */
   expect?(done: number, total: number): void;
+  /** Told that all is loaded: what comes now was appended after that. */
+  loaded?(): void;
+  /** About which share of a log's lines a compaction would leave out, from 0 to 1. */
+  superseded?(log: { lines: number; bytes: number }): number;
+  /**
+   * Gives what makes lines that stand for everything read so far, the same each time. Without it, the last line of
+   * each key stands for all of them.
+   */
+  snapshot?(): () => AsyncIterable<Uint8Array>;
+}
+
+/** Reads the links of a log for the sake of their changes alone. */
+export function changesTo(apply: Apply): LineReader {
+  return { read: (lines, bad, tell) => readLines(lines, apply, bad, tell) };
 }
 
 /** Another process appended first: nothing was written. What it appended is taken in by now. */
@@ -33,6 +47,10 @@ export class LogConflict extends Error {
 export interface Log {
   /** The path or the address, as messages name it. */
   readonly name: string;
+  /** Whether it is in a file or a database. */
+  readonly kind: "file" | "database";
+  /** Whether other processes append, too. */
+  readonly shared: boolean;
   /** What followers read: everything that is published. */
   readonly feed: Feed;
   /** The term: 1 for the first master, and a later one for each that took over. */
@@ -45,6 +63,10 @@ export interface Log {
   readonly lines: number;
   /** How often the disk was waited for. */
   readonly syncs: number;
+  /** Whether nothing is ever appended. */
+  readonly readOnly: boolean;
+  /** Whether a compaction is worth its work. */
+  readonly isDue: boolean;
   /** The longest line that it takes, in bytes. */
   readonly maxLine: number;
   /** The most bytes of lines that it takes at once. */
@@ -76,8 +98,14 @@ export interface Log {
   catchUp(): Promise<void> | undefined;
   /** Begins the next term: who knows of it refuses the masters before. */
   promote(): Promise<void>;
-  /** Rewrites what is kept without superseded lines; nothing, if nothing would be gained. */
+  /**
+   * Rewrites what is kept without superseded lines; nothing, if nothing would be gained.
+   *
+   * @throws {JournalError} why it can't; what is kept is then as it was before
+   */
   compact(options?: CompactionOptions): Promise<Compacted | undefined>;
+  /** Lets followers go, once they have read what there is. */
+  end(): void;
   /** Lets go of everything. */
   close(): Promise<void>;
 }

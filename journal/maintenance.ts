@@ -3,7 +3,6 @@
  *
  * @module
  */
-import { LinkScanner } from "../links/scan.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { Table } from "../links/table.ts";
 import { appendBeside } from "./beside.ts";
@@ -12,6 +11,8 @@ import { silent } from "./events.ts";
 import { explain, type Locked, replace, syncFolder, type Write, writeAll } from "./file.ts";
 import { Journal, type JournalOptions, refuse } from "./journal.ts";
 import { BYTE_ORDER_MARK, MARK_BYTES, OLD_NAME } from "./lines.ts";
+import { LinkReader } from "./link_reader.ts";
+import { changesTo, type Log } from "./log.ts";
 
 const CHUNK = 1 << 20;
 
@@ -33,27 +34,21 @@ export interface Compaction {
 export async function compact(path: string, options: JournalOptions = {}): Promise<Compaction> {
   const journal = await Journal.open(path, options);
   try {
-    const links = new Table();
-    const scanner = new LinkScanner(links, () => {});
-    await journal.load((change) => links.set(change), undefined, scanner);
-    return await compactOpen(journal, links.size);
+    await journal.load(new LinkReader(new Table()));
+    return await compactOpen(journal);
   } finally {
     await journal.close();
   }
 }
 
 /**
- * Rewrites a journal that is in use, in which there are so many keys.
+ * Rewrites a log that is in use.
  *
  * @throws {JournalError} it can't be written
  */
-export async function compactOpen(
-  journal: Journal,
-  keys: number,
-  options: CompactionOptions = {},
-): Promise<Compaction> {
-  const { lines, bytes } = journal;
-  const after = await journal.compact(keys, options) ?? { lines, bytes };
+export async function compactOpen(log: Log, options: CompactionOptions = {}): Promise<Compaction> {
+  const { lines, bytes } = log;
+  const after = await log.compact(options) ?? { lines, bytes };
   return { lines: [lines, after.lines], bytes: [bytes, after.bytes] };
 }
 
@@ -72,7 +67,7 @@ export async function repair(path: string, options: JournalOptions = {}): Promis
       if (reason.endsWith(OLD_NAME)) refuse(journal.path)(line, reason);
       (reason === BYTE_ORDER_MARK ? marked : bad).add(line);
     };
-    await journal.load(() => {}, note);
+    await journal.load(changesTo(() => {}), note);
     const { path, locked } = journal;
     const { events = silent } = options;
     if (journal.failure !== undefined) throw explain(path, journal.failure);

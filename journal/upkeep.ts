@@ -1,47 +1,66 @@
 /**
- * What the owner of a journal does to it by itself, and what others ask it to do.
+ * What the owner of a log does to it by itself, and what others ask it to do.
  *
  * @module
  */
-import { Asked } from "./asked.ts";
 import type { Events } from "./events.ts";
 import { reasonOf } from "./file.ts";
-import type { Journal } from "./journal.ts";
+import type { Log } from "./log.ts";
 import { type Compaction, compactOpen } from "./maintenance.ts";
 
 const LOOK_MS = 1000;
 const RETRY_MS = 3_600_000; // after a compaction that failed
 const SLICE_MS = 2; // of work, between which others go on
-const LARGE = 64 << 20; // bytes
-const MOSTLY = 1 / 2; // of the lines
+
+/** How far a compaction is that was asked for. */
+export interface CompactionState {
+  /** Of the work, from 0 to 99; 100 once there is an outcome. */
+  percent: number;
+  /** What came of it. */
+  done?: Compaction;
+  /** Why it failed. */
+  error?: string;
+}
 
 /**
- * Compacts a journal while it is in use: once most of its lines are superseded, and when the `-compact`
- * of another process asks for it.
+ * Compacts a log while it is in use: once most of its lines are superseded, and when it is asked to.
  *
  * @example
  * ```ts ignore
- * const upkeep = new Upkeep(journal, () => table.size);
+ * const upkeep = new Upkeep(log, events);
+ * upkeep.compact("an id"); // { percent: 0 }, and it has begun
  * await upkeep.close();
  * ```
  */
 export class Upkeep {
   readonly #closed = new AbortController();
-  readonly #asked: Asked;
   readonly #timer: ReturnType<typeof setInterval>;
-  readonly #events: Events;
   #working?: Promise<void>;
+  #state?: CompactionState; // of the last one that was asked for
+  #id = ""; // by whom
+  #end = -1; // where the log ended when that began
   #retry = -Infinity;
 
-  /** @param keys how many there are in what the journal has published */
-  constructor(
-    private readonly journal: Journal,
-    private readonly keys: () => number,
-  ) {
-    this.#events = journal.events;
-    this.#asked = new Asked(journal);
-    this.#timer = setInterval(() => this.#working ??= this.#look(), LOOK_MS);
+  constructor(private readonly log: Log, private readonly events: Events) {
+    this.#timer = setInterval(() => {
+      if (this.log.isDue && performance.now() > this.#retry) this.#start();
+    }, LOOK_MS);
     Deno.unrefTimer(this.#timer);
+  }
+
+  /**
+   * Begins a compaction, unless one is under way, or nothing was appended since the last.
+   *
+   * @param id that of who asks: who asks again is told how far it is, and what came of it
+   */
+  compact(id: string): CompactionState {
+    const isDone = this.#state?.percent === 100;
+    if (this.#state === undefined || isDone && id !== this.#id && this.#end < this.log.feed.size) {
+      this.#state = { percent: 0 };
+      this.#start();
+    }
+    this.#id = id;
+    return this.#state;
   }
 
   /** Gives up what is being done. */
@@ -51,36 +70,29 @@ export class Upkeep {
     await this.#working;
   }
 
-  async #look(): Promise<void> {
-    try {
-      const answer = await this.#asked.take();
-      if (!answer && !this.#isDue) return;
-      const outcome = await this.#compact(answer?.progress);
-      await answer?.give(outcome);
-    } finally {
-      this.#working = undefined;
-    }
+  #start(): void {
+    this.#working ??= this.#compact().finally(() => this.#working = undefined);
   }
 
-  get #isDue(): boolean {
-    const { bytes, lines } = this.journal;
-    return bytes > LARGE && lines - this.keys() > MOSTLY * lines &&
-      performance.now() - this.#retry > RETRY_MS;
-  }
-
-  async #compact(progress?: (done: number, total: number) => void): Promise<Compaction | string> {
-    const { path: file } = this.journal;
+  async #compact(): Promise<void> {
+    const { name: file, feed: { size } } = this.log;
+    const tell = (state: CompactionState) => {
+      if (this.#state?.percent !== 100) this.#state = state;
+    };
     try {
-      const pause = slices(this.#closed.signal);
-      const done = await compactOpen(this.journal, this.keys(), { progress, pause });
+      const progress = (done: number, total: number) =>
+        this.#state && tell({ percent: Math.min(99, Math.floor(100 * done / total)) });
+      const done = await compactOpen(this.log, { progress, pause: slices(this.#closed.signal) });
       const { lines: [, lines], bytes: [before, bytes] } = done;
-      if (bytes !== before) this.#events("info", "compacted", { file, lines, bytes, before });
-      return done;
+      if (bytes !== before) this.events("info", "compacted", { file, lines, bytes, before });
+      this.#end = size;
+      if (this.#state) tell({ percent: 100, done });
     } catch (error) {
       const reason = reasonOf(error).replace(`${file}: `, "");
-      this.#retry = performance.now();
-      if (!this.#closed.signal.aborted) this.#events("warn", "cannot compact", { file, reason });
-      return reason;
+      this.#retry = performance.now() + RETRY_MS;
+      if (!this.#closed.signal.aborted) this.events("warn", "cannot compact", { file, reason });
+      this.#end = -1;
+      if (this.#state) tell({ percent: 100, error: reason });
     }
   }
 }

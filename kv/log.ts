@@ -34,11 +34,13 @@ const encoder = new TextEncoder();
 export interface KVLogOptions {
   events?: Events;
   observer?: JournalObserver;
+  /** Whether the database is closed with the log. */
+  closes?: boolean;
 }
 
 /**
  * A log in a database. All that appends or takes in runs one after the other; each row is applied once, whoever wrote
- * it. The database stays open when the log is closed: it may hold several.
+ * it. The database may hold several logs.
  *
  * @example
  * ```ts ignore
@@ -49,6 +51,9 @@ export interface KVLogOptions {
  * ```
  */
 export class KVLog implements Log {
+  readonly kind = "database";
+  readonly readOnly = false;
+  readonly isDue = false;
   readonly maxLine = ROW_BYTES;
   readonly maxAppend = MAX_APPEND;
   readonly #layout: Layout;
@@ -63,13 +68,13 @@ export class KVLog implements Log {
   onreplace: (reason: string) => void = () => {};
   syncs = 0;
 
-  /** @param kind which of the logs in the database: `links` or `hits` */
+  /** @param part which of the logs in the database: `links` or `hits` */
   constructor(
     private readonly database: Database,
-    kind: string,
+    part: string,
     private readonly options: KVLogOptions = {},
   ) {
-    this.#layout = new Layout(kind);
+    this.#layout = new Layout(part);
     this.#loaded = new Loaded(database, this.#layout);
     this.#watcher = new Watcher(database, this.#layout.head);
     this.#health = new Health(database, this.#layout.probe, options.events ?? silent);
@@ -77,6 +82,10 @@ export class KVLog implements Log {
 
   get name(): string {
     return this.database.address;
+  }
+
+  get shared(): boolean {
+    return !this.database.exclusive;
   }
 
   get feed(): Published {
@@ -285,11 +294,16 @@ export class KVLog implements Log {
     return undefined;
   }
 
+  end(): void {
+    this.feed.end();
+  }
+
   async close(): Promise<void> {
     this.publish();
-    this.feed.end();
+    this.end();
     this.#health.close();
     await this.#watcher.close();
     await this.#mutex.run(() => this.feed.close());
+    if (this.options.closes) await this.database.close();
   }
 }

@@ -36,6 +36,12 @@ export class Answers {
     return answer;
   }
 
+  /** The link that a write with this id made, once it has. */
+  of(id: string): Link | undefined {
+    const answer = this.#recent.get(id) ?? this.#older.get(id);
+    return answer instanceof Promise ? undefined : answer;
+  }
+
   /** Takes over what a write was answered. */
   remember(id: string, answer: Link | Promise<Link>): void {
     this.#recent.set(id, answer);

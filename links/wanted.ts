@@ -35,6 +35,7 @@ export interface Wanted extends ChangeOptions {
  * What is known of the link that a change leaves.
  *
  * @param before what there is of the key
+ * @param grace so many seconds after the end of its link a key is free again
  * @throws {StoreError} exists, not found, or expired: the change can't be made of what there is
  * @example
  * ```ts
@@ -45,10 +46,12 @@ export interface Wanted extends ChangeOptions {
 export function factsOf(
   before: Link | undefined,
   { url, created, expires, author, editor, isNew }: Wanted,
+  grace = 0,
 ): Facts {
   const leads = before !== undefined && before.url !== "";
-  const over = leads && before.expires !== undefined && isExpired(before.expires);
-  if (isNew && leads && !over) throw errExists;
+  const end = leads ? before.expires ?? Infinity : Infinity;
+  const over = isExpired(end);
+  if (isNew && leads && !isExpired(end + grace)) throw errExists;
   if (!isNew && !leads) throw errNotFound;
   if (!isNew && over) throw errExpired;
   if (url === "") return namesOf(undefined, editor);

@@ -9,8 +9,10 @@ import { ChecksumError } from "../journal/checksum.ts";
 import { type FeedStream, refusePartial } from "../journal/feed.ts";
 import { exists } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
+import type { CompactionState } from "../journal/upkeep.ts";
 import { Ahead, type Noted } from "../links/ahead.ts";
 import type { Copy } from "../links/copy.ts";
+import { StoreError } from "../links/errors.ts";
 import type { Link } from "../links/link.ts";
 import type { Listing, Query } from "../links/query.ts";
 import { Table, type TableMemory } from "../links/table.ts";
@@ -27,7 +29,7 @@ import { replicate } from "./replicate.ts";
  */
 export class Mirror implements Copy, Followed {
   onchange: (key?: string) => void = () => {};
-  #store?: URLStore; // the owner of FILE, once that is there
+  #store?: URLStore<Journal>; // the owner of FILE, once that is there
   #hits?: HitsCopy; // what it knows of them beside
   #links = new Table(); // its links, or, while it is made anew, those of the one before
   #whole = false; // whether they are all
@@ -47,11 +49,11 @@ export class Mirror implements Copy, Followed {
   }
 
   get claim(): Claim {
-    return { term: this.#store?.journal.term ?? 1, end: this.#store?.journal.size ?? 0 };
+    return { term: this.#store?.log.term ?? 1, end: this.#store?.log.size ?? 0 };
   }
 
   get position(): number {
-    return this.#store && !this.#foreign ? this.#store.journal.size : 0;
+    return this.#store && !this.#foreign ? this.#store.log.size : 0;
   }
 
   get told(): number {
@@ -139,7 +141,7 @@ export class Mirror implements Copy, Followed {
   async follow(connection: FeedConnection): Promise<void> {
     if (!this.#store) await this.load();
     if (this.#store) {
-      const { journal } = this.#store;
+      const { log: journal } = this.#store;
       const { noted } = this.#ahead;
       if (journal.failure !== undefined) throw new KnownTrouble(journal.failure);
       const stream = await connection.open(journal.size, await journal.feed.check(journal.size));
@@ -187,7 +189,7 @@ export class Mirror implements Copy, Followed {
 
   /** @param noted what was ahead when the feed was asked for */
   async #takeIn(
-    store: URLStore,
+    store: URLStore<Journal>,
     connection: FeedConnection,
     stream: FeedStream,
     noted: Noted,
@@ -197,14 +199,14 @@ export class Mirror implements Copy, Followed {
     const end = Math.max(size, this.position);
     if (this.#ahead.furthest > end && await connection.owned()) this.#ahead.cut(end, noted);
     this.#reach();
-    checkCopy(store.journal.feed, stream);
+    checkCopy(store.log.feed, stream);
     this.#lag.aim(size, performance.now());
     this.#live = this.position >= size;
     this.#expose();
     for await (const lines of connection.blocks(stream)) {
       if (lines.length > 0) await replicate(store, lines, stream, isHidden, this.onchange);
       else this.#lag.caughtUp();
-      checkCopy(store.journal.feed, stream);
+      checkCopy(store.log.feed, stream);
       connection.worked ||= lines.length > 0;
       this.#reach();
       this.#live ||= this.position >= size;
@@ -240,13 +242,18 @@ export class Mirror implements Copy, Followed {
   health(end?: number) {
     const lag = end === undefined ? undefined : Math.max(0, end - this.position);
     return {
-      reason: this.#store?.journal.failure,
-      bytes: this.#store?.journal.bytes,
-      position: this.#store?.journal.size,
+      reason: this.#store?.log.failure,
+      bytes: this.#store?.log.bytes,
+      position: this.#store?.log.size,
       complete: this.whole,
       lagBytes: lag,
       lagSeconds: this.#store && lag === 0 ? 0 : this.#lag.seconds,
     };
+  }
+
+  compact(id: string): CompactionState {
+    if (this.#store) return this.#store.compact(id);
+    throw new StoreError("unavailable", "the copy is not complete");
   }
 
   share(take: (memory: TableMemory) => void): void {
@@ -266,7 +273,7 @@ export class Mirror implements Copy, Followed {
   }
 
   endFeeds(): void {
-    this.#store?.journal.feed.end();
+    this.#store?.log.feed.end();
   }
 
   async close(): Promise<void> {

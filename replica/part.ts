@@ -8,6 +8,7 @@ import { refusePartial } from "../journal/feed.ts";
 import { exists, explain, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { readLines } from "../journal/lines.ts";
+import { changesTo } from "../journal/log.ts";
 import { ForeignError } from "../journal/torn.ts";
 import type { URLStore } from "../store.ts";
 import { type FeedConnection, KnownTrouble, refuseLine } from "./follower.ts";
@@ -142,7 +143,7 @@ export class Part {
     for (let tries = 0;; tries++) {
       const part = await Journal.open(this.#path, { ...this.options, copy: true });
       try {
-        await part.load(() => {});
+        await part.load(changesTo(() => {}));
         return part;
       } catch (error) {
         await part.close();

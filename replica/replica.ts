@@ -10,6 +10,7 @@ import { type Events, silent } from "../journal/events.ts";
 import type { FeedStream } from "../journal/feed.ts";
 import type { JournalOptions } from "../journal/journal.ts";
 import type { Position } from "../journal/position.ts";
+import type { CompactionState } from "../journal/upkeep.ts";
 import type { Copy } from "../links/copy.ts";
 import { causeOf, StoreError } from "../links/errors.ts";
 import { type Link, randomKey } from "../links/link.ts";
@@ -18,7 +19,7 @@ import type { TableMemory } from "../links/table.ts";
 import { errDown } from "../jsonrpc/client.ts";
 import { ProxyStore } from "../rpc.ts";
 import type { Health } from "../links/health.ts";
-import type { Backend } from "../store.ts";
+import type { Backend } from "./backend.ts";
 import { CachedCopy } from "./cached.ts";
 import { BatchClient } from "./client.ts";
 import { errNoFeed, type Followed, Follower } from "./follower.ts";
@@ -53,6 +54,8 @@ interface FedCopy extends Copy, Followed {
   list?(query?: Query, signal?: AbortSignal): Promise<Listing>;
   feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream>;
   share(take: (memory: TableMemory) => void): void;
+  /** Compacts the log that it keeps, if it keeps one. */
+  compact?(id: string): CompactionState;
   /** What there is to tell of it, where the master's journal reaches to `end`. */
   health(end?: number): Partial<Health>;
   endFeeds(): void;
@@ -223,6 +226,12 @@ export class Replica extends ProxyStore implements Backend {
     const { result, error } = await this.client.call("Store.Trusts", []);
     if (error) throw error;
     return result === true;
+  }
+
+  /** A mirror compacts its own log. */
+  compact(id: string): CompactionState {
+    if (this.#copy.compact) return this.#copy.compact(id);
+    throw new StoreError("unavailable", "this server keeps no log: ask its master");
   }
 
   /** Opens its feed for those below, unless they would hear of nothing by it. */

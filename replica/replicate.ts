@@ -18,7 +18,7 @@ import { isCompared, refuseFuture } from "./judge.ts";
  * @param onchange told of each key that was changed
  */
 export async function replicate(
-  { urls, journal }: URLStore,
+  { urls, log: journal }: URLStore<Journal>,
   lines: Uint8Array,
   stream: FeedStream,
   isHidden: (key: string) => boolean,
@@ -40,7 +40,7 @@ export async function replicate(
     urls.show(entry, isHidden(key));
     onchange(key);
   }
-  journal.publish(urls.size);
+  journal.publish();
 }
 
 /** Appends to a copy. Of a disk that refuses, the copy itself tells. */

@@ -132,7 +132,7 @@ describe("what others put beside a file is neither written nor read, nor waited 
       await using master = await start({ cwd }, "-rpc");
       assertEquals((await follow(master.url, "a")).location, "https://example.com/a");
       await add(master.url, "https://example.com/b", "b");
-      await run({ cwd }, "-compact");
+      assertEquals((await run("-compact", `-master=${master.url}`)).code, 0);
       await isSafe();
       assertEquals((await follow(master.url, "b")).location, "https://example.com/b");
       assertEquals((await run({ cwd }, "-export")).code, 0);

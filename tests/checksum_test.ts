@@ -3,10 +3,12 @@ import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import zlib from "node:zlib";
 import { Checksum } from "../journal/checksum.ts";
-import { NOT_WRITTEN } from "../journal/compaction.ts";
+import { NOT_WRITTEN } from "../journal/superseded.ts";
 import { crc32 } from "../journal/crc32.ts";
 import { openFeed } from "../journal/feed.ts";
 import { Journal } from "../journal/journal.ts";
+import { LinkReader } from "../journal/link_reader.ts";
+import { Table } from "../links/table.ts";
 import { formatAbout, formatLine } from "../journal/lines.ts";
 import { URLStore } from "../store.ts";
 import { tempDir, within } from "./processes.ts";
@@ -113,19 +115,19 @@ describe("a log that is compacted while it is in use", () => {
           await store.put(url, key).catch(() => store.update(key, url));
         });
         await Promise.all(writes);
-        const before = store.journal.feed.sum;
-        await store.journal.compact(store.urls.size);
+        const before = store.log.feed.sum;
+        await store.log.compact();
         const message = `seed ${seed}, round ${round}`;
-        assertEquals(store.journal.feed.sum, before, message);
+        assertEquals(store.log.feed.sum, before, message);
         assertEquals(await readFeed(store), await Deno.readTextFile(path), message);
         await store.put("https://example.com/", `new${compactions}`);
         assertEquals(await readFeed(store), await Deno.readTextFile(path), message);
       }
-      const { sum, size, keys } = store.journal.feed;
+      const { sum, size, keys } = store.log.feed;
       await store.close();
       const again = new URLStore(await Journal.open(path));
       await again.load();
-      const { feed } = again.journal;
+      const { feed } = again.log;
       assertEquals([feed.sum, feed.size, feed.keys], [sum, size, keys], `seed ${seed}`);
       await again.close();
     }
@@ -136,11 +138,11 @@ describe("a log that is compacted while it is in use", () => {
     const path = `${dir.path}/store.jsonl`;
     await Deno.writeTextFile(path, journal(50) + journal(50));
     const file = await Journal.open(path);
-    await file.load(() => {});
+    await file.load(new LinkReader(new Table()));
     const text = await Deno.readTextFile(path);
     const changed = text.replace("example.com/7", "example.org/7");
     await Deno.writeTextFile(path, changed, { create: false });
-    const refused = await file.compact(50).catch((error) => error.message);
+    const refused = await file.compact().catch((error) => error.message);
     assertEquals(refused, `${path}: ${NOT_WRITTEN}`);
     assertEquals(await Deno.readTextFile(path), changed);
     await file.close();
@@ -173,7 +175,7 @@ describe("a log that is compacted while it is in use", () => {
     assert(warned[0].startsWith("the file was changed in place"), warned[0]);
     // A compaction writes the checksums of what there is now.
     await changed.update("0", "https://example.com/");
-    await changed.journal.compact(changed.urls.size);
+    await changed.log.compact();
     await changed.close();
     const last = await open();
     assertEquals(last.warned, []);
@@ -186,7 +188,7 @@ it("a refused write wakes nobody who follows", async () => {
   const store = new URLStore(await Journal.open(`${dir.path}/store.jsonl`));
   await store.load();
   await store.put("https://example.com/", "taken");
-  const { body } = await openFeed(store.journal.feed);
+  const { body } = await openFeed(store.log.feed);
   const reader = body.getReader();
   const next = reader.read();
   for (let i = 0; i < 200; i++) {

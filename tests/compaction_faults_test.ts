@@ -18,19 +18,19 @@ async function startOn(cwd: string, traced: string, inject: string, out: string)
   await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
   const options = ["-D", "-f", "-o", out, "-P", traced, "-e", "trace=fsync,fdatasync"];
   const through = ["strace", ...options, "-e", `inject=${inject}`];
-  return await start({ cwd, through }, `-file=${cwd}/store.jsonl`);
+  return await start({ cwd, through }, "-rpc", `-file=${cwd}/store.jsonl`);
 }
 
-describe("-compact of a file that a master uses", { ignore: !canTrace }, () => {
+describe("-compact -master=... of a master that goes on", { ignore: !canTrace }, () => {
   it("leaves nothing open where the new file can't be synced (needs strace)", async () => {
     using dir = tempDir();
     const cwd = dir.path;
     const fault = "fdatasync:error=EIO";
     await using master = await startOn(cwd, `${cwd}/store.jsonl.tmp`, fault, "/dev/null");
     for (let round = 0; round < 2; round++) {
-      const { code, stdout, stderr } = await run({ cwd }, "-compact");
+      const { code, stdout, stderr } = await run("-compact", `-master=${master.url}`);
       assertEquals([code, stdout], [1, ""]);
-      assertMatch(stderr, /^goto: store.jsonl: Input\/output error\n$/m);
+      assertMatch(stderr, /^goto: http:.*: Input\/output error\n$/m);
       const { stdout: open } = await tool("ls", "-l", `/proc/${master.pid}/fd`);
       assertMatch(open, /store\.jsonl\n/);
       assertEquals(open.split("\n").filter((line) => line.includes(".tmp")), []);
@@ -50,7 +50,7 @@ describe("-compact of a file that a master uses", { ignore: !canTrace }, () => {
     const out = `${outside.path}/calls`;
     // The compaction's own, and some of those that look whether it works by now: each thread's first one.
     await using master = await startOn(cwd, cwd, "fsync:error=EIO:when=1", out);
-    const { code, stderr } = await run({ cwd }, "-compact");
+    const { code, stderr } = await run("-compact", `-master=${master.url}`);
     assertEquals(code, 0, stderr);
     await master.waitForLog(({ msg }) => msg === "cannot write");
     await master.waitForLog(({ msg }) => msg === "writing again");
@@ -73,13 +73,13 @@ describe("-compact of a file that a master uses", { ignore: !canTrace }, () => {
       using dir = tempDir();
       const cwd = dir.path;
       await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
-      await using master = await start({ cwd }, `-file=${cwd}/store.jsonl`);
+      await using master = await start({ cwd }, "-rpc", `-file=${cwd}/store.jsonl`);
       const fault = ["-P", `${cwd}/${traced}`, "-e", `inject=${call}:error=EIO`];
       const during = await trace(master.pid, ...fault);
-      const { code, stderr } = await run({ cwd }, "-compact");
+      const { code, stderr } = await run("-compact", `-master=${master.url}`);
       await during.stop();
       assertEquals(code, 1, stderr);
-      assertMatch(stderr, /^goto: store.jsonl: Input\/output error\n$/m);
+      assertMatch(stderr, /^goto: http:.*: Input\/output error\n$/m);
       assertEquals(await Deno.readTextFile(`${cwd}/store.jsonl`), text);
       const key = await add(master.url, "https://example.com/new");
       master.kill("SIGKILL");
@@ -87,7 +87,7 @@ describe("-compact of a file that a master uses", { ignore: !canTrace }, () => {
       await master.begin();
       assertEquals(master.links, 1001);
       assertEquals(await where(master.url, key), "https://example.com/new");
-      assertEquals((await run({ cwd }, "-compact")).code, 0);
+      assertEquals((await run("-compact", `-master=${master.url}`)).code, 0);
     });
   }
 });

@@ -2,7 +2,10 @@ import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@s
 import { describe, it } from "@std/testing/bdd";
 import { openFeed } from "../journal/feed.ts";
 import { Journal } from "../journal/journal.ts";
+import { LinkReader } from "../journal/link_reader.ts";
+import { changesTo } from "../journal/log.ts";
 import { formatLine } from "../journal/lines.ts";
+import { Table } from "../links/table.ts";
 import { Load } from "./load.ts";
 import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
 import { random } from "./random.ts";
@@ -21,7 +24,7 @@ function superseded(links: number, rounds: number): string {
   return text;
 }
 
-const compact = (cwd: string, ...flags: string[]) => run({ cwd }, "-compact", ...flags);
+const compactAt = (url: string) => run("-compact", `-master=${url}`);
 const size = async (path: string) => (await Deno.stat(path)).size;
 const said = ({ logs }: Goto, what: string) => logs.filter(({ msg }) => msg.startsWith(what));
 
@@ -45,17 +48,18 @@ describe("Journal.compact()", () => {
       const load = async () => {
         const journal = await Journal.open(path);
         const links = new Map<string, string>();
-        await journal.load(({ key, url }) => {
+        const changes = changesTo(({ key, url }) => {
           links.delete(key);
           links.set(key, url);
         });
+        await journal.load(Object.defineProperty(changes, "keys", { get: () => links.size }));
         return { journal, links };
       };
       const { journal, links } = await load();
       for (let again = 0; again < 2; again++) {
         const { size, bytes } = journal;
         const check = await journal.feed.check(size);
-        const compacted = await journal.compact(links.size);
+        const compacted = await journal.compact();
         assertEquals(journal.size, size, message);
         if (compacted !== undefined) {
           assertLess(journal.bytes, bytes, message);
@@ -82,13 +86,13 @@ describe("Journal.compact()", () => {
     const path = `${dir.path}/journal.jsonl`;
     const text = journal(100) + journal(100);
     await Deno.writeTextFile(path, text);
-    const file = await Journal.open(path);
-    await file.load(() => {});
     for (const keys of [99, 101]) {
-      const refused = await file.compact(keys).catch((error) => error.message);
+      const file = await Journal.open(path);
+      await file.load({ ...changesTo(() => {}), keys });
+      const refused = await file.compact().catch((error) => error.message);
       assertMatch(refused, /journal\.jsonl: There are /);
+      await file.close();
     }
-    await file.close();
     assertEquals(await Deno.readTextFile(path), text);
     assertEquals([...Deno.readDirSync(dir.path)].map(({ name }) => name), ["journal.jsonl"]);
   });
@@ -101,14 +105,14 @@ describe("a feed through a compaction", () => {
     const text = superseded(5000, 4);
     await Deno.writeTextFile(path, text);
     const file = await Journal.open(path);
-    await file.load(() => {});
+    await file.load(new LinkReader(new Table()));
     try {
       const [near, far] = [await openFeed(file.feed), await openFeed(file.feed, 0)];
       const [nearby, behind] = [near.body.getReader(), far.body.getReader()];
       const { value: first = new Uint8Array() } = await behind.read();
       assertEquals(new TextDecoder().decode(first), text.slice(0, first.length));
       assertLess(first.length, text.length / 2);
-      assert(await file.compact(5000) !== undefined);
+      assert(await file.compact() !== undefined);
       const line = formatLine({ key: "new", url: "https://example.com/new" });
       await file.append(line);
       file.publish();
@@ -129,21 +133,21 @@ describe("a feed through a compaction", () => {
   });
 });
 
-describe("-compact of a file that a master uses", () => {
+describe("-compact -master=... of a master that goes on", () => {
   it("is done by the master while changes go on, and nothing is lost", async () => {
     using dir = tempDir();
     const [cwd, file] = [dir.path, `${dir.path}/store.jsonl`];
     await Deno.writeTextFile(file, superseded(2000, 4));
-    await using master = await start({ cwd });
+    await using master = await start({ cwd }, "-rpc");
     const load = new Load(master.url);
     for (let round = 0; round < 3; round++) {
       const { acknowledged } = load;
       await eventually(() => load.acknowledged > acknowledged + 100);
       const before = await size(file);
-      const { code, stdout, stderr } = await compact(cwd);
+      const { code, stdout, stderr } = await compactAt(master.url);
       assertEquals(code, 0, stderr);
       const [, ...counts] =
-        /^store\.jsonl: ([\d,]+) lines, ([\d,]+) bytes before; ([\d,]+) lines, ([\d,]+) bytes after\n$/
+        /^http:\/\/[\d.:]+: ([\d,]+) lines, ([\d,]+) bytes before; ([\d,]+) lines, ([\d,]+) bytes after\n$/
           .exec(stdout)!;
       const [lines, bytes, linesAfter, bytesAfter] = counts.map((n) => +n.replaceAll(",", ""));
       assertGreater(lines, linesAfter);
@@ -193,11 +197,11 @@ describe("-compact of a file that a master uses", () => {
         await Deno.writeTextFile(path, superseded(2000, 4));
         const traced = file === "" ? cwd : `${path}${file}`;
         const inject = `inject=${call}:signal=KILL:when=${when}`;
-        await using master = await start({ cwd }, `-file=${path}`);
+        await using master = await start({ cwd }, "-rpc", `-file=${path}`);
         await using _tracer = await trace(master.pid, "-P", traced, "-e", inject);
         const load = new Load(master.url);
         await eventually(() => load.acknowledged > 20);
-        const asked = compact(cwd); // it waits for an answer for a while
+        const asked = compactAt(master.url);
         await eventually(() => master.exited, 20_000);
         await load.stop();
         await using again = await start({ cwd });
@@ -208,26 +212,23 @@ describe("-compact of a file that a master uses", () => {
     );
   }
 
-  it("is refused by who is busy or gone, in one line", async () => {
+  it("is refused by who is busy or gone, and says who has the file, in one line", async () => {
     using dir = tempDir();
     const cwd = dir.path;
     await Deno.writeTextFile(`${cwd}/store.jsonl`, superseded(100, 2));
-    await using master = await start({ cwd });
+    await using master = await start({ cwd }, "-rpc");
+    const inUse = await run({ cwd }, "-compact");
+    const way = `process ${master.pid} compacts by itself; -compact -master=URL asks it now`;
+    assertEquals([inUse.code, inUse.stderr], [1, `goto: store.jsonl: ${way}\n`]);
     master.kill("SIGSTOP");
-    const [first, second] = await Promise.all([
-      compact(cwd),
-      eventually(() => size(`${cwd}/store.jsonl.compact`)).then(() => compact(cwd)),
-    ]);
-    assertEquals(
-      [first.code, first.stderr],
-      [1, `goto: store.jsonl: In use by process ${master.pid}, which doesn't answer\n`],
-    );
-    assertEquals(
-      [second.code, second.stderr],
-      [1, "goto: store.jsonl: It is being compacted already\n"],
-    );
+    const { code, stderr } = await compactAt(master.url);
+    assertEquals([code, stderr], [1, `goto: ${master.url}: it did not answer in time\n`]);
     master.kill("SIGCONT");
-    assertEquals((await compact(cwd)).code, 0);
+    assertEquals((await compactAt(master.url)).code, 0);
+    await using replica = await start("-rpc", `-master=${master.url}`);
+    const refused = await compactAt(replica.url);
+    const reason = "this server keeps no log: ask its master";
+    assertEquals([refused.code, refused.stderr], [1, `goto: ${replica.url}: ${reason}\n`]);
   });
 
   it("keeps the old one on a full disk, says so in one line, and takes links (needs root)", {
@@ -240,12 +241,13 @@ describe("-compact of a file that a master uses", () => {
     await Deno.writeTextFile(`${outside.path}/text`, text);
     assert((await disk.run("cp", `${outside.path}/text`, "store.jsonl")).success);
     const options = { cwd: dir.path, through: disk.through };
-    await using master = await start(options);
-    const { code, stdout, stderr } = await run(options, "-compact", "-log=json");
+    await using master = await start(options, "-rpc");
+    const at = `-master=${master.url}`;
+    const { code, stdout, stderr } = await run(options, "-compact", at, "-log=json");
     assertEquals([code, stdout], [1, ""]);
     assertEquals(
       stderr.split("\n").filter((line) => !line.startsWith("{")),
-      ["goto: store.jsonl: No space left on device", ""],
+      [`goto: ${master.url}: No space left on device`, ""],
     );
     await master.waitForLog(({ msg }) => msg === "cannot compact");
     assertEquals((await disk.run("ls")).stdout, "store.jsonl\nstore.jsonl.pid\n");
@@ -261,14 +263,14 @@ describe("-compact of a file that a master uses", () => {
     const cwd = dir.path;
     const text = superseded(60_000, 2);
     await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
-    await using master = await start({ cwd });
-    const asked = compact(cwd);
+    await using master = await start({ cwd }, "-rpc");
+    const asked = compactAt(master.url);
     const begun = () => size(`${cwd}/store.jsonl.tmp`).then(() => true, () => false);
     while (!await begun()) await new Promise((resolve) => setTimeout(resolve, 1)); // it doesn't last
     assertEquals((await master.stop()).code, 0);
     const { code, stderr } = await asked;
     assertEquals(code, 1);
-    assertEquals(stderr.split("\n").at(-2), "goto: store.jsonl: shutting down");
+    assertMatch(stderr.split("\n").at(-2) ?? "", /^goto: http:.*: ./);
     assertEquals([...Deno.readDirSync(cwd)].map(({ name }) => name), ["store.jsonl"]);
     assertEquals(await size(`${cwd}/store.jsonl`), text.length);
   });
@@ -323,7 +325,7 @@ describe("through a compaction", () => {
     for (const name of ["master", "mirror", "master", "mirror"]) {
       const { acknowledged } = load;
       await eventually(() => load.acknowledged > acknowledged + 50);
-      const { code, stderr } = await compact(dir.path, `-file=${path(name)}`);
+      const { code, stderr } = await compactAt((name === "master" ? master : mirror).url);
       assertEquals([name, code], [name, 0], stderr);
       assertEquals(await change(replica.url, "7", `https://example.com/${acknowledged}`), 200);
       await agree([master, mirror, replica], "7", `https://example.com/${acknowledged}`);
@@ -371,7 +373,7 @@ describe("through a compaction", () => {
     await eventually(() => load.acknowledged > 200); // more than what stays as it is
     await load.stop();
     assertEquals(await change(master.url, "7", "https://example.com/changed"), 200);
-    assertEquals((await compact(dir.path, `-file=${path("master")}`)).code, 0);
+    assertEquals((await compactAt(master.url)).code, 0);
     await mirror.begin();
     assertEquals((await follow(mirror.url, "8")).status, 302);
     assertEquals(await where(mirror.url, "7"), "https://example.com/changed");

@@ -2,6 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { JournalError } from "../journal/file.ts";
 import { Journal } from "../journal/journal.ts";
+import { changesTo } from "../journal/log.ts";
 import { formatLine, readLines } from "../journal/lines.ts";
 import { repair } from "../journal/maintenance.ts";
 import { run, start, tempDir } from "./processes.ts";
@@ -80,7 +81,7 @@ async function load(path: string, repairs: boolean): Promise<Map<string, string>
   if (repairs) await repair(path);
   const journal = await Journal.open(path);
   try {
-    await journal.load(({ key, url }) => links.set(key, url));
+    await journal.load(changesTo(({ key, url }) => links.set(key, url)));
     return links;
   } finally {
     await journal.close();

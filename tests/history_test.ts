@@ -39,7 +39,7 @@ it("a mirror and a backup of a master that was compacted just now are its file",
       Array.from({ length: 10 }, (_, i) => change(master.url, `k${i}`, url(`${round}/${i}`))),
     );
   }
-  assertEquals((await run({ cwd: dir.path }, "-compact")).code, 0);
+  assertEquals((await run("-compact", `-master=${master.url}`)).code, 0);
   await using mirror = await start(
     { cwd: dir.path },
     `-master=${master.url}`,

@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import type { Events } from "../journal/events.ts";
 import { JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
+import { changesTo } from "../journal/log.ts";
 import { formatAbout, formatLine } from "../journal/lines.ts";
 import { compacted } from "./replicas.ts";
 import { compact, repair } from "../journal/maintenance.ts";
@@ -29,7 +30,7 @@ async function load(
   if (repairs) await repair(path, { events, ...options });
   const journal = await Journal.open(path, { events, ...options });
   try {
-    await journal.load(({ key, url }) => links.set(key, url));
+    await journal.load(changesTo(({ key, url }) => links.set(key, url)));
     return { links, warnings, size: journal.size };
   } finally {
     await journal.close();
@@ -45,7 +46,7 @@ describe("Journal.load()", () => {
     using dir = tempDir();
     const path = `${dir.path}/store.jsonl`;
     const journal = await Journal.open(path, { sync: true });
-    await journal.load(() => {});
+    await journal.load(changesTo(() => {}));
     await journal.append(A + B);
     await journal.append(formatLine({ key: "a", url: "https://example.com/2" }));
     await journal.append(formatLine({ key: "b", url: "" }));
@@ -82,7 +83,7 @@ describe("Journal.load()", () => {
     await Deno.writeTextFile(path, text);
     const journal = await Journal.open(path);
     const keys: string[] = [];
-    await journal.load(({ key }) => keys.push(key));
+    await journal.load(changesTo(({ key }) => keys.push(key)));
     assertEquals(keys, ["a"]);
     assertEquals([journal.term, journal.lines, journal.bytes], [3, 5, text.length]);
     assertEquals([journal.feed.base, journal.size], [1000, 1000 + text.length]);
@@ -155,7 +156,7 @@ describe("Journal.load()", () => {
     const path = `${dir.path}/store.jsonl`;
     await Deno.writeTextFile(path, A + B.trimEnd());
     const journal = await Journal.open(path, { sync: true });
-    await journal.load(() => {});
+    await journal.load(changesTo(() => {}));
     await journal.append(C);
     await journal.close();
     assertEquals(await Deno.readTextFile(path), A + B + C);
@@ -348,7 +349,7 @@ describe("URLStore", () => {
     const keys = await Promise.all(
       Array.from({ length: 1000 }, (_, i) => store.put(`https://example.com/${i}`)),
     );
-    assertEquals(store.journal.syncs, 1);
+    assertEquals(store.log.syncs, 1);
     assertEquals(store.health().syncs, 1);
     await store.close();
     const { links } = await load(path);
@@ -364,7 +365,7 @@ describe("URLStore", () => {
     await Promise.resolve();
     for (let i = 1; i < 100; i++) puts.push(store.put(`https://example.com/${i}`));
     await Promise.all(puts);
-    assertEquals(store.journal.syncs, 2);
+    assertEquals(store.log.syncs, 2);
     await store.close();
   });
 

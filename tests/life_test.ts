@@ -123,7 +123,7 @@ describe("when a link was created", () => {
       assertEquals((await api(node.url, "GET", "/old")).url, URL1);
     };
     for (const node of [master, replica, mirror]) await check(node);
-    assertEquals((await run({ cwd: dir.path }, "-compact")).code, 0);
+    assertEquals((await run("-compact", `-master=${master.url}`)).code, 0);
     await check(master);
     await master.restart();
     await check(master);
@@ -276,7 +276,7 @@ describe("a link that expires", () => {
         formatLine({ key: "1", url: URL1, expires: 4_000_000_000, id: "x" }) + odd,
     );
     for (const round of ["closed", "in use"]) {
-      await using master = round === "in use" ? await start({ cwd }) : undefined;
+      await using master = round === "in use" ? await start({ cwd }, "-rpc") : undefined;
       if (master) {
         const { expires } = await api(master.url, "POST", "", {
           url: `https://example.com/${"x".repeat(200)}`,
@@ -286,7 +286,8 @@ describe("a link that expires", () => {
         await until(Date.parse(expires) / 1000);
         assertEquals((await follow(master.url, "2")).status, 410);
       }
-      assertEquals((await run({ cwd }, "-compact")).code, 0);
+      const at = master ? [`-master=${master.url}`] : [];
+      assertEquals((await run({ cwd }, "-compact", ...at)).code, 0);
       assertEquals(
         (await Deno.readTextFile(file)).replace(/^.*\n/, ""),
         `{"Key":"0","URL":""}\n` +

@@ -17,14 +17,14 @@ it("changes of one key share commits, in order, and count in the queue's limit",
   const file = house.file();
   const master = await house.master({ file });
   const { key } = await master.put(url(-1));
-  const before = master.journal.syncs;
+  const before = master.log.syncs;
   const changes = Array.from({ length: 65_540 }, (_, n) => master.update(key, url(n)));
   const settled = await within(60_000, "the changes", Promise.allSettled(changes));
   const done = settled.filter(({ status }) => status === "fulfilled").length;
   assertEquals(done, 65_536);
   assertEquals(settled.findIndex(({ status }) => status === "rejected"), done);
   assertEquals(master.get(key), url(done - 1));
-  const syncs = master.journal.syncs - before;
+  const syncs = master.log.syncs - before;
   assert(syncs < 100, `${syncs} syncs`);
   const lines = (await changesIn(file)).slice(1);
   assertEquals(lines.findIndex((line, n) => JSON.parse(line).URL !== url(n)), -1);

@@ -6,10 +6,15 @@
  */
 import { Journal } from "../journal/journal.ts";
 import { EmbeddedDatabase } from "../kv/embedded.ts";
-import { KVMaster } from "../kv/master.ts";
+import { KVLog } from "../kv/log.ts";
+import type { Log } from "../journal/log.ts";
 import type { Link } from "../links/link.ts";
-import { type Backend, URLStore, type URLStoreOptions } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
+import { URLStore, type URLStoreOptions } from "../store.ts";
 import { eventually, type Goto, type Options, start } from "./processes.ts";
+
+const openLog = async (path: string) =>
+  new KVLog(await EmbeddedDatabase.open(path), "links", { closes: true });
 
 /** A place for links. */
 export interface Place {
@@ -32,7 +37,7 @@ export function placeOf(url: string): Place {
     async open({ path }, options, links = []) {
       const store: Backend = isFile
         ? new URLStore(await Journal.open(`${path}/store.jsonl`), options)
-        : new KVMaster(await EmbeddedDatabase.open(`${path}/links.db`), options);
+        : new URLStore<Log>(await openLog(`${path}/links.db`), options);
       await store.load();
       for (const link of links) await store.restore(link);
       // A database's changes are heard of a moment later.

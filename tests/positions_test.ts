@@ -8,7 +8,8 @@ import type { Events } from "../journal/events.ts";
 import { Journal } from "../journal/journal.ts";
 import { StoreError } from "../links/errors.ts";
 import { TableReader } from "../links/table.ts";
-import { type Backend, URLStore } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
+import { URLStore } from "../store.ts";
 import { eventually, tempDir, within, withoutIds } from "./processes.ts";
 import { caughtUp, Gate, House, Wire } from "./wire.ts";
 
@@ -519,7 +520,7 @@ it("what was learned ahead of the feed goes when the feed comes back from anothe
   await old.put(OLD, "new");
   await old.delete("new");
   const copy = house.file();
-  await Deno.copyFile(old.journal.path, copy);
+  await Deno.copyFile(old.log.path, copy);
   const wire = new Wire(old);
   const replica = await house.replica(wire);
   await caughtUp(replica, old);
@@ -546,7 +547,7 @@ it("what a mirror was told that no copy of the journal has got is let go with it
   const old = await house.master();
   await old.put(OLD, "k");
   const copy = house.file();
-  await Deno.copyFile(old.journal.path, copy);
+  await Deno.copyFile(old.log.path, copy);
   const wire = new Wire(old);
   const mirror = await house.replica(wire, { file: house.file() });
   await caughtUp(mirror, old);
@@ -640,7 +641,7 @@ it("those below a mirror that copies another journal see what they wrote meanwhi
   const first = await house.master();
   for (const key of ["k", ..."0123456789"]) await first.put(OLD, key);
   const other = await house.master();
-  await other.journal.promote();
+  await other.log.promote();
   await other.put(OLD, "k");
   const top = new Wire(first);
   const mirror = await house.replica(top, {
@@ -701,7 +702,7 @@ it("an unfinished copy that can't be read is begun anew", async () => {
   const mirror = await house.replica(new Wire(master), { file });
   await caughtUp(mirror, master);
   assertEquals(mirror.get("k"), OLD);
-  assertEquals(await Deno.readTextFile(file), await Deno.readTextFile(master.journal.path));
+  assertEquals(await Deno.readTextFile(file), await Deno.readTextFile(master.log.path));
 });
 
 it("an unfinished copy of another journal is begun anew, and let go", async () => {
@@ -713,7 +714,7 @@ it("an unfinished copy of another journal is begun anew, and let go", async () =
   const mirror = await house.replica(new Wire(master), { file });
   await caughtUp(mirror, master);
   assertEquals(mirror.get("k"), OLD);
-  assertEquals(await Deno.readTextFile(file), await Deno.readTextFile(master.journal.path));
+  assertEquals(await Deno.readTextFile(file), await Deno.readTextFile(master.log.path));
 });
 
 it("a replica tells once when it loses the feed, or the master, and when that answers again", async () => {
@@ -838,7 +839,7 @@ it("a commit is durable, then visible, then published, then answered", async () 
   await using house = new House();
   const master = await house.master();
   const order: string[] = [];
-  const { journal, urls } = master;
+  const { log: journal, urls } = master;
   const [append, show, publish] = [
     journal.append.bind(journal),
     urls.show.bind(urls),
@@ -871,7 +872,7 @@ it("a mirror shows a change once it is durable, and then passes it on", async ()
   assertEquals(await leaf.get("k"), OLD);
   const disk = new Gate();
   const { copy } = Journal.prototype;
-  const { path } = master.journal;
+  const { path } = master.log;
   let waiting = false;
   Journal.prototype.copy = async function (lines) {
     if (this.path !== path) {
@@ -923,7 +924,7 @@ it("what fails after a change is durable tells nobody that it wasn't saved", asy
   } finally {
     globalThis.removeEventListener("unhandledrejection", listener);
     await store.rest();
-    await store.journal.close();
+    await store.log.close();
   }
 });
 
@@ -940,6 +941,6 @@ it("a link that memory can't hold is refused before it is written", async () => 
   assertEquals(error.kind, "full");
   urls.add = add;
   await master.put(NEW, "l");
-  const text = await Deno.readTextFile(master.journal.path);
+  const text = await Deno.readTextFile(master.log.path);
   assertEquals(text.split("\n").map((line) => line && JSON.parse(line).Key), ["k", "l", ""]);
 });

@@ -3,6 +3,7 @@ import { describe, it } from "@std/testing/bdd";
 import { MAX_LINE } from "../journal/feed.ts";
 import { JournalError } from "../journal/file.ts";
 import { Journal } from "../journal/journal.ts";
+import { changesTo } from "../journal/log.ts";
 import { repair } from "../journal/maintenance.ts";
 import { follow, run, start, tempDir } from "./processes.ts";
 import { memory } from "./replicas.ts";
@@ -28,7 +29,7 @@ async function load(path: string): Promise<string[]> {
   const keys: string[] = [];
   const journal = await Journal.open(path);
   try {
-    await journal.load(({ key }) => keys.push(key));
+    await journal.load(changesTo(({ key }) => keys.push(key)));
     return keys;
   } finally {
     await journal.close();

@@ -1,9 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { loadLines, type Readable } from "../journal/load.ts";
-import { formatLine, type Tell } from "../journal/lines.ts";
+import { type Apply, formatLine, type Tell } from "../journal/lines.ts";
+import { LinkReader } from "../journal/link_reader.ts";
+import { changesTo } from "../journal/log.ts";
 import type { Change, Link } from "../links/link.ts";
-import { LinkScanner, type Marked } from "../links/scan.ts";
+import type { Marked } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { random } from "./random.ts";
 
@@ -42,17 +44,18 @@ async function load(bytes: Uint8Array, scans: boolean, piece: () => number): Pro
   const bad: Loaded["bad"] = [];
   const abouts: Loaded["abouts"] = [];
   const remember = (change: Marked) => ids.push(JSON.parse(JSON.stringify(change)));
+  const set: Apply = ({ id, ...link }) => {
+    table.set(link);
+    if (id !== undefined) remember({ ...link, id });
+  };
+  const reader = scans ? new LinkReader(table, set, remember) : undefined;
   const end = await loadLines(
     readable(bytes, piece),
-    ({ id, ...link }) => {
-      table.set(link);
-      if (id !== undefined) remember({ ...link, id });
-    },
+    reader ?? changesTo(set),
     (line, reason) => bad.push([line, reason]),
     (line, about) => abouts.push([line, about]),
-    undefined,
-    scans ? new LinkScanner(table, remember) : undefined,
   );
+  reader?.loaded();
   const links = new Map([...table].map(([key]) => [key, table.peek(key)!]));
   return { links, keys: table.size, ids, bad, abouts, end };
 }

@@ -169,7 +169,7 @@ it("a table filled to its limit of keys refuses new ones before they are written
   const commit = async (...changes: Save["wanted"][]) => {
     const done = changes.map(() => Promise.withResolvers<Link>());
     const saves = changes.map((wanted, i) => ({ wanted, ...done[i] }));
-    const batch = new Batch(table, saves, () => "made");
+    const batch = new Batch(table, saves, { newKey: () => "made", made: () => undefined });
     batch.show((_, entry) => table.show(entry));
     batch.answer();
     const outcomes = await Promise.allSettled(done.map(({ promise }) => promise));

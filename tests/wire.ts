@@ -16,7 +16,8 @@ import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { Replica, type ReplicaOptions } from "../replica/replica.ts";
 import type { Transport } from "../replica/transport.ts";
 import { type Reply, serveRPC } from "../rpc.ts";
-import { type Backend, URLStore, type URLStoreOptions } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
+import { URLStore, type URLStoreOptions } from "../store.ts";
 import { eventually, tempDir } from "./processes.ts";
 
 /** What passes here waits while it is closed. */

@@ -7,7 +7,7 @@ import type { Counting } from "../hits/counting.ts";
 import { checkLeft, errExpired, errNotFound, type Refusal, StoreError } from "../links/errors.ts";
 import type { Limit } from "../http/rate.ts";
 import type { RPC } from "../http/rpc.ts";
-import type { Backend } from "../store.ts";
+import type { Backend } from "../replica/backend.ts";
 
 /** What the main thread does for the others: its store's work, and RPC. */
 export interface Service {

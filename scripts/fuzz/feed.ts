@@ -69,7 +69,7 @@ async function fuzzSome(rounds: number, seed: number, report: Report): Promise<v
   await other.put("https://example.com/false", "k0");
   const truth = new Truth(store, pick);
   await truth.begin();
-  if (pick(2) === 0) await store.journal.promote();
+  if (pick(2) === 0) await store.log.promote();
   const master = all.use(new HostileMaster(store, other, pick, report));
   const events: string[] = [];
   const replica = async (file?: string) => {

@@ -124,7 +124,7 @@ export const FAULTS: Record<string, Fault> = {
       const machine = take(pick, taken, ownersOf(cluster));
       if (!machine) return;
       await pause(pick(ms), never);
-      const { code, stderr } = await run("-compact", `-file=${machine.file}`);
+      const { code, stderr } = await run("-compact", `-master=${machine.url}`);
       if (code !== 0) cluster.broken.push(`-compact of ${machine.name} failed: ${stderr}`);
       return machine.name;
     },
