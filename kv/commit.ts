@@ -33,26 +33,27 @@ export interface Append {
 export interface End {
   head?: Entry;
   turn?: Entry;
+  snapshot?: Entry;
   /** The next rows, as far as they were read. */
   rows: Row[];
 }
 
-/** Reads the head, the turn, and rows from number `first` on, where there are any. */
+/** Reads the head, the turn, the snapshot, and rows from number `first` on, where there are any. */
 export async function readEnd(
   database: Database,
   layout: Layout,
   first: number,
   signal: AbortSignal,
 ): Promise<End> {
-  const keys = [layout.head, layout.turn];
-  while (keys.length < MAX_READ) keys.push(rowKey(layout.rows, first + keys.length - 2));
-  const [head, turn, ...next] = await database.read(keys, signal);
+  const keys = [layout.head, layout.turn, layout.snapshot];
+  while (keys.length < MAX_READ) keys.push(rowKey(layout.rows, first + keys.length - 3));
+  const [head, turn, snapshot, ...next] = await database.read(keys, signal);
   const rows: Row[] = [];
   for (const entry of next) {
     if (entry === undefined) break;
     rows.push(parseRow(entry));
   }
-  return { head, turn, rows };
+  return { head, turn, snapshot, rows };
 }
 
 /**

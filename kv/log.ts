@@ -16,10 +16,12 @@ import { ask, DEADLINE_MS } from "./call.ts";
 import { commitOnce, type End, readEnd } from "./commit.ts";
 import type { Database, Entry } from "./database.ts";
 import { Health } from "./health.ts";
+import { Keeper } from "./keeper.ts";
 import { Loaded } from "./loaded.ts";
 import { Mutex } from "./mutex.ts";
 import { EARLIER, formatHead, formatRow, Layout, newNonce, parseHead } from "./rows.ts";
 import { ROW_BYTES, rowKey, toRows } from "./rows.ts";
+import { parseSnapshot } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -36,6 +38,8 @@ export interface KVLogOptions {
   observer?: JournalObserver;
   /** Whether the database is closed with the log. */
   closes?: boolean;
+  /** How long replaced rows stay for those who are reading them, in milliseconds; ten minutes by default. */
+  keepMs?: number;
 }
 
 /**
@@ -53,7 +57,6 @@ export interface KVLogOptions {
 export class KVLog implements Log {
   readonly kind = "database";
   readonly readOnly = false;
-  readonly isDue = false;
   readonly maxLine = ROW_BYTES;
   readonly maxAppend = MAX_APPEND;
   readonly #layout: Layout;
@@ -61,6 +64,7 @@ export class KVLog implements Log {
   readonly #turn = new Turn();
   readonly #watcher: Watcher;
   readonly #health: Health;
+  readonly #keeper: Keeper;
   #loaded: Loaded;
   #version: string | null = null; // of the head, as it was last read or written
   #unpublished?: () => void; // unlocks what waits until readers of this process see what was appended
@@ -77,7 +81,10 @@ export class KVLog implements Log {
     this.#layout = new Layout(part);
     this.#loaded = new Loaded(database, this.#layout);
     this.#watcher = new Watcher(database, this.#layout.head);
-    this.#health = new Health(database, this.#layout.probe, options.events ?? silent);
+    const { events = silent, keepMs } = options;
+    this.#health = new Health(database, this.#layout.probe, events);
+    const loaded = () => this.#loaded;
+    this.#keeper = new Keeper(database, this.#layout, this.#mutex, loaded, events, keepMs);
   }
 
   get name(): string {
@@ -101,7 +108,7 @@ export class KVLog implements Log {
   }
 
   get bytes(): number {
-    return this.feed.size - this.feed.base;
+    return this.#loaded.bytes;
   }
 
   get lines(): number {
@@ -111,8 +118,8 @@ export class KVLog implements Log {
   async load(reader: LineReader): Promise<void> {
     await this.#mutex.run(async () => {
       const loaded = new Loaded(this.database, this.#layout, reader);
-      const { head, turn } = await this.#readHead();
-      await loaded.read(parseHead(head)).catch((error) => {
+      const { head, turn, snapshot } = await this.#readHead();
+      await loaded.read(parseHead(head), parseSnapshot(snapshot)).catch((error) => {
         throw error instanceof JournalError
           ? new JournalError(`${this.name}: ${error.message}`)
           : error;
@@ -120,18 +127,19 @@ export class KVLog implements Log {
       this.#loaded = loaded;
       this.#version = head.version;
       this.#turn.see(turn, head.version);
+      this.#keeper.see(snapshot);
     });
     this.#watcher.start(() => this.#version, () => this.#look());
   }
 
   /** Reads the head; where there is none, the log begins, with a term of its own. */
-  async #readHead(): Promise<{ head: Entry; turn?: Entry }> {
-    const { head: key, turn, rows } = this.#layout;
+  async #readHead(): Promise<{ head: Entry; turn?: Entry; snapshot?: Entry }> {
+    const { head: key, turn: turnKey, snapshot: snapshotKey, rows } = this.#layout;
     for (;;) {
-      const [head, found, ...earlier] = await ask((signal) =>
-        this.database.read([key, turn, ...EARLIER], signal)
+      const [head, turn, snapshot, ...earlier] = await ask((signal) =>
+        this.database.read([key, turnKey, snapshotKey, ...EARLIER], signal)
       );
-      if (head) return { head, turn: found };
+      if (head) return { head, turn, snapshot };
       if (earlier.some((entry) => entry)) {
         throw new JournalError(
           `${this.name}: its links are those of an earlier goto: -export them there, and -import them into a new database`,
@@ -247,7 +255,7 @@ export class KVLog implements Log {
     if (loaded.refusal) throw loaded.refusal;
     const { next } = loaded.rows;
     end ??= await ask((signal) => readEnd(this.database, this.#layout, next, signal));
-    const { head, turn, rows } = end;
+    const { head, turn, snapshot, rows } = end;
     const moved = head?.version !== this.#version;
     if (moved) {
       const reason = await loaded.takeIn(head && parseHead(head), rows);
@@ -258,6 +266,7 @@ export class KVLog implements Log {
     }
     this.#version = head?.version ?? null;
     this.#turn.see(turn, this.#version);
+    if ((snapshot?.version ?? null) !== loaded.snapshot.version) this.#keeper.see(snapshot);
     return moved;
   }
 
@@ -289,9 +298,12 @@ export class KVLog implements Log {
     }
   }
 
-  // deno-lint-ignore require-await
-  async compact(_options?: CompactionOptions): Promise<Compacted | undefined> {
-    return undefined;
+  get isDue(): boolean {
+    return this.#keeper.isDue;
+  }
+
+  compact(options: CompactionOptions = {}): Promise<Compacted | undefined> {
+    return this.#keeper.compact(options);
   }
 
   end(): void {
@@ -302,6 +314,7 @@ export class KVLog implements Log {
     this.publish();
     this.end();
     this.#health.close();
+    this.#keeper.close();
     await this.#watcher.close();
     await this.#mutex.run(() => this.feed.close());
     if (this.options.closes) await this.database.close();

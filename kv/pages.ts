@@ -77,6 +77,16 @@ export class Run {
     this.#end = start;
   }
 
+  /** How many there are. */
+  get count(): number {
+    return this.#starts.length;
+  }
+
+  /** Begins at a position, with none yet. */
+  begin(start: number): void {
+    this.#end = start;
+  }
+
   /** The position where the first one begins, */
   get start(): number {
     return this.#starts[0] ?? this.#end;
