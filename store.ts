@@ -246,7 +246,7 @@ export class URLStore<L extends Log = Log> implements Served {
       });
     await this.#load().catch((error) => {
       if (!(error instanceof StoreError)) throw error;
-      log.onreplace(error.message);
+      log.onreplace("the database is out of reach");
     });
     if (!log.readOnly) this.#upkeep = new Upkeep(log, events);
     this.hits?.load();

@@ -23,7 +23,6 @@ import { isService } from "./values.ts";
 
 /** The journal of a master that is told of none. */
 export const FILE = "store.jsonl";
-const ASK_MS = 1000;
 
 /**
  * Opens and loads what the flags name.
@@ -106,7 +105,6 @@ async function openReplica(
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair && file && await exists(file)) await repair(file, options);
   const transports = await transportsOf(flags, stats);
-  if (file) await refuseDatabase(transports);
   return Replica.of(transports, { ...options, cache, file: file || undefined, host });
 }
 
@@ -137,23 +135,6 @@ export async function requireMaster(flags: Flags): Promise<Health> {
     }
   }
   throw new JournalError(reason);
-}
-
-/** Refuses to mirror a master that says that it has no journal. One that is away may say so later. */
-async function refuseDatabase(transports: HTTPTransport[]): Promise<void> {
-  const { Prober } = await import("../replica/prober.ts");
-  await Promise.all(transports.map(async (transport) => {
-    const signal = AbortSignal.timeout(ASK_MS);
-    const prober = new Prober(signal, () => {});
-    // What doesn't say how it is, is no master, and has no feed.
-    const asked = prober.ask(transport).then(() => transport.feed(undefined, undefined, signal));
-    const stream = await asked.catch(() => undefined);
-    await stream?.body.cancel().catch(() => {});
-    if (!stream?.partial) return;
-    throw new JournalError(
-      `-file: ${transport.address} is on a database, of which there are no mirrors: leave out -file`,
-    );
-  }));
 }
 
 function optionsOf(flags: Flags, file: string, events: Events, stats?: Stats): JournalOptions {

@@ -4,7 +4,7 @@
  * @module
  */
 import { ChecksumError } from "../journal/checksum.ts";
-import { type FeedStream, HEARTBEAT_MS, refusePartial, wholeLines } from "../journal/feed.ts";
+import { type FeedStream, HEARTBEAT_MS, wholeLines } from "../journal/feed.ts";
 import {
   exists,
   explain,
@@ -69,7 +69,6 @@ export function feedSource(address: string, options: TransportOptions = {}): Sou
       try {
         const transport = new HTTPTransport(address, options);
         const stream = await transport.feed(0, undefined, silent.signal);
-        await refusePartial(stream);
         opened(stream);
         const { offset, size, body } = stream;
         let at = offset;

@@ -19,7 +19,7 @@ export async function loadAgain(
   closed: AbortSignal,
   events: Events,
 ): Promise<void> {
-  events("warn", `loading the links anew: ${reason}`);
+  events("warn", "loading the links anew", { reason });
   let told = reason;
   for (let backoff = MIN_BACKOFF_MS; !closed.aborted;) {
     try {

@@ -58,6 +58,7 @@ export class Loaded {
       this.reader.expect?.(this.rows.end - this.feed.base, head.position - this.feed.base);
     });
     if (!this.#isAt(head)) throw new JournalError("its rows don't end where its head says");
+    this.reader.loaded?.();
     this.feed.use();
     this.#source.use([this.rows]);
     this.publish();
