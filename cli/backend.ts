@@ -11,6 +11,7 @@ import { exists, explain, JournalError, reasonOf } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import type { Log } from "../journal/log.ts";
 import { repair } from "../journal/maintenance.ts";
+import type { Database } from "../kv/database.ts";
 import { causeOf } from "../links/errors.ts";
 import type { Health } from "../links/health.ts";
 import { plainHost } from "../links/link.ts";
@@ -62,9 +63,8 @@ async function openMaster(
 ): Promise<Backend> {
   const { kv, keys, hits } = flags;
   if (kv !== "") {
-    const { openDatabase } = await import("../kv/open.ts");
     const { KVLog } = await import("../kv/log.ts");
-    const database = await openDatabase(kv, isService(kv) ? flags["kv-token"] : undefined);
+    const database = await openDatabaseOf(flags);
     const log = new KVLog(database, "links", { events, observer: stats?.journal, closes: true });
     return new URLStore<Log>(log, { keys, host, hits, events });
   }
@@ -82,6 +82,12 @@ async function openMaster(
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
   return new URLStore(await Journal.open(file, options), { keys, host, hits, events });
+}
+
+/** Opens the database that the flags name. */
+export async function openDatabaseOf({ kv, "kv-token": token }: Flags): Promise<Database> {
+  const { openDatabase } = await import("../kv/open.ts");
+  return await openDatabase(kv, isService(kv) ? token : undefined);
 }
 
 /** Makes the store a master that is followed in place of those before. */
