@@ -81,6 +81,7 @@ export function serveRPC(
   const traffic = async ([key = ""]: Args) => await store.traffic(key) ?? null;
   const readHits = async ([file = "", offset]: Args) =>
     await store.hits?.read(file, Number(offset)) ?? null;
+  const health = ([term]: Args) => store.health(Number(term ?? 0));
   const compact = ([id = ""]: Args) => {
     if (store.compact) return store.compact(id);
     throw new StoreError("unavailable", "this server keeps no log: ask its master");
@@ -98,7 +99,7 @@ export function serveRPC(
       ["Store.ReadHits", { params: PARAMS.readHits, safe: true, large: true, call: readHits }],
       ["Store.Compact", { params: PARAMS.compact, call: compact }],
       ["Store.Trusts", { params: [], safe: true, call: trusts }],
-      ["Store.Health", { params: [], safe: true, call: () => store.health() }],
+      ["Store.Health", { params: PARAMS.health, safe: true, call: health }],
     ]),
     (error) => {
       if (error instanceof StoreError) return toRPCError(error);

@@ -10,10 +10,11 @@ import { Batch, commit, type Save } from "./journal/batch.ts";
 import { type Events, silent } from "./journal/events.ts";
 import { type FeedStream, openFeed } from "./journal/feed.ts";
 import { LinkReader } from "./journal/link_reader.ts";
-import { loadAgain } from "./journal/loading.ts";
-import type { Log } from "./journal/log.ts";
+import { keepLoaded } from "./journal/loading.ts";
+import { type Log, statusOf } from "./journal/log.ts";
 import type { Asked, Position } from "./journal/position.ts";
 import { SaveQueue } from "./journal/queue.ts";
+import { FollowedTerms } from "./journal/term.ts";
 import { type CompactionState, Upkeep } from "./journal/upkeep.ts";
 import { Answers } from "./links/answers.ts";
 import { StoreError } from "./links/errors.ts";
@@ -49,8 +50,8 @@ export interface Store {
   list(query?: Query, signal?: AbortSignal): Promise<Listing>;
   /** How often a link was followed; nothing where nobody counts. */
   traffic(key: string): Promise<Traffic | undefined>;
-  /** How the store is. */
-  health(): Health | Promise<Health>;
+  /** How the store is; who has followed a later term says so. */
+  health(term?: number): Health | Promise<Health>;
 }
 
 /** A store that knows how new its answers are, and counts how often links are followed, unless it shall not. */
@@ -120,6 +121,7 @@ export class URLStore<L extends Log = Log> implements Served {
   #share: (memory: TableMemory) => void = () => {};
   readonly #closed = new AbortController();
   readonly #answers = new Answers();
+  readonly #terms = new FollowedTerms();
   readonly #name = rules.randomKey();
 
   constructor(readonly log: L, private readonly options: URLStoreOptions = {}) {
@@ -197,6 +199,8 @@ export class URLStore<L extends Log = Log> implements Served {
   /** Queues a change for {@linkcode saveLoop}; resolves once it is durable and visible. */
   #save(wanted: Wanted): Promise<Link> {
     if (this.#closed.signal.aborted) throw new StoreError("unavailable", "shutting down");
+    const refusal = this.#terms.refusal(this.log.term);
+    if (refusal !== undefined) throw new StoreError("unavailable", refusal);
     const saved = this.#queue.push(wanted);
     this.#saving ??= this.saveLoop();
     return saved;
@@ -240,14 +244,7 @@ export class URLStore<L extends Log = Log> implements Served {
   /** Reads the log. What is out of reach is read as soon as it can be. */
   async load(): Promise<void> {
     const { log, options: { events = silent } } = this;
-    log.onreplace = (reason) =>
-      loadAgain(() => this.#load(), reason, this.#closed.signal, (level, msg, fields) => {
-        events(level, msg, { [log.kind]: log.name, ...fields });
-      });
-    await this.#load().catch((error) => {
-      if (!(error instanceof StoreError)) throw error;
-      log.onreplace(error.message);
-    });
+    await keepLoaded(log, () => this.#load(), this.#closed.signal, events);
     if (!log.readOnly) this.#upkeep = new Upkeep(log, events);
     this.hits?.load();
   }
@@ -287,12 +284,13 @@ export class URLStore<L extends Log = Log> implements Served {
     return { from: this.log.feed.size, to: this.log.feed.size };
   }
 
-  health(): Health {
-    const { failure: reason, bytes, feed: { size: position }, term, syncs } = this.log;
-    const about = { links: this.count, bytes, position, term, syncs, path: this.#name };
-    const { host } = this.options;
-    const ready = this.#isLoaded;
-    return { ready, writable: !reason, reason, ...about, host, time: Date.now() / 1000 };
+  async health(term = 0): Promise<Health> {
+    const { log, options: { host } } = this;
+    if (term > log.term) await log.catchUp()?.catch(() => {}); // it may be that of this log by now
+    this.#terms.see(term);
+    const { failure = this.#terms.refusal(log.term) } = log;
+    const state = { ready: this.#isLoaded, writable: failure === undefined, reason: failure };
+    return { ...state, links: this.count, ...statusOf(log), path: this.#name, host };
   }
 
   async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {

@@ -11,6 +11,7 @@ import { exists, explain, JournalError, reasonOf } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import type { Log } from "../journal/log.ts";
 import { repair } from "../journal/maintenance.ts";
+import type { Database } from "../kv/database.ts";
 import { causeOf } from "../links/errors.ts";
 import type { Health } from "../links/health.ts";
 import { plainHost } from "../links/link.ts";
@@ -23,7 +24,6 @@ import { isService } from "./values.ts";
 
 /** The journal of a master that is told of none. */
 export const FILE = "store.jsonl";
-const ASK_MS = 1000;
 
 /**
  * Opens and loads what the flags name.
@@ -63,9 +63,8 @@ async function openMaster(
 ): Promise<Backend> {
   const { kv, keys, hits } = flags;
   if (kv !== "") {
-    const { openDatabase } = await import("../kv/open.ts");
     const { KVLog } = await import("../kv/log.ts");
-    const database = await openDatabase(kv, isService(kv) ? flags["kv-token"] : undefined);
+    const database = await openDatabaseOf(flags);
     const log = new KVLog(database, "links", { events, observer: stats?.journal, closes: true });
     return new URLStore<Log>(log, { keys, host, hits, events });
   }
@@ -83,6 +82,12 @@ async function openMaster(
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
   return new URLStore(await Journal.open(file, options), { keys, host, hits, events });
+}
+
+/** Opens the database that the flags name. */
+export async function openDatabaseOf({ kv, "kv-token": token }: Flags): Promise<Database> {
+  const { openDatabase } = await import("../kv/open.ts");
+  return await openDatabase(kv, isService(kv) ? token : undefined);
 }
 
 /** Makes the store a master that is followed in place of those before. */
@@ -106,7 +111,6 @@ async function openReplica(
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair && file && await exists(file)) await repair(file, options);
   const transports = await transportsOf(flags, stats);
-  if (file) await refuseDatabase(transports);
   return Replica.of(transports, { ...options, cache, file: file || undefined, host });
 }
 
@@ -137,23 +141,6 @@ export async function requireMaster(flags: Flags): Promise<Health> {
     }
   }
   throw new JournalError(reason);
-}
-
-/** Refuses to mirror a master that says that it has no journal. One that is away may say so later. */
-async function refuseDatabase(transports: HTTPTransport[]): Promise<void> {
-  const { Prober } = await import("../replica/prober.ts");
-  await Promise.all(transports.map(async (transport) => {
-    const signal = AbortSignal.timeout(ASK_MS);
-    const prober = new Prober(signal, () => {});
-    // What doesn't say how it is, is no master, and has no feed.
-    const asked = prober.ask(transport).then(() => transport.feed(undefined, undefined, signal));
-    const stream = await asked.catch(() => undefined);
-    await stream?.body.cancel().catch(() => {});
-    if (!stream?.partial) return;
-    throw new JournalError(
-      `-file: ${transport.address} is on a database, of which there are no mirrors: leave out -file`,
-    );
-  }));
 }
 
 function optionsOf(flags: Flags, file: string, events: Events, stats?: Stats): JournalOptions {

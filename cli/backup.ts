@@ -4,7 +4,7 @@
  * @module
  */
 import { ChecksumError } from "../journal/checksum.ts";
-import { type FeedStream, HEARTBEAT_MS, refusePartial, wholeLines } from "../journal/feed.ts";
+import { type FeedStream, HEARTBEAT_MS, wholeLines } from "../journal/feed.ts";
 import {
   exists,
   explain,
@@ -23,7 +23,6 @@ import { refuseForeign } from "../journal/torn.ts";
 import { Table } from "../links/table.ts";
 import { causeOf } from "../links/errors.ts";
 import { checkCopy } from "../replica/judge.ts";
-import { HTTPTransport, type TransportOptions } from "../replica/transport.ts";
 
 const CHUNK = 1 << 20;
 const SILENT_MS = 3 * HEARTBEAT_MS; // a feed that is silent for longer is dead
@@ -58,18 +57,24 @@ export function fileSource(path: string): Source {
   };
 }
 
-/** A master that serves RPC, or a replica of one. */
-export function feedSource(address: string, options: TransportOptions = {}): Source {
+/**
+ * The feed of a log.
+ *
+ * @param name what it is a feed of
+ * @param open opens it at its beginning
+ */
+export function feedSource(
+  name: string,
+  open: (signal: AbortSignal) => Promise<FeedStream>,
+): Source {
   return {
-    name: address,
+    name,
     async *read(progress, opened) {
       const silent = new AbortController();
       const giveUp = () => silent.abort(new Error("it is silent"));
       let timer = setTimeout(giveUp, SILENT_MS);
       try {
-        const transport = new HTTPTransport(address, options);
-        const stream = await transport.feed(0, undefined, silent.signal);
-        await refusePartial(stream);
+        const stream = await open(silent.signal);
         opened(stream);
         const { offset, size, body } = stream;
         let at = offset;

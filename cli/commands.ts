@@ -11,7 +11,8 @@ import { exists, JournalError } from "../journal/file.ts";
 import { causeOf } from "../links/errors.ts";
 import type { Health } from "../links/health.ts";
 import type { Backend } from "../replica/backend.ts";
-import { baseOf, FILE, hostOfBase, openBackend, requireMaster } from "./backend.ts";
+import { baseOf, FILE, hostOfBase, openBackend, requireMaster, transportsOf } from "./backend.ts";
+import type { Source } from "./backup.ts";
 import { type Flags, help } from "./flags.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
@@ -30,7 +31,10 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   if (flags.healthcheck) return await healthcheck(flags.admin ?? flags.http);
   if (flags.compact) {
     const { runCompact } = await import("./compact.ts");
-    if (flags.file || flags.master.length === 0) await requireFile(flags.file || FILE);
+    const isFile = flags.kv === "" && (flags.file || flags.master.length === 0);
+    if (isFile || flags.kv !== "" && !isService(flags.kv)) {
+      await requireFile(flags.kv || flags.file || FILE);
+    }
     return await runCompact(flags, events);
   }
   if (flags.backup) return await runBackup(flags, events);
@@ -58,8 +62,14 @@ async function requireFile(path: string): Promise<void> {
   if (!await exists(path)) throw new JournalError(`${path}: No such file`);
 }
 
+/** Refuses to go on without the links: a server waits for its database, a command doesn't. */
+async function requireLoaded(backend: Backend): Promise<void> {
+  const { ready, reason } = await backend.health();
+  if (!ready) throw new JournalError(reason ?? "the links are not loaded");
+}
+
 /** Runs what works on the store that the flags name, and closes it. */
-async function withBackend(
+export async function withBackend(
   flags: Flags,
   events: Events,
   run: (backend: Backend, master?: Health) => Promise<number>,
@@ -67,6 +77,7 @@ async function withBackend(
   const master = flags.master.length > 0 ? await requireMaster(flags) : undefined;
   const backend = await openBackend(flags, baseOf(flags), events);
   try {
+    if (flags.kv !== "") await requireLoaded(backend);
     return await run(backend, master);
   } finally {
     await backend.close();
@@ -95,20 +106,28 @@ async function withDry(
   );
 }
 
-/** Writes all links to a file: from the one that the flags name, or else from the first master. */
+/** Writes all links to a file: from the one that the flags name, a database, or else from the first master. */
 async function runBackup(flags: Flags, events: Events): Promise<number> {
   const { backUp, feedSource, fileSource } = await import("./backup.ts");
-  const { backup, file, master: [master] } = flags;
-  const source = master === undefined || file
-    ? fileSource(file || FILE)
-    : feedSource(master, { token: flags["rpc-token"] || undefined, ca: flags["tls-ca"] });
-  const { links, bytes } = await backUp(
-    source,
-    backup,
-    showProgress(`backing up ${backup}`, events),
+  const { backup, file, kv } = flags;
+  const run = async (source: Source) => {
+    const progress = showProgress(`backing up ${backup}`, events);
+    const { links, bytes } = await backUp(source, backup, progress);
+    const count = (n: number) => n.toLocaleString("en-US");
+    return print(`${backup}: ${count(links)} links, ${count(bytes)} bytes\n`);
+  };
+  if (kv !== "") {
+    return await withBackend(
+      { ...flags, file: "" },
+      events,
+      (store) => run(feedSource(kv, () => store.feed(0))),
+    );
+  }
+  if (file || flags.master.length === 0) return await run(fileSource(file || FILE));
+  const [transport] = await transportsOf(flags);
+  return await run(
+    feedSource(transport.address, (signal) => transport.feed(0, undefined, signal)),
   );
-  const count = (n: number) => n.toLocaleString("en-US");
-  return print(`${backup}: ${count(links)} links, ${count(bytes)} bytes\n`);
 }
 
 /** Asks the server at `address` whether it is alive: 0 if so, 1 if not. */

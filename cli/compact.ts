@@ -5,14 +5,16 @@
  */
 import type { Events } from "../journal/events.ts";
 import { InUseError, JournalError, reasonOf } from "../journal/file.ts";
-import { compact, type Compaction, repair } from "../journal/maintenance.ts";
+import { LinkReader } from "../journal/link_reader.ts";
+import { compact, type Compaction, compactOpen, repair } from "../journal/maintenance.ts";
 import type { CompactionState } from "../journal/upkeep.ts";
 import { fromBatch, toBatch, toCall } from "../jsonrpc/batch.ts";
 import { isCount } from "../links/count.ts";
+import { Table } from "../links/table.ts";
 import { causeOf } from "../links/errors.ts";
 import { randomKey } from "../links/link.ts";
 import { limit } from "../replica/wait.ts";
-import { FILE, transportsOf } from "./backend.ts";
+import { FILE, openDatabaseOf, transportsOf } from "./backend.ts";
 import type { Flags } from "./flags.ts";
 import { print } from "./print.ts";
 import { showProgress } from "./progress.ts";
@@ -26,12 +28,14 @@ const never = new AbortController().signal;
 export async function runCompact(flags: Flags, events: Events): Promise<number> {
   const path = flags.file || FILE;
   const [master] = flags.file === "" ? flags.master : []; // what is at hand, as -backup
-  const { lines, bytes } = master === undefined
-    ? await compactFile(path, flags.repair, events)
-    : await compactAt(flags, events);
+  const { lines, bytes } = master !== undefined
+    ? await compactAt(flags, events)
+    : flags.kv !== ""
+    ? await compactDatabase(flags, events)
+    : await compactFile(path, flags.repair, events);
   const count = (n: number) => n.toLocaleString("en-US");
   return print(
-    `${master ?? path}: ${count(lines[0])} lines, ${count(bytes[0])} bytes before; ` +
+    `${master ?? (flags.kv || path)}: ${count(lines[0])} lines, ${count(bytes[0])} bytes before; ` +
       `${count(lines[1])} lines, ${count(bytes[1])} bytes after\n`,
   );
 }
@@ -45,6 +49,18 @@ async function compactFile(path: string, repairs: boolean, events: Events): Prom
     throw new JournalError(
       `${error.path}: ${error.holder} compacts by itself; -compact -master=URL asks it now`,
     );
+  }
+}
+
+/** Compacts the log of links in a database, which masters may be using. */
+async function compactDatabase(flags: Flags, events: Events): Promise<Compaction> {
+  const { KVLog } = await import("../kv/log.ts");
+  const log = new KVLog(await openDatabaseOf(flags), "links", { events, closes: true });
+  try {
+    await log.load(new LinkReader(new Table()));
+    return await compactOpen(log, { progress: showProgress(`compacting ${log.name}`, events) });
+  } finally {
+    await log.close();
   }
 }
 

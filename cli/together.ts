@@ -39,10 +39,7 @@ export function conflictOf(flags: Flags): string | undefined {
   const [other] = given({
     "-file": file !== "",
     "-master": master.length > 0,
-    "-promote": promote,
-    "-compact": compact,
     "-repair": repair,
-    "-backup": backup !== "",
     "-sync=none": sync === "none",
   });
   if (other !== undefined) return pair("-kv", other);

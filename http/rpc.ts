@@ -70,7 +70,7 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
   if (at !== "end" && !/^\d{1,15}$/.test(at)) {
     throw new HTTPError(400, `"offset" must be a number of bytes or "end"`);
   }
-  const { offset, size, check, sum, keys, term = 1, partial, body } = await rpc.feed(
+  const { offset, size, check, sum, keys, term = 1, body } = await rpc.feed(
     at === "end" ? undefined : Number(at),
     params.get("check") ?? undefined,
   );
@@ -84,7 +84,6 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
   if (check !== undefined) headers.set("goto-log-check", check);
   if (sum !== undefined) headers.set("goto-log-sum", sum);
   if (keys !== undefined) headers.set("goto-log-keys", String(keys));
-  if (partial) headers.set("goto-log-partial", "true");
   const reader = body.getReader();
   const read = async () => (await reader.read()).value;
   const end = () => void reader.cancel().catch(() => {});

@@ -8,8 +8,6 @@ import { Place } from "./followers.ts";
 
 /** How often a feed with nothing to tell shows that it is alive, with a blank line, in milliseconds. */
 export const HEARTBEAT_MS = 2000;
-/** A database's fingerprint covers so many bytes before a position. */
-export const CHECK_BYTES = 4096;
 /** No line of a journal is longer, in bytes. */
 export const MAX_LINE = 64 << 20;
 
@@ -51,16 +49,7 @@ export interface FeedStream {
   keys?: number;
   /** The master's term; none is 1. */
   term?: number;
-  /** Whether it does not reach back to the first change, so that no mirror can be made of it. */
-  partial?: boolean;
   body: ReadableStream<Uint8Array>;
-}
-
-/** Refuses to copy a feed that does not reach back to the first change. */
-export async function refusePartial({ partial, body }: FeedStream): Promise<void> {
-  if (!partial) return;
-  await body.cancel();
-  throw new Error("it is on a database, and has no journal to copy: use -export for a copy");
 }
 
 /**
@@ -153,9 +142,4 @@ export function join(chunks: Uint8Array[]): Uint8Array {
     at += chunk.length;
   }
   return all;
-}
-
-/** The SHA-256 of `bytes`, in hexadecimal. */
-export async function fingerprint(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
 }

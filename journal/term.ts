@@ -26,3 +26,20 @@ export function nextTerm(term: number, now = Date.now()): number {
 export function isFuture(term: number, now = Date.now()): boolean {
   return term > (now + DAY_MS) * PARTS;
 }
+
+/** The terms that others have followed: a master of an earlier one takes no more changes. */
+export class FollowedTerms {
+  #latest = 0;
+
+  /** Notes a term; one that no clock can have come to is passed over. */
+  see(term: number): void {
+    if (!isFuture(term)) this.#latest = Math.max(this.#latest, term);
+  }
+
+  /** Why a master of this term takes no changes; nothing, if it does. */
+  refusal(term: number): string | undefined {
+    return this.#latest <= term
+      ? undefined
+      : `another master took over: its term is ${this.#latest}, and this one's ${term}`;
+  }
+}

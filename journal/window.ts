@@ -6,7 +6,7 @@
 import { Checksum, ChecksumError, formatSum, parseSum } from "./checksum.ts";
 import { Condition } from "./condition.ts";
 import { crc32 } from "./crc32.ts";
-import { CHECK_BYTES, type Feed, fingerprint } from "./feed.ts";
+import type { Feed } from "./feed.ts";
 import { FOLLOWER_BYTES } from "./followers.ts";
 import { Tail } from "./tail.ts";
 
@@ -20,12 +20,12 @@ export class Window implements Feed {
   readonly base = 0;
   readonly kept = 0;
   readonly #tail: Tail;
-  readonly #checksum?: Checksum; // of a log; a database's feed has none
+  readonly #checksum?: Checksum; // unless nobody told what it is at the beginning
   #ended = false;
   #grown = new Condition();
 
   /** Starts, still empty, at `first`; `firstCheck` is the checksum there. */
-  constructor(private readonly first: number, private readonly firstCheck?: string) {
+  constructor(first: number, firstCheck?: string) {
     this.#tail = new Tail(WINDOW_BYTES, first);
     const sum = first === 0 ? 0 : parseSum(firstCheck);
     if (sum !== undefined) this.#checksum = new Checksum(first, sum);
@@ -37,12 +37,6 @@ export class Window implements Feed {
 
   get sum(): string | undefined {
     return this.#checksum && formatSum(this.#checksum.sum);
-  }
-
-  /** An offset whose check is known, as late as can be. */
-  get anchor(): number {
-    const { start, end } = this.#tail;
-    return this.#checksum || end - start >= CHECK_BYTES ? end : start;
   }
 
   /**
@@ -68,19 +62,14 @@ export class Window implements Feed {
     return this.#tail.read(offset, FOLLOWER_BYTES);
   }
 
+  // deno-lint-ignore require-await
   async check(offset: number): Promise<string | undefined> {
-    if (this.#checksum) {
-      const point = this.#checksum.before(offset);
-      if (point === undefined) return;
-      const { position, sum } = point;
-      if (position === offset) return formatSum(sum);
-      if (position < this.#tail.start) return;
-      return formatSum(crc32(this.#tail.read(position, offset - position), sum));
-    }
-    if (offset === this.first && this.firstCheck !== undefined) return this.firstCheck;
-    const from = Math.max(0, offset - CHECK_BYTES);
-    if (from < this.#tail.start || offset > this.size) return;
-    return await fingerprint(this.#tail.read(from, offset - from));
+    const point = this.#checksum?.before(offset);
+    if (point === undefined) return;
+    const { position, sum } = point;
+    if (position === offset) return formatSum(sum);
+    if (position < this.#tail.start) return;
+    return formatSum(crc32(this.#tail.read(position, offset - position), sum));
   }
 
   /** Whether the feed was lost: another window took over, or none did. */

@@ -24,6 +24,7 @@ export const PARAMS = {
     optional: true,
     number: name === "limit",
   })),
+  health: [{ name: "term", number: true, optional: true, max: 15 }],
   compact: [{ name: "id", min: 1, max: 64 }],
   hits: [{ name: "counts", max: 256 << 10 }, id],
   readHits: [{ name: "file", max: 64 }, { name: "offset", number: true, max: 16 }],

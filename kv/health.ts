@@ -10,6 +10,9 @@ import type { Database, Key } from "./database.ts";
 
 const PROBE_MS = 1000;
 
+/** The database doesn't answer. */
+export const errAway = new StoreError("unavailable", "the database is out of reach");
+
 /** Knows why nothing can be appended; then it looks once a second whether something can. */
 export class Health {
   /** Why the last write failed, until one succeeds. */
@@ -26,13 +29,18 @@ export class Health {
 
   /** A write failed, or a read that must come before one. */
   fail(error: unknown): void {
-    const reason = causeOf(error);
+    const { address: database } = this.database;
+    const reason = causeOf(error).replace(
+      /^(?:may have been saved|the database is out of reach): /,
+      "",
+    );
+    const isFull = error instanceof StoreError && error.kind === "full";
     if (this.failure === undefined) {
-      this.events("error", "cannot write", { database: this.database.address, reason });
+      if (isFull) this.events("error", "cannot write", { database, reason });
+      else this.events("warn", "lost the database", { database, reason });
       this.#probeLater();
     }
-    const kind = error instanceof StoreError ? error.kind : "unavailable";
-    this.failure = new StoreError(kind, reason.replace(/^may have been saved: /, ""));
+    this.failure = isFull ? new StoreError("full", reason) : errAway;
   }
 
   #probeLater(): void {
@@ -41,13 +49,22 @@ export class Health {
       try {
         const mutations = [{ key: this.key, set: new Uint8Array(1) }];
         await ask((signal) => this.database.commit({ checks: [], mutations }, signal));
-        this.failure = undefined;
-        this.events("info", "writing again", { database: this.database.address });
+        this.work();
       } catch {
         this.#probeLater();
       }
     }, PROBE_MS);
     Deno.unrefTimer(this.#probe);
+  }
+
+  /** It works. */
+  work(): void {
+    if (this.failure === undefined) return;
+    const { address: database } = this.database;
+    const isAway = this.failure === errAway;
+    this.failure = undefined;
+    clearTimeout(this.#probe);
+    this.events("info", isAway ? "the database answers" : "writing again", { database });
   }
 
   close(): void {

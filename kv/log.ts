@@ -6,7 +6,7 @@
 import type { JournalObserver } from "../journal/appender.ts";
 import type { Compacted, CompactionOptions } from "../journal/compaction.ts";
 import { type Events, silent } from "../journal/events.ts";
-import { JournalError } from "../journal/file.ts";
+import { explain, JournalError } from "../journal/file.ts";
 import { countLines, formatAbout } from "../journal/lines.ts";
 import { type LineReader, type Log, LogConflict } from "../journal/log.ts";
 import type { Published } from "../journal/published.ts";
@@ -15,7 +15,7 @@ import { StoreError } from "../links/errors.ts";
 import { ask, DEADLINE_MS } from "./call.ts";
 import { commitOnce, type End, readEnd } from "./commit.ts";
 import type { Database, Entry } from "./database.ts";
-import { Health } from "./health.ts";
+import { errAway, Health } from "./health.ts";
 import { Keeper } from "./keeper.ts";
 import { Loaded } from "./loaded.ts";
 import { Mutex } from "./mutex.ts";
@@ -118,18 +118,24 @@ export class KVLog implements Log {
   async load(reader: LineReader): Promise<void> {
     await this.#mutex.run(async () => {
       const loaded = new Loaded(this.database, this.#layout, reader);
-      const { head, turn, snapshot } = await this.#readHead();
-      await loaded.read(parseHead(head), parseSnapshot(snapshot)).catch((error) => {
-        throw error instanceof JournalError
-          ? new JournalError(`${this.name}: ${error.message}`)
-          : error;
+      const { head, turn, snapshot } = await this.#read(loaded).catch((error) => {
+        if (error instanceof JournalError) throw explain(this.name, `${error.message}`);
+        if (error instanceof StoreError) this.#health.fail(error);
+        throw error;
       });
+      this.#health.work();
       this.#loaded = loaded;
       this.#version = head.version;
       this.#turn.see(turn, head.version);
       this.#keeper.see(snapshot);
     });
     this.#watcher.start(() => this.#version, () => this.#look());
+  }
+
+  async #read(loaded: Loaded): Promise<{ head: Entry; turn?: Entry; snapshot?: Entry }> {
+    const found = await this.#readHead();
+    await loaded.read(parseHead(found.head), parseSnapshot(found.snapshot));
+    return found;
   }
 
   /** Reads the head; where there is none, the log begins, with a term of its own. */
@@ -142,7 +148,7 @@ export class KVLog implements Log {
       if (head) return { head, turn, snapshot };
       if (earlier.some((entry) => entry)) {
         throw new JournalError(
-          `${this.name}: its links are those of an earlier goto: -export them there, and -import them into a new database`,
+          `its links are those of an earlier goto: -export them there, and -import them into a new database`,
         );
       }
       const lines = encoder.encode(formatAbout({ term: nextTerm(1) }));
@@ -231,6 +237,7 @@ export class KVLog implements Log {
 
   catchUp(): Promise<void> | undefined {
     if (this.database.exclusive) return;
+    if (this.#health.failure === errAway) return Promise.reject(errAway);
     return this.#catchingUp ??= this.#catchUp();
   }
 
@@ -244,6 +251,10 @@ export class KVLog implements Log {
     });
     try {
       await Promise.race([done, promise]);
+    } catch (error) {
+      if (this.#loaded.refusal) throw error;
+      this.#health.fail(error);
+      throw errAway;
     } finally {
       clearTimeout(timer);
     }

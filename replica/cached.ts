@@ -28,7 +28,6 @@ export class CachedCopy implements Copy, Followed {
   #window?: Window;
   #term = 1;
   #live = false;
-  #partial?: boolean;
 
   /** @param limit most links */
   constructor(
@@ -92,7 +91,7 @@ export class CachedCopy implements Copy, Followed {
 
   async follow(connection: FeedConnection): Promise<void> {
     const { noted } = this.#ahead;
-    const anchor = this.#window?.anchor;
+    const anchor = this.#window?.size;
     const check = anchor === undefined ? undefined : await this.#window?.check(anchor);
     let stream = await connection.open(check === undefined ? undefined : anchor, check);
     if (anchor !== undefined && (check === undefined || stream.offset !== anchor)) {
@@ -122,7 +121,6 @@ export class CachedCopy implements Copy, Followed {
   /** @param noted what was ahead when the feed was asked for */
   async #takeIn(connection: FeedConnection, stream: FeedStream, noted: Noted): Promise<void> {
     const window = this.#window ??= new Window(stream.offset, stream.check);
-    this.#partial = stream.partial;
     // The one who told what is ahead may have been another than the one who is followed now.
     for (const key of this.#ahead.keys()) this.#cache.delete(key);
     const end = Math.max(stream.size, window.size);
@@ -190,7 +188,7 @@ export class CachedCopy implements Copy, Followed {
     const known = offset === undefined ? undefined : await window.check(offset);
     if (offset === undefined || (known !== undefined && known === check)) {
       const stream = await openFeed(window, offset, check, until);
-      return { ...stream, term: this.#term, partial: this.#partial };
+      return { ...stream, term: this.#term };
     }
     // Further back it is the master's to tell.
     const { transport, session } = this.masters;

@@ -6,7 +6,7 @@
 import { HitsCopy } from "../hits/copy.ts";
 import { type Events, silent } from "../journal/events.ts";
 import { ChecksumError } from "../journal/checksum.ts";
-import { type FeedStream, refusePartial } from "../journal/feed.ts";
+import type { FeedStream } from "../journal/feed.ts";
 import { exists } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import type { CompactionState } from "../journal/upkeep.ts";
@@ -145,7 +145,6 @@ export class Mirror implements Copy, Followed {
       const { noted } = this.#ahead;
       if (journal.failure !== undefined) throw new KnownTrouble(journal.failure);
       const stream = await connection.open(journal.size, await journal.feed.check(journal.size));
-      await refusePartial(stream);
       if (stream.offset === journal.size && !this.#spoilt) {
         this.#foreign = false;
         await this.#part.close();

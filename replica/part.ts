@@ -4,7 +4,6 @@
  * @module
  */
 import { ChecksumError } from "../journal/checksum.ts";
-import { refusePartial } from "../journal/feed.ts";
 import { exists, explain, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { readLines } from "../journal/lines.ts";
@@ -72,7 +71,6 @@ export class Part {
     let part = this.#journal ??= await this.#open();
     if (part.failure !== undefined) throw new KnownTrouble(part.failure);
     const stream = await connection.open(part.size, await part.feed.check(part.size));
-    await refusePartial(stream);
     checkEnd(stream.size, stream.term ?? 1, claim);
     if (stream.offset !== part.size) { // it is of another journal
       if (part.size > 0) this.begin();

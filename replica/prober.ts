@@ -12,7 +12,6 @@ import { limit } from "./wait.ts";
 
 /** How long a master may take for it: any server answers for its health in half of that. */
 export const PROBE_MS = 1000;
-const REQUEST = '{"jsonrpc":"2.0","id":0,"method":"Store.Health"}';
 
 /** A master did not answer in time. */
 export const errDeadline = new StoreError("unavailable", "master did not answer in time");
@@ -48,6 +47,11 @@ export function kindOf(reason: unknown): string {
   return text.split(": ", 1)[0].replace(/(?<!^\d*)\d+/g, ""); // a status is what it begins with
 }
 
+/** Asks for a health, and shows the term that was followed: a master of an earlier one takes no more changes. */
+function requestOf(term = 1): string {
+  return `{"jsonrpc":"2.0","id":0,"method":"Store.Health","params":[${term}]}`;
+}
+
 /** Asks masters for a sign of life, and refuses those that are of no use. */
 export class Prober {
   /** Those that lead to this server itself. */
@@ -68,7 +72,7 @@ export class Prober {
   async ask(transport: Transport): Promise<Sign> {
     const claim = this.self?.claim(); // before it answers: meanwhile more may come over the feed
     return await limit(PROBE_MS, errDeadline, this.closed, async (signal) => {
-      const { text, position } = await transport.call(REQUEST, 0, signal);
+      const { text, position } = await transport.call(requestOf(claim?.term), 0, signal);
       const health = readHealth(text);
       if (this.self && claim) this.#check(health, transport, this.self.name, claim);
       return { health, position };

@@ -111,7 +111,6 @@ export class HTTPTransport implements Transport {
       sum: /^[\da-f]{8}$/.exec(response.headers.get("goto-log-sum") ?? "")?.[0],
       keys: /^\d{1,15}$/.test(keys) ? Number(keys) : undefined,
       check: known,
-      partial: response.headers.get("goto-log-partial") === "true",
       // The pipe keeps the signal: that of a fetch may go with the garbage once the head is there.
       body: response.body.pipeThrough(new TransformStream(), { signal }),
     };

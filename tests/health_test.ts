@@ -92,7 +92,7 @@ it("a replica below one that can't write is as ready as any", async () => {
   const replica = await house.replica(new Wire(master));
   await caughtUp(replica, master);
   const full = "No space left on device";
-  master.health = () => ({ ready: true, writable: false, reason: full });
+  master.health = () => Promise.resolve({ ready: true, writable: false, reason: full });
   const { ready, writable, reason } = await replica.health();
   assertEquals([ready, writable, reason], [true, false, full]);
 });

@@ -350,7 +350,7 @@ describe("URLStore", () => {
       Array.from({ length: 1000 }, (_, i) => store.put(`https://example.com/${i}`)),
     );
     assertEquals(store.log.syncs, 1);
-    assertEquals(store.health().syncs, 1);
+    assertEquals((await store.health()).syncs, 1);
     await store.close();
     const { links } = await load(path);
     assertEquals([...links], keys.map(({ key, url }) => [key, url]));

@@ -79,9 +79,10 @@ it("a master on an embedded database answers 507 on a full disk, and goes on whe
   assertEquals(refused, 1);
   assertEquals(await where(master.url, "docs"), url("a"));
   assertEquals((await follow(master.url, "none")).status, 404);
-  assertEquals((await ready(master.url)).ready, false);
+  const { ready: isReady, writable } = await ready(master.url);
+  assertEquals([isReady, writable], [true, false]);
   await disk.run("rm", "fill");
   await eventually(() => add(master.url, url("b"), "again").then(() => true));
-  assertEquals((await ready(master.url)).ready, true);
+  assertEquals((await ready(master.url)).writable, true);
   assertEquals(await where(master.url, "again"), url("b"));
 });

@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { add, eventually, follow, run, start, tempDir } from "./processes.ts";
-import { agree, change, following, freePort, ready, where } from "./replicas.ts";
+import { agree, change, following, ready, where } from "./replicas.ts";
 
 const URL1 = "https://example.com/1";
 const URL2 = "https://example.com/2";
@@ -83,7 +83,7 @@ it("a database that can't be used is one line", async () => {
 
 it("flags that make no sense beside -kv are refused in a line", async () => {
   for (
-    const flag of ["-file=x", "-master=localhost", "-promote", "-compact", "-repair", "-sync=none"]
+    const flag of ["-master=localhost", "-repair", "-sync=none"]
   ) {
     const { code, stderr } = await run("-kv=links.db", flag);
     assertEquals(code, 2);
@@ -99,29 +99,28 @@ it("flags that make no sense beside -kv are refused in a line", async () => {
   assertMatch(stderr, /asks for a token: give it as GOTO_KV_TOKEN\n$/);
 });
 
-it("a mirror of a master on a database is refused in a line, of a replica of it too", async () => {
-  await using master = await start("-kv=links.db", "-rpc");
+it("a mirror of a master on a database is its log, byte for byte, and can take its place", async () => {
+  using dir = tempDir();
+  const { cwd } = { cwd: dir.path };
+  await using master = await start({ cwd }, "-kv=links.db", "-rpc");
   await using replica = await start(`-master=${master.url}`, "-rpc");
   await following(replica);
-  for (const { url } of [master, replica]) {
-    const { code, stderr } = await run(`-master=${url}`, "-file=mirror.jsonl", "-http=127.0.0.1:0");
-    assertEquals(code, 1);
-    assertEquals(
-      stderr,
-      `goto: -file: ${url} is on a database, of which there are no mirrors: leave out -file\n`,
-    );
-    const backup = await run(`-master=${url}`, "-backup=backup.jsonl");
-    assertEquals(backup.code, 1);
-    assertMatch(backup.stderr, /^goto: .* it is on a database, .*: use -export for a copy\n$/);
-  }
-});
-
-it("a mirror that was started before its master learns in a line that it is on a database", async () => {
-  const port = freePort();
-  await using mirror = await start(`-master=127.0.0.1:${port}`, "-file=mirror.jsonl");
-  await using _master = await start("-kv=links.db", "-rpc", `-http=127.0.0.1:${port}`);
-  await mirror.waitForLog(({ reason }) =>
-    reason === "it is on a database, and has no journal to copy: use -export for a copy"
-  );
-  assertEquals((await ready(mirror.url)).complete, false);
+  for (let i = 0; i < 20; i++) await add(master.url, `https://example.com/${i}`);
+  await using mirror = await start({ cwd }, `-master=${replica.url}`, "-rpc", "-file=mirror.jsonl");
+  await eventually(async () => {
+    const { complete, position } = await ready(mirror.url);
+    assertEquals([complete, position], [true, (await ready(master.url)).position]);
+  });
+  const backup = await run({ cwd }, `-master=${master.url}`, "-backup=backup.jsonl");
+  assertEquals([backup.code, backup.stderr], [0, ""]);
+  await master.stop();
+  await replica.stop();
+  await mirror.stop();
+  const links = (await Deno.readTextFile(`${cwd}/mirror.jsonl`)).trimEnd().split("\n").slice(1);
+  assertEquals(links.map((line) => JSON.parse(line).URL), [
+    ...Array.from({ length: 20 }, (_, i) => `https://example.com/${i}`),
+  ]);
+  await using promoted = await start({ cwd }, "-file=mirror.jsonl", "-promote");
+  assertEquals(await where(promoted.url, "7"), "https://example.com/7");
+  assertEquals(await add(promoted.url, "https://example.com/new"), "k");
 });

@@ -263,7 +263,7 @@ it("a store's refusals have codes, messages and kinds of their own", async () =>
   const down = await rpc.ask({ jsonrpc: "2.0", method: "Store.Put", params: [URL2], id: 1 });
   assertEquals((down as Answer).error, {
     code: -32005,
-    message: place.isFile ? "shutting down" : "master out of reach",
+    message: "shutting down",
     data: "unavailable",
   });
   assertEquals(rpc.errors, []);
@@ -334,7 +334,7 @@ it("an error of ours is an internal error, is reported, and shows nothing of its
   await journal.close();
 });
 
-(place.isFile ? it : () => {})("what is known is answered at once, without a promise", async () => {
+it("what is known is answered at once, without a promise", async () => {
   await using rpc = await serve();
   const get = `{"jsonrpc":"2.0","method":"Store.Get","params":["a"],"id":1}`;
   for (const text of [get, `[${get},${get}]`]) assertFalse(rpc.rpc(text) instanceof Promise);

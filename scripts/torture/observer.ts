@@ -8,7 +8,6 @@ import { within } from "../../tests/processes.ts";
 import { Epoch } from "./log_record.ts";
 
 const AGAIN_MS = 50; // after a feed was lost
-const CHECK_BYTES = 4096; // before a position, which show that it is the same log
 
 /** Writes down what a master's log brings, epoch by epoch. */
 export class Observer {
@@ -17,9 +16,6 @@ export class Observer {
   readonly bad: string[] = [];
   /** The log position that it has come to. */
   position = 0;
-  /** Stretches of the log that a feed left out. */
-  readonly lost: string[] = [];
-  #tail = ""; // what was read last
   #url = "";
   #session = new AbortController();
   #running = Promise.resolve();
@@ -74,28 +70,14 @@ export class Observer {
     }
   }
 
-  /**
-   * Opens the feed at the log's beginning, as compaction may have moved every line; where it has been
-   * forgotten, as databases do, where we are.
-   */
+  /** Opens the feed at the log's beginning, as compaction may have moved every line. */
   async #open(signal: AbortSignal): Promise<{ at: number; size: number; body: Response["body"] }> {
-    const open = async (query: string) => {
-      const { ok, headers, body } = await fetch(`${this.#url}/rpc/log?${query}`, { signal });
-      const number = (name: string) => Number(headers.get(name) ?? NaN);
-      const [at, size] = [number("goto-log-offset"), number("goto-log-size")];
-      const isPartial = headers.get("goto-log-partial") === "true" && at > 0;
-      if (ok && !Number.isNaN(at + size)) return { at, size, body, isPartial };
-      await body?.cancel();
-      throw new Error("there is no feed");
-    };
-    const all = await open("offset=0");
-    if (!all.isPartial || this.position === 0) return all;
-    await all.body?.cancel();
-    const bytes = new TextEncoder().encode(this.#tail);
-    const check = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
-    const rest = await open(`offset=${this.position}&check=${check}`);
-    if (rest.at !== this.position) this.lost.push(`${this.position} to ${rest.at}`);
-    return rest;
+    const { ok, headers, body } = await fetch(`${this.#url}/rpc/log?offset=0`, { signal });
+    const number = (name: string) => Number(headers.get(name) ?? NaN);
+    const [at, size] = [number("goto-log-offset"), number("goto-log-size")];
+    if (ok && !Number.isNaN(at + size)) return { at, size, body };
+    await body?.cancel();
+    throw new Error("there is no feed");
   }
 
   /** Follows the log to the end of the feed. */
@@ -120,7 +102,6 @@ export class Observer {
           });
         }
         if (at >= size) this.position = at;
-        this.#tail = (this.#tail + line + "\n").slice(-CHECK_BYTES);
       }
     }
   }
