@@ -97,15 +97,9 @@ export class Loaded {
     this.rows = new Run(layout.rows, snapshot.rows, feed.checksum.end);
     await each(readRows(database, layout.rows, snapshot.rows, head.next), take(this.rows));
     if (!this.#isAt(head)) throw new JournalError("its rows don't end where its head says");
-<<<<<<< HEAD
     reader.loaded?.();
     feed.use();
     this.#source.use([parts, this.rows]);
-=======
-    this.reader.loaded?.();
-    this.feed.use();
-    this.#source.use([this.rows]);
->>>>>>> main
     this.publish();
   }
 
