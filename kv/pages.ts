@@ -36,7 +36,7 @@ export async function* readRows(
   for (let at = from; ahead !== undefined;) {
     const { page, next } = ahead;
     const entries = await page;
-    const bytes = entries.reduce((sum, { value }) => sum + lengthOf(value), 0);
+    const bytes = entries.reduce((sum, { value }) => sum + value.length, 0);
     limit = Math.max(
       1,
       Math.min(MAX_RANGE, Math.floor(PAGE_BYTES * entries.length / (bytes || 1))),
@@ -57,10 +57,6 @@ export class RowsGone extends Error {
 
 function gone(): RowsGone {
   return new RowsGone("a snapshot replaced rows that were not read yet");
-}
-
-function lengthOf(value: Entry["value"]): number {
-  return typeof value === "bigint" ? 0 : value.length;
 }
 
 /** Rows one after the other, and where each begins. */

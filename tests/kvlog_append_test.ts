@@ -295,7 +295,7 @@ describe("KVLog, of a database that is another one", () => {
     string,
     (real: Database, copy: Map<string, Uint8Array<ArrayBuffer>>) => Promise<unknown>,
   ][] = [
-    ["is empty", (real) => set(real, { key: layout.head, gone: true })],
+    ["is empty", (real) => set(real, { key: layout.head, delete: true })],
     ["was restored", (real, copy) => set(real, { key: layout.head, set: copy.get("before")! })],
     ["doesn't follow", async (real, copy) => {
       const text = new TextDecoder().decode(copy.get("now"));
@@ -343,7 +343,7 @@ describe("KVLog, of a database that is another one", () => {
     const [database] = shared.databases;
     await set(shared.real, { key: ["goto", "size"], set: new Uint8Array(1) });
     await assertRejects(() => open(database), Error, "an earlier goto");
-    await set(shared.real, { key: ["goto", "size"], gone: true });
+    await set(shared.real, { key: ["goto", "size"], delete: true });
     await (await open(database)).log.close();
     const later = new TextEncoder().encode('{"Format":2}');
     await set(shared.real, { key: layout.head, set: later });

@@ -164,15 +164,15 @@ export interface State {
 /** A database whose rows bear other nonces than were written: who reads them takes them for another's. */
 function withoutNonces(database: Database): Database {
   const read = database.read.bind(database);
-  database.read = async (keys, signal) => {
-    const entries = await read(keys, signal);
+  database.read = async (...asked) => {
+    const entries = await read(...asked);
     return entries.map((entry) => entry && spoil(entry));
   };
   return database;
 }
 
 function spoil(entry: Entry): Entry {
-  if (entry.key.at(-2) !== "row" || typeof entry.value === "bigint") return entry;
+  if (entry.key.at(-2) !== "row") return entry;
   const text = new TextDecoder().decode(entry.value);
   const value = text.replace(/^(\d+ \w+) \w+\n/, "$1 ffffffffffffffff\n");
   return { ...entry, value: new TextEncoder().encode(value) };
