@@ -5,7 +5,7 @@
  */
 import { join } from "../journal/feed.ts";
 import { within } from "./call.ts";
-import { type Database, type Entry, type Key, MAX_RANGE } from "./database.ts";
+import { type Database, type Key, MAX_RANGE } from "./database.ts";
 import { parseRow, type Row, rowKey } from "./rows.ts";
 
 const PAGE_BYTES = 2 << 20; // of rows that are read at once
