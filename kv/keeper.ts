@@ -81,12 +81,9 @@ export class Keeper {
   #adopt(loaded: Loaded, snapshot: Snapshot): Promise<void> {
     return this.#adopting ??= (async () => {
       try {
-        const prepared = await loaded.prepare(snapshot);
-        await this.mutex.run(async () => {
-          if (loaded.replaced !== undefined || loaded.snapshot.id === snapshot.id) return;
-          await loaded.adopt(prepared);
-          this.#cleanUpLater(snapshot);
-        });
+        if (loaded.snapshot.id === snapshot.id) return;
+        await loaded.adopt(snapshot, this.mutex);
+        this.#cleanUpLater(snapshot);
       } finally {
         this.#adopting = undefined;
       }

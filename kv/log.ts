@@ -198,11 +198,10 @@ export class KVLog implements Log {
       if (await this.#takeIn()) throw new LogConflict("another master appended first");
       this.#turn.ease();
     }
-    const { end: position, sum, written } = loaded.feed.checksum;
-    const isDue = position - written >= SUM_BYTES;
-    const bytes = encoder.encode(isDue ? formatAbout({ sum }) + lines : lines);
-    const { rows, end } = toRows(bytes, { position, sum }, newNonce());
-    const first = loaded.rows.next;
+    const { next: first, ...at } = loaded.head;
+    const isDue = at.position - loaded.feed.checksum.written >= SUM_BYTES;
+    const bytes = encoder.encode(isDue ? formatAbout({ sum: at.sum }) + lines : lines);
+    const { rows, end } = toRows(bytes, at, newNonce());
     const head = { next: first + rows.length, ...end };
     const start = performance.now();
     const versions = { head: this.#version, turn: this.#turn.version };

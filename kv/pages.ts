@@ -61,7 +61,7 @@ function gone(): RowsGone {
 
 /** Rows one after the other, and where each begins. */
 export class Run {
-  #starts: number[] = [];
+  readonly #starts: number[] = [];
   #end: number;
 
   /**
@@ -69,7 +69,7 @@ export class Run {
    * @param first the number of the first one
    * @param start the position where it begins
    */
-  constructor(readonly rows: Key, public first: number, start: number) {
+  constructor(readonly rows: Key, readonly first: number, start: number) {
     this.#end = start;
   }
 
@@ -102,12 +102,6 @@ export class Run {
   add(length: number): void {
     this.#starts.push(this.#end);
     this.#end += length;
-  }
-
-  /** Forgets those before number `first`. */
-  forget(first: number): void {
-    this.#starts = this.#starts.slice(first - this.first);
-    this.first = first;
   }
 
   /** The position where a row begins. */
