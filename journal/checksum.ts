@@ -120,7 +120,12 @@ export class Checksum {
       at = bytes.indexOf(NEWLINE) + 1;
       this.#end += at;
       this.#isFirst = false;
-      this.#points = [{ position: this.#end, sum: 0 }];
+      const { kept, sum, fileSum } = this.#start ?? { kept: -1, sum: 0, fileSum: 0 };
+      if (kept === this.#end) { // all lines before were left out
+        fits = fileSum === 0;
+        this.#sum = (sum ^ fileSum) >>> 0;
+      }
+      this.#points = [{ position: this.#end, sum: this.#sum }];
     }
     while (at < bytes.length) {
       const next = this.#points[this.#points.length - 1].position + SPACING;

@@ -13,12 +13,34 @@ export const DEADLINE_MS = 2000;
  *
  * @throws {StoreError} unavailable: it is out of reach
  */
-export async function ask<T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function ask<T>(call: Call<T>): Promise<T> {
   try {
-    return await call(AbortSignal.timeout(DEADLINE_MS));
+    return await within(DEADLINE_MS, call);
   } catch (error) {
     if (error instanceof Error && KNOWN.has(error.name)) throw error;
     throw new StoreError("unavailable", `the database is out of reach: ${causeOf(error)}`);
+  }
+}
+
+/** Something that is asked, until the signal says otherwise. */
+export type Call<T> = (signal: AbortSignal) => Promise<T>;
+
+/**
+ * Asks for `ms` milliseconds at most, whether or not what is asked listens to its signal: the body of an answer may
+ * outlive it.
+ */
+export async function within<T>(ms: number, call: Call<T>): Promise<T> {
+  const late = new Error(`no answer in ${Math.round(ms)} ms`);
+  const { promise, reject } = Promise.withResolvers<never>();
+  const controller = new AbortController();
+  const timer = setTimeout(() => {
+    controller.abort(late);
+    reject(late);
+  }, ms);
+  try {
+    return await Promise.race([call(controller.signal), promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

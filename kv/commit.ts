@@ -6,7 +6,7 @@
 import { MaybeSavedError } from "../journal/appender.ts";
 import { pause } from "../replica/wait.ts";
 import { causeOf } from "../links/errors.ts";
-import { DEADLINE_MS } from "./call.ts";
+import { type Call, DEADLINE_MS, within } from "./call.ts";
 import { type Database, type Entry, MAX_READ } from "./database.ts";
 import { formatHead, formatRow, type Head, type Layout, parseHead, parseRow } from "./rows.ts";
 import { type Row, rowKey } from "./rows.ts";
@@ -33,26 +33,27 @@ export interface Append {
 export interface End {
   head?: Entry;
   turn?: Entry;
+  snapshot?: Entry;
   /** The next rows, as far as they were read. */
   rows: Row[];
 }
 
-/** Reads the head, the turn, and rows from number `first` on, where there are any. */
+/** Reads the head, the turn, the snapshot, and rows from number `first` on, where there are any. */
 export async function readEnd(
   database: Database,
   layout: Layout,
   first: number,
   signal: AbortSignal,
 ): Promise<End> {
-  const keys = [layout.head, layout.turn];
-  while (keys.length < MAX_READ) keys.push(rowKey(layout.rows, first + keys.length - 2));
-  const [head, turn, ...next] = await database.read(keys, signal);
+  const keys = [layout.head, layout.turn, layout.snapshot];
+  while (keys.length < MAX_READ) keys.push(rowKey(layout.rows, first + keys.length - 3));
+  const [head, turn, snapshot, ...next] = await database.read(keys, signal);
   const rows: Row[] = [];
   for (const entry of next) {
     if (entry === undefined) break;
     rows.push(parseRow(entry));
   }
-  return { head, turn, rows };
+  return { head, turn, snapshot, rows };
 }
 
 /**
@@ -85,19 +86,21 @@ export async function commitOnce(
     ],
   };
   const end = performance.now() + DEADLINE_MS;
-  const signal = () => AbortSignal.timeout(Math.max(1, Math.min(TRY_MS, end - performance.now())));
+  const call = <T>(ask: Call<T>) => within(Math.min(TRY_MS, end - performance.now()), ask);
+  const look = async () =>
+    judge(versions, append, await call((signal) => readEnd(database, layout, first, signal)));
   for (let wait = REPEAT_MS;; wait *= 2) {
     let reason = "nobody knows";
     try {
-      const version = await database.commit(write, signal());
+      const version = await call((signal) => database.commit(write, signal));
       if (version !== undefined) return { version };
-      const found = judge(versions, append, await readEnd(database, layout, first, signal()));
+      const found = await look();
       if (found !== undefined) return found;
     } catch (error) {
       if (error instanceof MaybeSavedError) throw error;
       // Nobody else writes there, and nothing is under way any more: what isn't there now never will be.
       if (database.exclusive) {
-        const found = judge(versions, append, await readEnd(database, layout, first, signal()));
+        const found = await look();
         if (found === undefined || "rows" in found) throw error;
         return found;
       }

@@ -9,6 +9,7 @@
  */
 import { readBytes, readReason, readText } from "../http/response.ts";
 import { StoreError } from "../links/errors.ts";
+import { limit } from "../replica/wait.ts";
 import {
   after,
   type Database,
@@ -95,25 +96,32 @@ export class ConnectDatabase implements Database {
   }
 
   async watch(key: Key, changed: (version: string) => void, signal: AbortSignal): Promise<void> {
-    const silent = new AbortController();
-    const { body, status } = await this.#post(
-      "watch",
-      formatWatch(key),
-      AbortSignal.any([signal, silent.signal]),
-    );
+    const late = new Error("the database is silent");
+    const ask = (until: AbortSignal) => this.#post("watch", formatWatch(key), until);
+    const { body, status } = await limit(SILENT_MS, late, signal, ask);
     if (status !== 200 || body === null) {
+      await body?.cancel();
       throw new Error(`the database can't be watched: ${status}`);
     }
+    const reader = body.getReader();
+    // What aborts the fetch need not end its body: the signal that it made of ours may be gone by then.
+    const end = () => void reader.cancel().catch(() => {});
+    signal.addEventListener("abort", end);
+    if (signal.aborted) end();
+    const messages = new Messages(MAX_TOLD);
     let timer;
     try {
-      const messages = new Messages(MAX_TOLD);
-      for await (const chunk of body) {
+      for (;;) {
+        timer = setTimeout(end, SILENT_MS);
+        const { value } = await reader.read();
         clearTimeout(timer);
-        timer = setTimeout(() => silent.abort(new Error("the database is silent")), SILENT_MS);
-        for (const message of messages.take(chunk)) changed(parseWatch(message));
+        if (value === undefined) break;
+        for (const message of messages.take(value)) changed(parseWatch(message));
       }
     } finally {
+      end();
       clearTimeout(timer);
+      signal.removeEventListener("abort", end);
     }
     throw new Error("the database ended the watch");
   }

@@ -3,16 +3,23 @@
  *
  * @module
  */
-import { formatSum } from "../journal/checksum.ts";
+import { Checksum, formatSum, type Start } from "../journal/checksum.ts";
 import { JournalError } from "../journal/file.ts";
-import { type Bad, countLines, type Tell } from "../journal/lines.ts";
+import { type About, type Bad, countLines, readLines, type Tell } from "../journal/lines.ts";
 import type { LineReader } from "../journal/log.ts";
 import { Published } from "../journal/published.ts";
 import { StoreError } from "../links/errors.ts";
+import { NEWLINE } from "../links/syntax.ts";
 import { ask } from "./call.ts";
 import type { Database } from "./database.ts";
 import { readRows, RowReader, RowsGone, Run } from "./pages.ts";
 import type { Head, Layout, Row } from "./rows.ts";
+import { parseSnapshot, type Snapshot } from "./snapshot.ts";
+
+const MANY_ROWS = 1000;
+const SMALL_ROW = 8192; // bytes, on average
+const LARGE = 4 << 20; // bytes
+const MOSTLY = 1 / 2; // of the lines
 
 /**
  * What a process has of a log: the rows that it read or wrote, in their order, each once. A log that turns out to be
@@ -25,18 +32,40 @@ export class Loaded {
   /** Why it is the log no more. */
   replaced?: string;
   readonly feed: Published;
-  /** The rows behind the snapshot. */
+  /** The rows behind the snapshot, */
   rows: Run;
+  /** and its own. */
+  #parts: Run;
+  snapshot: Snapshot = parseSnapshot();
   readonly #source: RowReader;
 
   constructor(
     private readonly database: Database,
     private readonly layout: Layout,
-    private readonly reader: LineReader = { read: countLines },
+    readonly reader: LineReader = { read: countLines },
   ) {
     this.#source = new RowReader(database, []);
     this.feed = new Published(this.#source);
     this.rows = new Run(layout.rows, 0, 0);
+    this.#parts = this.rows;
+  }
+
+  /** Whether its lines are in so many small rows that a load takes long. */
+  get isScattered(): boolean {
+    const rows = this.rows.count + this.#parts.count;
+    return rows > MANY_ROWS && this.bytes < SMALL_ROW * rows;
+  }
+
+  /** How many bytes there are. */
+  get bytes(): number {
+    return this.feed.checksum.end - this.feed.base;
+  }
+
+  /** Whether a compaction is worth its work. */
+  get isDue(): boolean {
+    const { lines, bytes } = this;
+    const superseded = this.reader.superseded?.({ lines, bytes }) ?? 0;
+    return this.isScattered || bytes > LARGE && superseded > MOSTLY;
   }
 
   /** Why nothing can be appended to it, or taken in. */
@@ -51,17 +80,91 @@ export class Loaded {
    *
    * @throws {JournalError} what is wrong, and where
    */
-  async read(head: Head): Promise<void> {
-    await this.#readTo(head, (row) => {
-      this.#take(row);
-      this.feed.checksum.append(row.lines);
-      this.reader.expect?.(this.rows.end - this.feed.base, head.position - this.feed.base);
-    });
+  async read(head: Head, snapshot: Snapshot): Promise<void> {
+    const { database, feed, layout, reader } = this;
+    const parts = this.#parts = new Run(layout.rowsOf(snapshot.id), 0, 0);
+    this.snapshot = snapshot;
+    const take = (run: Run) => (row: Row) => {
+      if (feed.checksum.end === feed.base) {
+        feed.begin(row.position);
+        run.begin(row.position);
+      }
+      this.#take(row, run);
+      feed.checksum.append(row.lines);
+      reader.expect?.(feed.checksum.end - feed.base, head.position - feed.base);
+    };
+    await each(readRows(database, parts.rows, 0, snapshot.parts), take(parts));
+    this.rows = new Run(layout.rows, snapshot.rows, feed.checksum.end);
+    await each(readRows(database, layout.rows, snapshot.rows, head.next), take(this.rows));
     if (!this.#isAt(head)) throw new JournalError("its rows don't end where its head says");
-    this.reader.loaded?.();
-    this.feed.use();
-    this.#source.use([this.rows]);
+    reader.loaded?.();
+    feed.use();
+    this.#source.use([parts, this.rows]);
     this.publish();
+  }
+
+  /** Gives all lines of the first `size` bytes, a row at a time, and where they begin behind the base. */
+  async *blocks(size: number): AsyncGenerator<{ bytes: Uint8Array; at: number }, void, void> {
+    const { database, feed: { base } } = this;
+    for (const { rows, first, next } of [this.#parts, this.rows]) {
+      for await (const { lines: bytes, position } of readRows(database, rows, first, next)) {
+        if (position - base >= size) return;
+        yield { bytes, at: position - base };
+      }
+    }
+  }
+
+  /**
+   * Reads a snapshot that took the place of rows, as far as the log goes now.
+   *
+   * @throws {JournalError} it isn't what was written
+   */
+  async prepare(snapshot: Snapshot): Promise<Prepared> {
+    const { database, layout } = this;
+    const parts = new Run(layout.rowsOf(snapshot.id), 0, 0);
+    const prepared: Prepared = {
+      snapshot,
+      parts,
+      checksum: new Checksum(),
+      lines: 0,
+      next: snapshot.rows,
+    };
+    await each(readRows(database, parts.rows, 0, snapshot.parts), ({ position, lines }) => {
+      if (parts.count === 0) {
+        parts.begin(position);
+        prepared.checksum.begin(position, 0, startOf(lines));
+      }
+      parts.add(lines.length);
+      prepared.lines += countLines(lines);
+      prepared.checksum.append(lines);
+    });
+    await this.#goOn(prepared);
+    return prepared;
+  }
+
+  async #goOn(prepared: Prepared): Promise<void> {
+    const { next } = this.rows;
+    await each(readRows(this.database, this.layout.rows, prepared.next, next), ({ lines }) => {
+      prepared.lines += countLines(lines);
+      prepared.checksum.append(lines);
+    });
+    prepared.next = next;
+  }
+
+  /** Goes over to a snapshot; nothing may be appended meanwhile. */
+  async adopt(prepared: Prepared): Promise<void> {
+    await this.#goOn(prepared);
+    const { checksum, lines, parts, snapshot } = prepared;
+    const { end, sum } = this.feed.checksum;
+    if (checksum.end !== end || checksum.sum !== sum) {
+      throw new JournalError("its snapshot isn't what was written");
+    }
+    this.lines = lines;
+    this.snapshot = snapshot;
+    this.rows.forget(snapshot.rows);
+    this.#parts = parts;
+    this.#source.use([parts, this.rows]);
+    this.feed.replace(undefined, parts.start, parts.end, checksum);
   }
 
   /**
@@ -81,7 +184,10 @@ export class Loaded {
         if (this.rows.next === head.next) break;
         this.#apply(row);
       }
-      await ask(() => this.#readTo(head, (row) => this.#apply(row)));
+      const { database, layout, rows } = this;
+      await ask(() =>
+        each(readRows(database, layout.rows, rows.next, head.next), (row) => this.#apply(row))
+      );
     } catch (error) {
       if (error instanceof StoreError) throw error;
       if (error instanceof JournalError || error instanceof RowsGone) {
@@ -94,11 +200,6 @@ export class Loaded {
     return this.#replace(`at ${end} its checksum is not ${formatSum(sum)}: it was restored`);
   }
 
-  async #readTo(head: Head, take: (row: Row) => void): Promise<void> {
-    const { rows } = this;
-    for await (const row of readRows(this.database, rows.rows, rows.next, head.next)) take(row);
-  }
-
   #isAt(head: Head): boolean {
     const { end, sum } = this.feed.checksum;
     return end === head.position && sum === head.sum;
@@ -106,12 +207,12 @@ export class Loaded {
 
   /** Gives a row that others wrote to the reader. */
   #apply(row: Row): void {
-    this.#take(row);
+    this.#take(row, this.rows);
     this.feed.append(row.lines);
   }
 
-  #take({ position, sum, lines }: Row): void {
-    const { next } = this.rows;
+  #take({ position, sum, lines }: Row, run: Run): void {
+    const { next } = run;
     const { checksum } = this.feed;
     if (position !== checksum.end || sum !== checksum.sum) {
       throw new JournalError(`row ${next} doesn't follow what is before it`);
@@ -120,11 +221,14 @@ export class Loaded {
       throw new JournalError(`line ${line} of row ${next}: ${reason}`);
     };
     this.lines += this.reader.read(lines, bad, this.#tell);
-    this.rows.add(lines.length);
+    run.add(lines.length);
   }
 
-  readonly #tell: Tell = (_, { term = 1 }) => {
-    this.term = Math.max(this.term, term);
+  readonly #tell: Tell = (line, about) => {
+    this.term = Math.max(this.term, about.term ?? 1);
+    const { base } = this.feed;
+    const start = toStart(about);
+    if (line === 1 && start && this.feed.checksum.end === base) this.feed.begin(base, start);
   };
 
   /** Adds a row of one's own, which readers of this process are shown by whoever wrote it. */
@@ -144,4 +248,32 @@ export class Loaded {
     this.feed.close();
     return reason;
   }
+}
+
+/** A snapshot that is read to take the place of rows. */
+interface Prepared {
+  snapshot: Snapshot;
+  parts: Run;
+  /** Of the snapshot, and of the rows behind it, up to number `next`. */
+  checksum: Checksum;
+  lines: number;
+  next: number;
+}
+
+async function each(rows: AsyncIterable<Row>, take: (row: Row) => void): Promise<void> {
+  for await (const row of rows) take(row);
+}
+
+/** What the first line says of the checksums of a compacted log. */
+function toStart({ kept, sum, fileSum }: About): Start | undefined {
+  if (kept === undefined || sum === undefined || fileSum === undefined) return;
+  return { kept, sum, fileSum };
+}
+
+/** The same, of lines that begin with it. */
+function startOf(lines: Uint8Array): Start | undefined {
+  let start: Start | undefined;
+  const first = lines.subarray(0, lines.indexOf(NEWLINE) + 1);
+  readLines(first, () => {}, () => {}, (_, about) => start = toStart(about));
+  return start;
 }

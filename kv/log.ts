@@ -16,10 +16,12 @@ import { ask, DEADLINE_MS } from "./call.ts";
 import { commitOnce, type End, readEnd } from "./commit.ts";
 import type { Database, Entry } from "./database.ts";
 import { errAway, Health } from "./health.ts";
+import { Keeper } from "./keeper.ts";
 import { Loaded } from "./loaded.ts";
 import { Mutex } from "./mutex.ts";
 import { EARLIER, formatHead, formatRow, Layout, newNonce, parseHead } from "./rows.ts";
 import { ROW_BYTES, rowKey, toRows } from "./rows.ts";
+import { parseSnapshot } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
 import { Watcher } from "./watcher.ts";
 
@@ -30,12 +32,21 @@ const MAX_APPEND = 600_000; // bytes: a commit has room for 800,000, with the ke
 
 const encoder = new TextEncoder();
 
+/** What stands at the beginning and the end of a log. */
+interface Found {
+  head: Entry;
+  turn?: Entry;
+  snapshot?: Entry;
+}
+
 /** How a {@linkcode KVLog} goes about it. */
 export interface KVLogOptions {
   events?: Events;
   observer?: JournalObserver;
   /** Whether the database is closed with the log. */
   closes?: boolean;
+  /** How long replaced rows stay for those who are reading them, in milliseconds; ten minutes by default. */
+  keepMs?: number;
 }
 
 /**
@@ -53,7 +64,6 @@ export interface KVLogOptions {
 export class KVLog implements Log {
   readonly kind = "database";
   readonly readOnly = false;
-  readonly isDue = false;
   readonly maxLine = ROW_BYTES;
   readonly maxAppend = MAX_APPEND;
   readonly #layout: Layout;
@@ -61,6 +71,7 @@ export class KVLog implements Log {
   readonly #turn = new Turn();
   readonly #watcher: Watcher;
   readonly #health: Health;
+  readonly #keeper: Keeper;
   #loaded: Loaded;
   #version: string | null = null; // of the head, as it was last read or written
   #unpublished?: () => void; // unlocks what waits until readers of this process see what was appended
@@ -77,7 +88,10 @@ export class KVLog implements Log {
     this.#layout = new Layout(part);
     this.#loaded = new Loaded(database, this.#layout);
     this.#watcher = new Watcher(database, this.#layout.head);
-    this.#health = new Health(database, this.#layout.probe, options.events ?? silent);
+    const { events = silent, keepMs } = options;
+    this.#health = new Health(database, this.#layout.probe, events);
+    const loaded = () => this.#loaded;
+    this.#keeper = new Keeper(database, this.#layout, this.#mutex, loaded, events, keepMs);
   }
 
   get name(): string {
@@ -101,7 +115,7 @@ export class KVLog implements Log {
   }
 
   get bytes(): number {
-    return this.feed.size - this.feed.base;
+    return this.#loaded.bytes;
   }
 
   get lines(): number {
@@ -111,7 +125,7 @@ export class KVLog implements Log {
   async load(reader: LineReader): Promise<void> {
     await this.#mutex.run(async () => {
       const loaded = new Loaded(this.database, this.#layout, reader);
-      const { head, turn } = await this.#read(loaded).catch((error) => {
+      const { head, turn, snapshot } = await this.#read(loaded).catch((error) => {
         if (error instanceof JournalError) throw explain(this.name, `${error.message}`);
         if (error instanceof StoreError) this.#health.fail(error);
         throw error;
@@ -120,24 +134,25 @@ export class KVLog implements Log {
       this.#loaded = loaded;
       this.#version = head.version;
       this.#turn.see(turn, head.version);
+      this.#keeper.see(snapshot);
     });
     this.#watcher.start(() => this.#version, () => this.#look());
   }
 
-  async #read(loaded: Loaded): Promise<{ head: Entry; turn?: Entry }> {
+  async #read(loaded: Loaded): Promise<Found> {
     const found = await this.#readHead();
-    await loaded.read(parseHead(found.head));
+    await loaded.read(parseHead(found.head), parseSnapshot(found.snapshot));
     return found;
   }
 
   /** Reads the head; where there is none, the log begins, with a term of its own. */
-  async #readHead(): Promise<{ head: Entry; turn?: Entry }> {
-    const { head: key, turn, rows } = this.#layout;
+  async #readHead(): Promise<Found> {
+    const { head: key, turn: turnKey, snapshot: snapshotKey, rows } = this.#layout;
     for (;;) {
-      const [head, found, ...earlier] = await ask((signal) =>
-        this.database.read([key, turn, ...EARLIER], signal)
+      const [head, turn, snapshot, ...earlier] = await ask((signal) =>
+        this.database.read([key, turnKey, snapshotKey, ...EARLIER], signal)
       );
-      if (head) return { head, turn: found };
+      if (head) return { head, turn, snapshot };
       if (earlier.some((entry) => entry)) {
         throw new JournalError(
           `its links are those of an earlier goto: -export them there, and -import them into a new database`,
@@ -162,10 +177,8 @@ export class KVLog implements Log {
     const unlock = await this.#mutex.lock();
     try {
       // What was taken in since the lines were formed, they may contradict.
-      if (this.#loaded !== loaded || loaded.rows.next !== next) {
-        throw new LogConflict("another master appended first");
-      }
-      await this.#append(lines);
+      const isStale = this.#loaded !== loaded || loaded.rows.next !== next;
+      await (isStale ? this.#lose() : this.#append(lines));
       this.#unpublished = unlock;
     } catch (error) {
       unlock();
@@ -260,7 +273,7 @@ export class KVLog implements Log {
     if (loaded.refusal) throw loaded.refusal;
     const { next } = loaded.rows;
     end ??= await ask((signal) => readEnd(this.database, this.#layout, next, signal));
-    const { head, turn, rows } = end;
+    const { head, turn, snapshot, rows } = end;
     const moved = head?.version !== this.#version;
     if (moved) {
       const reason = await loaded.takeIn(head && parseHead(head), rows);
@@ -271,6 +284,7 @@ export class KVLog implements Log {
     }
     this.#version = head?.version ?? null;
     this.#turn.see(turn, this.#version);
+    if ((snapshot?.version ?? null) !== loaded.snapshot.version) this.#keeper.see(snapshot);
     return moved;
   }
 
@@ -302,9 +316,12 @@ export class KVLog implements Log {
     }
   }
 
-  // deno-lint-ignore require-await
-  async compact(_options?: CompactionOptions): Promise<Compacted | undefined> {
-    return undefined;
+  get isDue(): boolean {
+    return this.#keeper.isDue;
+  }
+
+  compact(options: CompactionOptions = {}): Promise<Compacted | undefined> {
+    return this.#keeper.compact(options);
   }
 
   end(): void {
@@ -315,6 +332,7 @@ export class KVLog implements Log {
     this.publish();
     this.end();
     this.#health.close();
+    this.#keeper.close();
     await this.#watcher.close();
     await this.#mutex.run(() => this.feed.close());
     if (this.options.closes) await this.database.close();

@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "../journal/feed.ts";
+import { within } from "./call.ts";
 import { type Database, type Entry, type Key, MAX_RANGE } from "./database.ts";
 import { parseRow, type Row, rowKey } from "./rows.ts";
 
@@ -26,7 +27,8 @@ export async function* readRows(
   const begin = (at: number) => {
     const start = rowKey(rows, at);
     const end = rowKey(rows, Math.min(to, at + limit));
-    const page = database.range({ start, end, limit }, AbortSignal.timeout(PAGE_MS));
+    const range = { start, end, limit };
+    const page = within(PAGE_MS, (signal) => database.range(range, signal));
     page.catch(() => {}); // it is awaited below
     return { page, next: Math.min(to, at + limit) };
   };
@@ -72,6 +74,16 @@ export class Run {
    * @param start the position where it begins
    */
   constructor(readonly rows: Key, public first: number, start: number) {
+    this.#end = start;
+  }
+
+  /** How many there are. */
+  get count(): number {
+    return this.#starts.length;
+  }
+
+  /** Begins at a position, with none yet. */
+  begin(start: number): void {
     this.#end = start;
   }
 

@@ -11,14 +11,14 @@ const LOSSES = 3; // in a row, before a master asks for a turn
 
 /**
  * Whose turn it is. A master that lost three times in a row writes `turn`, which every append checks; so the appends
- * of the others fail, and they see whose turn it is. A master that needed one asks for the next as soon as it loses.
+ * of the others fail, and they see whose turn it is. A master that needs one again and again asks for it sooner.
  */
 export class Turn {
   /** The version of `turn`, as it was last read. */
   version: string | null = null;
   #until = 0;
   #lost = 0;
-  #needed = false;
+  #patience = LOSSES;
 
   /** Takes over what was read: another's turn that is later than the last append. */
   see(turn: Entry | undefined, head: string | null): void {
@@ -37,19 +37,19 @@ export class Turn {
 
   /** An append lost: whether it is time to ask for a turn. */
   lose(): boolean {
-    return ++this.#lost >= (this.#needed ? 1 : LOSSES);
+    return ++this.#lost >= this.#patience;
   }
 
   /** Takes the turn over that was asked for. */
   take(version: string): void {
     this.version = version;
     this.#until = 0;
-    this.#needed = true;
+    this.#patience = Math.max(1, this.#patience - 1);
   }
 
   /** An append succeeded. */
   win(): void {
-    if (this.#lost === 0) this.#needed = false;
+    if (this.#lost < this.#patience) this.#patience = Math.min(LOSSES, this.#patience + 1);
     this.#lost = 0;
   }
 }

@@ -81,6 +81,22 @@ describe("Journal.compact()", () => {
     }
   });
 
+  it("leaves nothing of the lines before the last few KB, where they are all superseded", async () => {
+    using dir = tempDir();
+    const path = `${dir.path}/journal.jsonl`;
+    await Deno.writeTextFile(path, superseded(1, 3000));
+    for (let again = 0; again < 2; again++) {
+      const journal = await Journal.open(path);
+      const links = new Table();
+      await journal.load(new LinkReader(links));
+      const { sum, size } = journal.feed;
+      if (again === 0) await journal.compact();
+      assertEquals([links.size, journal.feed.sum, journal.feed.size], [1, sum, size]);
+      assertLess(journal.bytes, 10_000);
+      await journal.close();
+    }
+  });
+
   it("refuses to drop a line where the keys are not as many as there should be", async () => {
     using dir = tempDir();
     const path = `${dir.path}/journal.jsonl`;

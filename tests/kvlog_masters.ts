@@ -15,6 +15,7 @@ import { within } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 
 const ANSWER_MS = 6000; // a client waits no longer
+const PAUSE_MS = 8; // between two questions, on average
 const KEYS = ["a", "b", "c", "d"];
 
 /** A master in a process of its own, behind a proxy of its own. */
@@ -124,7 +125,7 @@ export class Clients {
   #ends = false;
 
   /** @param pick gives a number from 0 to below `n`, at random */
-  constructor(private readonly pick: (n: number) => number, private readonly pauseMs = 8) {}
+  constructor(private readonly pick: (n: number) => number, private readonly names = "op") {}
 
   /** Lets `count` clients ask `master` until {@linkcode stop}. */
   start(master: Master, count: number): void {
@@ -137,12 +138,12 @@ export class Clients {
     while (!this.#ends) {
       const kind = kinds[this.pick(kinds.length)];
       await this.ask(master, kind, KEYS[this.pick(KEYS.length)]);
-      await new Promise((resolve) => setTimeout(resolve, this.pick(2 * this.pauseMs)));
+      await new Promise((resolve) => setTimeout(resolve, this.pick(2 * PAUSE_MS)));
     }
   }
 
   async ask(master: Master, kind: Kind, key: string): Promise<void> {
-    const name = `op-${++this.#count}`;
+    const name = `${this.names}-${++this.#count}`;
     const url = kind === "put" || kind === "update" ? `https://example.com/${name}` : "";
     const start = performance.now();
     const answer = await master.ask({ kind, key, url, name });

@@ -86,12 +86,21 @@ export class Proxy implements AsyncDisposable {
 
   async #pipe(from: Deno.Conn, to: Deno.Conn, answers = false) {
     const buffer = new Uint8Array(64 << 10);
+    let late = Promise.resolve();
     try {
       for (let n; (n = await from.read(buffer)) !== null;) {
-        if (this.delay > 0) await new Promise((resolve) => setTimeout(resolve, this.delay));
         if (answers && this.#silent.has(from)) continue;
         const pass = answers ? Math.min(n, this.#limit) : n;
-        for (let at = 0; at < pass;) at += await to.write(buffer.subarray(at, pass));
+        const bytes = buffer.slice(0, pass);
+        const write = async () => {
+          for (let at = 0; at < pass;) at += await to.write(bytes.subarray(at));
+        };
+        if (this.delay === 0) await late.then(write);
+        else {
+          const due = new Promise((resolve) => setTimeout(resolve, this.delay));
+          late = Promise.all([late, due]).then(write);
+          late.catch(() => {}); // the other end is gone, as the next read or write shows
+        }
         if (!answers) continue;
         this.#limit -= pass;
         if (this.#limit > 0) continue;
