@@ -40,9 +40,9 @@ export class Keeper {
 
   /** Whether a compaction is worth its work. */
   get isDue(): boolean {
-    if (!this.database.exclusive && Math.random() > SELDOM) return false;
-    return this.loaded().isDue && this.#clock === undefined &&
-      performance.now() - this.#changed > QUIET_MS;
+    if (this.#clock !== undefined || !this.loaded().isDue) return false;
+    if (performance.now() - this.#changed < QUIET_MS) return false;
+    return this.database.exclusive || Math.random() < SELDOM;
   }
 
   /** What is wrong with this clock, or with the service's. */

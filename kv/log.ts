@@ -32,6 +32,13 @@ const MAX_APPEND = 600_000; // bytes: a commit has room for 800,000, with the ke
 
 const encoder = new TextEncoder();
 
+/** What stands at the beginning and the end of a log. */
+interface Found {
+  head: Entry;
+  turn?: Entry;
+  snapshot?: Entry;
+}
+
 /** How a {@linkcode KVLog} goes about it. */
 export interface KVLogOptions {
   events?: Events;
@@ -132,14 +139,14 @@ export class KVLog implements Log {
     this.#watcher.start(() => this.#version, (isNew) => this.#look(isNew));
   }
 
-  async #read(loaded: Loaded): Promise<{ head: Entry; turn?: Entry; snapshot?: Entry }> {
+  async #read(loaded: Loaded): Promise<Found> {
     const found = await this.#readHead();
     await loaded.read(parseHead(found.head), parseSnapshot(found.snapshot));
     return found;
   }
 
   /** Reads the head; where there is none, the log begins, with a term of its own. */
-  async #readHead(): Promise<{ head: Entry; turn?: Entry; snapshot?: Entry }> {
+  async #readHead(): Promise<Found> {
     const { head: key, turn: turnKey, snapshot: snapshotKey, rows } = this.#layout;
     for (;;) {
       const [head, turn, snapshot, ...earlier] = await ask((signal) =>

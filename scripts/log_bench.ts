@@ -63,8 +63,9 @@ async function appendTo(log: Log, master: number, lines: number) {
   };
 }
 
-async function measure(name: string, databases: Database[], lines: number) {
-  const logs = databases.map((database) => new KVLog(database, "links"));
+const logsOf = (databases: Database[]) => databases.map((database) => new KVLog(database, "links"));
+
+async function measure(name: string, logs: Log[], lines: number) {
   for (const log of logs) await log.load({ read: countLines });
   const start = performance.now();
   const done = await Promise.all(logs.map((log, i) => appendTo(log, i, lines)));
@@ -105,13 +106,16 @@ async function fill(log: Log, count: number) {
 {
   using dir = tempDir();
   const path = `${dir.path}/journal.jsonl`;
+  for (const lines of [64, 256, 1024]) {
+    await measure("file", [await Journal.open(`${path}.${lines}`, { sync: true })], lines);
+  }
   await fill(await Journal.open(path), Number(values.load));
   for (let n = 0; n < 3; n++) await load("file", await Journal.open(path));
 }
 if (values.only !== "denokv") {
   using dir = tempDir();
   const database = await EmbeddedDatabase.open(`${dir.path}/links.db`);
-  for (const lines of [64, 256, 1024]) await measure("embedded", [database], lines);
+  for (const lines of [64, 256, 1024]) await measure("embedded", logsOf([database]), lines);
   await database.close();
   const other = await EmbeddedDatabase.open(`${dir.path}/large.db`);
   await fill(new KVLog(other, "links"), Number(values.load));
@@ -126,7 +130,7 @@ if (values.only !== "embedded") {
         { length: masters },
         () => new ConnectDatabase(service.url, TOKEN),
       );
-      await measure(`denokv, ${masters} masters`, databases, lines);
+      await measure(`denokv, ${masters} masters`, logsOf(databases), lines);
       for (const database of databases) await database.close();
     }
   }
@@ -136,7 +140,7 @@ if (values.only !== "embedded") {
     far.delay = Number(values.far) / 2;
     await using near = new Proxy(service.url);
     const databases = [new ConnectDatabase(near.url, TOKEN), new ConnectDatabase(far.url, TOKEN)];
-    await measure(`denokv, one near, one ${values.far} ms away`, databases, 256);
+    await measure(`denokv, one near, one ${values.far} ms away`, logsOf(databases), 256);
     for (const database of databases) await database.close();
   }
   await using service = await Denokv.start();

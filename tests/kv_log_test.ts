@@ -1,0 +1,129 @@
+/** The log in a database, as its masters, mirrors and commands see it. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { it as test } from "@std/testing/bdd";
+import { DENOKV, Denokv } from "./denokv.ts";
+import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
+import { agree, change, following, ready, where } from "./replicas.ts";
+
+const it = (name: string, fn: () => Promise<void>) =>
+  test(name, { ignore: DENOKV === undefined }, fn);
+const url = (name: string | number) => `https://example.com/${name}`;
+
+/** Waits until a mirror has all that its master has. */
+async function upToDate(mirror: Goto, master: Goto) {
+  await eventually(async () => {
+    const { complete, position, reason } = await ready(mirror.url);
+    const end = (await ready(master.url)).position;
+    assertEquals([complete, position, reason], [true, end, undefined]);
+  });
+}
+
+test("a database is backed up, compacted and promoted by commands", async () => {
+  using dir = tempDir();
+  const cwd = dir.path;
+  await using master = await start({ cwd }, "-kv=links.db", "-rpc");
+  for (let i = 0; i < 30; i++) await add(master.url, url(i));
+  for (let i = 0; i < 300; i++) await change(master.url, "7", url(`7/${i}`));
+  const asked = await run("-compact", `-master=${master.url}`);
+  assertEquals(asked.code, 0, asked.stderr);
+  assertMatch(asked.stdout, / 331 lines, .* before; \d\d lines, .* after\n$/);
+  const { term, position } = await ready(master.url);
+  await master.stop();
+
+  const backup = await run({ cwd }, "-backup=backup.jsonl", "-kv=links.db");
+  assertEquals([backup.code, backup.stderr], [0, ""]);
+  assertMatch(backup.stdout, /^backup\.jsonl: 30 links, /);
+  const compacted = await run({ cwd }, "-compact", "-kv=links.db");
+  assertEquals([compacted.code, compacted.stderr], [0, ""]);
+  for (const flag of ["-compact", "-export"]) {
+    const { code, stderr } = await run({ cwd }, flag, "-kv=none.db");
+    assertEquals([code, stderr], [1, "goto: none.db: No such file\n"]);
+  }
+
+  await using promoted = await start({ cwd }, "-kv=links.db", "-rpc", "-promote");
+  const now = await ready(promoted.url);
+  assert(now.term > term && now.position > position);
+  assertEquals(await where(promoted.url, "7"), url("7/299"));
+  assertEquals(await add(promoted.url, url("new")), "u");
+  await using restored = await start({ cwd }, "-file=backup.jsonl");
+  assertEquals(await where(restored.url, "7"), url("7/299"));
+});
+
+test("a master that hears of a later term takes no more changes", async () => {
+  for (const place of ["-file=links.jsonl", "-kv=links.db"]) {
+    using dir = tempDir();
+    const cwd = dir.path;
+    await using old = await start({ cwd }, place, "-rpc");
+    await add(old.url, url(1), "docs");
+    await using mirror = await start({ cwd }, `-master=${old.url}`, "-rpc", "-file=mirror.jsonl");
+    await upToDate(mirror, old);
+    await mirror.stop();
+    await using other = await start({ cwd }, "-file=mirror.jsonl", "-rpc", "-promote");
+    // Until somebody tells it, the old one can't know.
+    assertEquals(await change(old.url, "docs", url(2)), 200);
+    await using both = await start(
+      { cwd },
+      `-master=${old.url},${other.url}`,
+      "-file=both.jsonl",
+    );
+    await upToDate(both, other);
+    await both.restart();
+    await upToDate(both, other);
+    const terms = [(await ready(other.url)).term, (await ready(old.url)).term];
+    const reason = `another master took over: its term is ${terms[0]}, and this one's ${terms[1]}`;
+    await eventually(async () => {
+      const { status, writable, reason: told } = await ready(old.url);
+      assertEquals([status, writable, told], [200, false, reason]);
+    });
+    assertEquals(await change(old.url, "docs", url(3)), 503);
+    assertEquals(await where(old.url, "docs"), url(2));
+  }
+});
+
+it("a service that was restored is noticed: all masters and replicas show what it has, and one is promoted", async () => {
+  await using service = await Denokv.start();
+  const begin = (...flags: string[]) => start(service.options, ...flags);
+  await using one = await begin(`-kv=${service.url}`, "-rpc");
+  await using two = await begin(`-kv=${service.url}`, "-rpc", "-threads=2");
+  using dir = tempDir();
+  await using below = await start(`-master=${two.url}`);
+  await using mirror = await start({ cwd: dir.path }, `-master=${one.url}`, "-file=mirror.jsonl");
+  await add(one.url, url("kept"), "docs");
+  await agree([one, two, below, mirror], "docs", url("kept"));
+  const path = `${service.folder}/links.sqlite`;
+  await service.stop();
+  const files = ["", "-wal", "-shm"];
+  const copyAll = async (from: string, to: string) => {
+    for (const suffix of files) {
+      await Deno.remove(to + suffix).catch(() => {});
+      await Deno.copyFile(from + suffix, to + suffix).catch(() => {});
+    }
+  };
+  await copyAll(path, `${dir.path}/copy`);
+  await service.begin();
+  for (const master of [one, two]) {
+    await eventually(async () => assertEquals((await ready(master.url)).writable, true));
+  }
+  assertEquals(await change(one.url, "docs", url("lost")), 200);
+  await add(two.url, url("lost"), "lost");
+  await agree([one, two, below, mirror], "docs", url("lost"));
+  await upToDate(mirror, one);
+
+  await service.stop();
+  await copyAll(`${dir.path}/copy`, path);
+  await service.begin();
+  for (const master of [one, two]) {
+    await master.waitForLog(({ msg }) => msg === "the links are loaded", 20_000);
+    assertEquals(await where(master.url, "docs"), url("kept"));
+    await eventually(async () => assertEquals((await follow(master.url, "lost")).status, 404));
+  }
+  await eventually(async () => assertEquals(await where(below.url, "docs"), url("kept")));
+  // The mirror keeps what it has, until somebody says that the shorter log is the right one.
+  await mirror.waitForLog(({ msg }) => msg === "refused the master");
+  await eventually(async () => assertEquals(await where(mirror.url, "docs"), url("lost")));
+  await using promoted = await begin(`-kv=${service.url}`, "-rpc", "-promote");
+  await agree([promoted, one, two, below, mirror], "docs", url("kept"));
+  assertEquals(await change(two.url, "docs", url("new")), 200);
+  await agree([promoted, one, two, below, mirror], "docs", url("new"));
+  await following(below);
+});
