@@ -13,7 +13,7 @@ import type { Handler, Peer } from "./http/client.ts";
 import { exportLinks } from "./http/export.ts";
 import { guard, type GuardOptions } from "./http/guard.ts";
 import type { Tally } from "./hits/tally.ts";
-import { Redirects } from "./http/location.ts";
+import { followed, Redirects } from "./http/location.ts";
 import { placing } from "./http/placing.ts";
 import { type Probe, probes } from "./http/probes.ts";
 import { fail, type OnError } from "./http/problem.ts";
@@ -125,10 +125,11 @@ function redirect(
   const method = req.method;
   try {
     if (method !== "GET" && method !== "HEAD") allow(req, "GET", "HEAD");
-    const url = store.get(key);
-    return typeof url === "string"
-      ? redirects.to(req, key, url, store.counter)
-      : url.then((url) => redirects.to(req, key, url)).catch((e) => otherwise(e, req, key));
+    const found = store.follow?.(key) ?? store.get(key);
+    if (typeof found === "string") return redirects.to(req, key, found, store);
+    if (!(found instanceof Promise)) return redirects.to(req, key, ...followed(found));
+    return found.then((found) => redirects.to(req, key, ...followed(found)))
+      .catch((e) => otherwise(e, req, key));
   } catch (error) {
     return otherwise(error, req, key);
   }

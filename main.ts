@@ -19,6 +19,7 @@ import type { Handler } from "./http/client.ts";
 import { listen } from "./http/listen.ts";
 import { JournalError } from "./journal/file.ts";
 import { causeOf } from "./links/errors.ts";
+import { settle } from "./hits/tally.ts";
 import { COUNTERS_BYTES } from "./http/counters.ts";
 import { metrics } from "./http/metrics.ts";
 import { adminHandler } from "./http/probes.ts";
@@ -96,11 +97,14 @@ async function main(): Promise<number> {
 
   events("info", "shutting down", { signal: await signal });
   const late = new Promise<"late">((resolve) => setTimeout(resolve, GRACE_MS, "late"));
+  const closing = server.shutdown();
   const answered = Promise.all([
-    server.shutdown(),
+    closing,
     admin?.shutdown(),
     workers.stop(2 * GRACE_MS),
-    backend.endFeeds(),
+    // Whoever follows is given all that was counted.
+    Promise.race([Promise.all([settle(closing, tally), workers.settled()]), late])
+      .then(() => backend.endFeeds()),
   ]);
   if (await Promise.race([answered, late]) === "late") events("warn", "gave up on slow requests");
   tally?.close();
@@ -118,8 +122,11 @@ function serveThread(config: ThreadConfig, parts: Parts) {
   const answer = handlerFor(config, parts, events, tally);
   const how = listening(config, parts.index, true, events);
   const server = listen({ ...flags.http, port }, answer, how);
-  return async () => {
-    await server.shutdown();
+  return async (settled: () => void) => {
+    const closing = server.shutdown();
+    await settle(closing, tally);
+    settled();
+    await closing;
     tally?.close();
     await stderr.flush(FLUSH_MS);
   };

@@ -9,7 +9,7 @@ import type { Stats } from "../http/stats.ts";
 import type { Events } from "../journal/events.ts";
 import { exists, explain, JournalError, reasonOf } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
-import type { Log } from "../journal/log.ts";
+import type { LineReader, Log } from "../journal/log.ts";
 import { repair } from "../journal/maintenance.ts";
 import type { Database } from "../kv/database.ts";
 import { causeOf } from "../links/errors.ts";
@@ -66,7 +66,12 @@ async function openMaster(
     const { KVLog } = await import("../kv/log.ts");
     const database = await openDatabaseOf(flags);
     const log = new KVLog(database, "links", { events, observer: stats?.journal, closes: true });
-    return new URLStore<Log>(log, { keys, host, hits, events });
+    const openHits = async (state: LineReader) => {
+      const log = new KVLog(database, "hits", { events });
+      await log.load(state);
+      return log;
+    };
+    return new URLStore<Log>(log, { keys, host, hits: hits && openHits, events });
   }
   const file = flags.file || FILE;
   if (flags.export !== undefined) { // which only reads, whatever else is asked for

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { FeedStream } from "../journal/feed.ts";
+import type { FeedStream, LogName } from "../journal/feed.ts";
 import { formatPosition, parsePosition } from "../journal/position.ts";
 import { MAX_BATCH_ANSWER } from "../jsonrpc/server.ts";
 import type { Call } from "../rpc.ts";
@@ -26,7 +26,7 @@ const TYPES = ["application/json", "application/json-rpc", "application/jsonrequ
 export interface RPC extends Tokens {
   call: Call;
   /** Opens the feed: from `offset`, or at its end, if there is none. */
-  feed(offset?: number, check?: string): Promise<FeedStream>;
+  feed(offset?: number, check?: string, log?: LogName): Promise<FeedStream>;
 }
 
 /** `POST /rpc` */
@@ -70,9 +70,12 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
   if (at !== "end" && !/^\d{1,15}$/.test(at)) {
     throw new HTTPError(400, `"offset" must be a number of bytes or "end"`);
   }
+  const log = params.get("log") ?? "links";
+  if (log !== "links" && log !== "hits") throw new HTTPError(400, `"log" must be links or hits`);
   const { offset, size, check, sum, keys, term = 1, body } = await rpc.feed(
     at === "end" ? undefined : Number(at),
     params.get("check") ?? undefined,
+    log,
   );
   const headers = new Headers({
     "content-type": "application/jsonl",

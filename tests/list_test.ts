@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { Hits } from "../hits/hits.ts";
+import { hitsAt } from "./counting.ts";
 import { StoreError } from "../links/errors.ts";
 import { type Query, readQuery } from "../links/query.ts";
 import { Table } from "../links/table.ts";
@@ -158,7 +158,7 @@ it("the most followed come first, the newest of those that are followed alike, i
   using dir = tempDir();
   const { seed, pick } = random();
   const table = new Table({ segmentBits: 16 });
-  const hits = new Hits(`${dir.path}/l.hits`, table);
+  const hits = hitsAt(`${dir.path}/l.hits`, table);
   await hits.load();
   const model = new Map<string, { created: number; hits: number }>();
   for (let n = 0; n < 3000; n++) {
@@ -175,6 +175,7 @@ it("the most followed come first, the newest of those that are followed alike, i
     }
   };
   const check = async (what: string) => {
+    await hits.append();
     const sorted = [...model].sort(([, a], [, b]) => b.hits - a.hits || b.created - a.created);
     for (const [limit, q] of [[7, ""], [100, ""], [1000, ""], [20, "k12"]] as const) {
       const expected = sorted.map(([key]) => key).filter((key) => key.includes(q));
@@ -205,12 +206,13 @@ it("while links are followed, no page has one twice, and each that is followed n
   using dir = tempDir();
   const { seed, pick } = random();
   const table = new Table();
-  const hits = new Hits(`${dir.path}/l.hits`, table);
+  const hits = hitsAt(`${dir.path}/l.hits`, table);
   await hits.load();
   for (let n = 0; n < 2000; n++) {
     table.set({ key: `k${n}`, url: urlOf(n), created: 1000 + n });
     hits.add({ day: 20782, hits: [[`k${n}`, pick(50), 0]] });
   }
+  await hits.append();
   const seen: string[] = [];
   let after: string | undefined;
   do {
@@ -219,6 +221,7 @@ it("while links are followed, no page has one twice, and each that is followed n
     for (let i = 0; i < 20; i++) {
       hits.add({ day: 20782, hits: [[`k${2 * pick(1000)}`, 1 + pick(60), 0]] });
     }
+    await hits.append();
     after = next;
   } while (after !== undefined);
   assertEquals(new Set(seen).size, seen.length, `seed ${seed}`);
@@ -232,13 +235,14 @@ it("pages go on after a restart, in every order", async () => {
     using dir = tempDir();
     const open = async () => {
       const table = new Table();
-      const hits = new Hits(`${dir.path}/l.hits`, table);
+      const hits = hitsAt(`${dir.path}/l.hits`, table);
       for (let n = 0; n < 40; n++) table.set({ key: `k${n}`, url: urlOf(n), created: created(n) });
       await hits.load();
       return { table, hits };
     };
     const first = await open();
     for (let n = 0; n < 20; n++) first.hits.add({ day: 20782, hits: [[`k${n}`, n >> 1, 0]] });
+    await first.hits.append();
     const orders = ["newest", "hits", "written"] as const;
     const before = await Promise.all(orders.map(async (order) => {
       const { next } = await first.table.list({ order, limit: 13 });

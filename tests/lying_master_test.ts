@@ -8,7 +8,6 @@ import { ConnectDatabase } from "../kv/connect.ts";
 import { isHealth } from "../links/health.ts";
 import { isListing, MAX_LIMIT } from "../links/query.ts";
 import { HTTPTransport } from "../replica/transport.ts";
-import { SentHits } from "../replica/hits.ts";
 import { Replica } from "../replica/replica.ts";
 import type { ProxyStore } from "../rpc.ts";
 import { eventually, start } from "./processes.ts";
@@ -154,14 +153,6 @@ describe("ProxyStore", () => {
     const traffic = (store: ProxyStore) => store.traffic("k");
     await assertRejects(() => asked({ hits: "<b>" }, traffic), Error, "no good answer");
     assertEquals(await asked(null, traffic), undefined);
-  });
-
-  it("reads no part of a file of hits that is none", async () => {
-    for (const part of [{}, { file: "x".repeat(65), offset: 0, lines: "" }, 7]) {
-      const call = () => Promise.resolve({ result: part, position: { from: 0, to: 0 } });
-      const hits = new SentHits({ down: false, call });
-      await assertRejects(() => hits.read("f", 0), Error, "master gave no hits");
-    }
   });
 });
 

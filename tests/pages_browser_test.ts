@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { afterAll, beforeAll, it } from "@std/testing/bdd";
 import { today } from "../hits/counts.ts";
-import { Hits } from "../hits/hits.ts";
+import { hitsAt } from "./counting.ts";
 import { Table } from "../links/table.ts";
 import { Browser, type Look, noBrowser } from "./driver.ts";
 import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
@@ -199,12 +199,13 @@ inBrowser("links are listed, searched as one types, changed and deleted", async 
 async function writeHits(file: string, keys: string[]): Promise<void> {
   const table = new Table();
   for (const key of keys) table.set({ key, url: "https://example.com/" });
-  const hits = new Hits(`${file}.hits`, table);
+  const hits = hitsAt(`${file}.hits`, table);
   await hits.load();
   for (let day = today() - 99; day <= today(); day++) {
     const weekday = day % 7;
     const counts = keys.map((_, i) => Math.floor((7 + (day % 11) * 5) * weekday / (i + 1) ** 2));
     hits.add({ day, hits: keys.map((key, i) => [key, counts[i], Number(weekday === 0)]) });
+    await hits.append();
   }
   await hits.close();
 }
