@@ -40,16 +40,17 @@ export function guard(options: GuardOptions): Guard {
   const checkBrowser = browserCheck(base, origins);
   const checkName = isNamed && token === undefined ? nameCheck(base, origins) : undefined;
   return (req, path, peer, route) => {
-    count(req, path, peer);
+    const hold = count(req, path, peer);
     checkHost(req);
     checkBrowser(req);
     // Over plain HTTP a browser's GET shows no more of where it comes from than the name that it asks for.
     if (checkName && readsLinks(req, path)) checkName(req);
     const answer = () => {
       const response = route();
+      if (hold === undefined) return response;
       return response instanceof Response
-        ? held(req, response)
-        : response.then((response) => held(req, response));
+        ? held(hold, response)
+        : response.then((response) => held(hold, response));
     };
     const limited = limit && changesLinks(req, path)
       ? () => keepTo(limit, networkOf(clientOf(req, peer, proxies)), req, answer)

@@ -58,6 +58,7 @@ export class Hold {
 
   /**
    * @param completed settles when its connection, or its stream of HTTP/2, has ended
+   * @param ended called then
    * @throws {StoreError} unavailable: the client holds too much
    */
   constructor(
@@ -65,10 +66,12 @@ export class Hold {
     private readonly client: string,
     amount: number,
     completed: Promise<void>,
+    ended?: () => void,
   ) {
     const end = () => {
       this.give(this.#taken);
       this.#ended = true;
+      ended?.();
     };
     completed.then(end, end);
     this.take(amount, "requests");
@@ -95,7 +98,8 @@ export class Hold {
   }
 }
 
-const holds = new WeakMap<Request, Hold>();
+// Of requests under way. (To keep what is weak takes twice as long.)
+const holds = new Map<Request, Hold>();
 
 /** What `req` holds, if its client has a quota. */
 export function holdOf(req: Request): Hold | undefined {
@@ -103,15 +107,15 @@ export function holdOf(req: Request): Hold | undefined {
 }
 
 /**
- * The response to `req`, which holds what its client has not taken of it.
+ * The response to a request, for which `hold` holds what its client has not taken of it.
  *
  * @throws {StoreError} unavailable: the client holds too much
  */
-export function held(req: Request, response: Response): Response {
+export function held(hold: Hold, response: Response): Response {
   const bytes = sizeOf(response);
   if (bytes === 0) return response;
   try {
-    holdOf(req)?.take(bytes, "answers");
+    hold.take(bytes, "answers");
     return response;
   } catch (error) {
     response.body?.cancel();
@@ -130,12 +134,12 @@ export interface QuotaOptions {
 }
 
 /**
- * Makes what counts a request for `path` among what its client holds. Redirects never come here, and probes
- * are not counted: a balancer in front asks for its own sake.
+ * Makes what counts a request for `path` among what its client holds, and gives what it holds. Redirects never
+ * come here, and probes are not counted: a balancer in front asks for its own sake.
  */
 export function quotas(
   { proxies = 0, rpc, feeds = Infinity }: QuotaOptions,
-): (req: Request, path: string, peer: Peer | undefined) => void {
+): (req: Request, path: string, peer: Peer | undefined) => Hold | undefined {
   const common = new Quota(CLIENT_BYTES);
   const ofRPC = new Quota(CLIENT_RPC_BYTES);
   const ofFeeds = new Quota(feeds);
@@ -148,6 +152,9 @@ export function quotas(
     if (completed === undefined) return;
     const quota = isFeed ? ofFeeds : isCall ? ofRPC : common;
     const client = networkOf(clientOf(req, peer, proxies));
-    holds.set(req, new Hold(quota, client, isFeed ? 1 : REQUEST_BYTES, completed));
+    const amount = isFeed ? 1 : REQUEST_BYTES;
+    const hold = new Hold(quota, client, amount, completed, () => holds.delete(req));
+    holds.set(req, hold);
+    return hold;
   };
 }
