@@ -54,7 +54,7 @@ export function guard(options: GuardOptions): Guard {
     const hold = count(req, path, peer);
     return hold === undefined
       ? guarded(req, path, peer, answer)
-      : answerHeld(req, hold, peer, () => guarded(req, path, peer, answer));
+      : answerHeld(hold, peer, () => guarded(req, path, peer, answer));
   };
 }
 
