@@ -140,7 +140,9 @@ function redirect(
 /** `POST /add`: the short link, as Go's program gives it; a browser is sent on to a page with it. */
 async function add(req: Request, store: Store, base: string): Promise<Response> {
   const fields = await readForm(req, FIELDS);
-  const [url = "", key = "", expires = ""] = FIELDS.map((name) => fields.get(name));
+  const url = fields.get("url") ?? "";
+  const key = fields.get("key") ?? "";
+  const expires = fields.get("expires") ?? "";
   const html = prefersHTML(req);
   try {
     const end = parseExpires(expires) || undefined;
