@@ -162,7 +162,7 @@ const PARSERS: Record<string, (text: string) => unknown> = {
 /** Those that read a header. */
 const HEADERS: Record<string, [name: string, parse: (req: Request) => unknown]> = {
   prefersHTML: ["accept", prefersHTML],
-  mediaType: ["content-type", mediaType],
+  mediaType: ["content-type", (req) => mediaType(req.headers.get("content-type") ?? "")],
   checkHost: ["host", checkHost],
   "browserCheck: Host": [
     "host",
