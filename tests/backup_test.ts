@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { run } from "./commands.ts";
 import { Load } from "./load.ts";
-import { add, eventually, run, start, tempDir } from "./processes.ts";
+import { add, eventually, start, tempDir } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { change, following, freePort, journal, ready, where } from "./replicas.ts";
 import { canMount, canTrace, smallDisk } from "./tools.ts";

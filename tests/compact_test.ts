@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { run } from "./commands.ts";
 import { compacted } from "./replicas.ts";
-import { add, follow, run, start, tempDir, withoutIds } from "./processes.ts";
+import { add, follow, start, tempDir, withoutIds } from "./processes.ts";
 import { canChown, canTrace, tool } from "./tools.ts";
 
 /** A journal of several write buffers' size, most lines of which are superseded. */

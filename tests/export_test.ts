@@ -1,7 +1,8 @@
 /** What comes out of one store goes into another, and is the same. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, run, start, tempDir } from "./processes.ts";
+import { run } from "./commands.ts";
+import { add, start, tempDir } from "./processes.ts";
 import { change, freePort } from "./replicas.ts";
 
 const LINKS = [

@@ -1,7 +1,8 @@
 /** Another history in the place of the one that was followed: restored, promoted, changed in place. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, eventually, type Goto, run, start, tempDir } from "./processes.ts";
+import { run } from "./commands.ts";
+import { add, eventually, type Goto, start, tempDir } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import {
   agree,

@@ -1,7 +1,8 @@
 /** What an import does to a file, a database, and a master that runs; and what it says of it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { eventually, follow, run, start, tempDir } from "./processes.ts";
+import { run } from "./commands.ts";
+import { eventually, follow, start, tempDir } from "./processes.ts";
 import { following } from "./replicas.ts";
 import { rounds } from "./rounds.ts";
 import { asMortal, canLimit, canTrace, tool } from "./tools.ts";

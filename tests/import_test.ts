@@ -4,7 +4,8 @@
  */
 import { assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, follow, run, start, tempDir, within } from "./processes.ts";
+import { run } from "./commands.ts";
+import { add, follow, start, tempDir, within } from "./processes.ts";
 import { where } from "./replicas.ts";
 
 const YOURLS = `"keyword","url","title","timestamp","ip","clicks"

@@ -4,16 +4,8 @@ import { Journal } from "../journal/journal.ts";
 import { formatLine } from "../journal/lines.ts";
 import { StoreError } from "../links/errors.ts";
 import { formatExpires, MAX_TIME, now, parseExpires } from "../links/time.ts";
-import {
-  add,
-  eventually,
-  follow,
-  type Goto,
-  run,
-  start,
-  tempDir,
-  withoutIds,
-} from "./processes.ts";
+import { run } from "./commands.ts";
+import { add, eventually, follow, type Goto, start, tempDir, withoutIds } from "./processes.ts";
 import { agree, change, following, keep, ready } from "./replicas.ts";
 import { call } from "./traffic.ts";
 

@@ -39,14 +39,19 @@ export interface LogEvent {
   [field: string]: any;
 }
 
+/** The command that runs a module as `deno task start` runs the program. */
+export function programOf(module: string): string[] {
+  // "deno run --allow-... main.ts"
+  const [, ...task] = config.tasks.start.command.replaceAll("'", "").split(" ");
+  return [Deno.execPath(), ...task.slice(0, -1), module];
+}
+
 function spawn(
   flags: string[],
   { through = [], binary = Deno.env.get("GOTO_BINARY"), cwd, env }: Options,
   stdout: "piped" | "null",
 ): Deno.ChildProcess {
-  // "deno run --allow-... main.ts", as in deno.json
-  const [, ...task] = config.tasks.start.command.replaceAll("'", "").split(" ");
-  const program = binary ? [binary] : [Deno.execPath(), ...task.slice(0, -1), main];
+  const program = binary ? [binary] : programOf(main);
   const [file, ...args] = [...through, ...program, ...flags];
   // Not the port that it takes by default, which somebody may be using.
   const all = { GOTO_HTTP: "127.0.0.1:0", ...env };
@@ -54,7 +59,8 @@ function spawn(
     .spawn();
 }
 
-function split(args: (Options | string)[]): [Options, string[]] {
+/** Takes the options, if they are given, from before the flags. */
+export function split(args: (Options | string)[]): [Options, string[]] {
   const [first, ...rest] = args;
   return typeof first === "object" ? [first, rest as string[]] : [{}, args as string[]];
 }

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { follow, type Goto, run, start, tempDir } from "./processes.ts";
+import { run } from "./commands.ts";
+import { follow, type Goto, start, tempDir } from "./processes.ts";
 
 const form = { "content-type": "application/x-www-form-urlencoded" };
 const json = { "content-type": "application/json" };
