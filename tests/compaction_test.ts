@@ -196,7 +196,7 @@ describe("-compact of a file that a master uses", () => {
         const inject = `inject=${call}:signal=KILL:when=${when}`;
         await using master = await start({ cwd }, `-file=${path}`);
         await using _tracer = await trace(master.pid, "-P", traced, "-e", inject);
-        const load = new Load(master.url);
+        const load = new Load(master.url, 2); // each call is slow while it is traced
         await eventually(() => load.acknowledged > 20);
         const asked = compact(cwd); // it waits for an answer for a while
         await eventually(() => master.exited, 20_000);
@@ -314,7 +314,7 @@ describe("through a compaction", () => {
     await following(mirror);
     await following(replica);
     await keep(replica, "7");
-    const load = new Load(master.url);
+    const load = new Load(master.url, 3); // each of its keys is looked for ten times
     const troubles = () =>
       [mirror, replica].flatMap((node) =>
         node.logs.filter(({ level, msg }) => level !== "info" || /cache|complete/.test(msg))
