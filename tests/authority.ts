@@ -67,7 +67,7 @@ async function openssl(...args: string[]): Promise<void> {
 }
 
 /** Whose certificate a new connection gets. */
-export async function nameOf({ url }: Goto): Promise<string> {
+export async function nameOf({ url }: Pick<Goto, "url">): Promise<string> {
   const { host } = new URL(url);
   const { stdout } = await tool("openssl", "s_client", "-connect", host);
   return /^subject=.*CN *= *(.*)$/m.exec(stdout)?.[1] ?? "";

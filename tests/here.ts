@@ -11,7 +11,7 @@
  * @module
  */
 import { resolve } from "node:path";
-import { baseOf, FILE, openBackend } from "../cli/backend.ts";
+import { baseOf, FILE, openBackend, schemeOf } from "../cli/backend.ts";
 import { parseFlags } from "../cli/flags.ts";
 import { handlerFor, listening, tallyFor, type ThreadConfig } from "../cli/thread.ts";
 import { starting } from "../http/health.ts";
@@ -31,7 +31,7 @@ const alone = { count: 0, deaths: 0 }; // threads beside this one
 
 /** A server at work, from {@linkcode startHere}. Disposing of it stops it. */
 export class Here extends Logs implements AsyncDisposable {
-  /** Where it listens: `http://127.0.0.1:PORT`. */
+  /** Where it listens, such as `http://127.0.0.1:8080`. */
   url!: string;
   /** How many links it had when it began to serve. */
   links!: number;
@@ -92,7 +92,7 @@ export class Here extends Logs implements AsyncDisposable {
       await store.close();
     };
     answer = handlerFor(thread, parts, events, tally);
-    this.url = `http://127.0.0.1:${server.port}`;
+    this.url = `${schemeOf(flags)}://127.0.0.1:${server.port}`;
     this.links = store.count;
     return this;
   }
