@@ -5,6 +5,7 @@ import { Journal } from "../journal/journal.ts";
 import { formatLine } from "../journal/lines.ts";
 import { run } from "./commands.ts";
 import { Load } from "./load.ts";
+import { type Here, startHere } from "./here.ts";
 import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
 import { random } from "./random.ts";
 import { rounds } from "./rounds.ts";
@@ -24,7 +25,8 @@ function superseded(links: number, rounds: number): string {
 
 const compact = (cwd: string, ...flags: string[]) => run({ cwd }, "-compact", ...flags);
 const size = async (path: string) => (await Deno.stat(path)).size;
-const said = ({ logs }: Goto, what: string) => logs.filter(({ msg }) => msg.startsWith(what));
+const said = ({ logs }: Goto | Here, what: string) =>
+  logs.filter(({ msg }) => msg.startsWith(what));
 
 describe("Journal.compact()", () => {
   it("keeps what the links are, and every position from the last few KB on", async () => {
@@ -201,7 +203,7 @@ describe("-compact of a file that a master uses", () => {
         const asked = compact(cwd); // it waits for an answer for a while
         await eventually(() => master.exited, 20_000);
         await load.stop();
-        await using again = await start({ cwd });
+        await using again = await startHere({ cwd });
         await load.check(again.url);
         assertEquals((await follow(again.url, "7")).location?.slice(-4), "/3/7");
         assertEquals((await asked).code, 1);
@@ -284,7 +286,7 @@ it("a master compacts by itself once most lines of more than 64 MiB are supersed
   const text = Array.from({ length: lines }, (_, n) => line(n % (lines / 2), n)).join("");
   assertGreater(text.length, 64 << 20);
   await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
-  await using master = await start({ cwd });
+  await using master = await startHere({ cwd });
   // Half of them is not yet most of them.
   await new Promise((resolve) => setTimeout(resolve, 1500)); // it looks every second
   assertEquals(said(master, "compacted").length, 0);
@@ -359,13 +361,13 @@ describe("through a compaction", () => {
     using dir = tempDir();
     const path = (name: string) => `${dir.path}/${name}.jsonl`;
     await Deno.writeTextFile(path("master"), superseded(2000, 5));
-    await using master = await start(
+    await using master = await startHere(
       { cwd: dir.path },
       "-rpc",
       `-file=${path("master")}`,
     );
     const flags = [`-master=${master.url}`, `-file=${path("mirror")}`];
-    await using mirror = await start({ cwd: dir.path }, ...flags);
+    await using mirror = await startHere({ cwd: dir.path }, ...flags);
     await following(mirror);
     await mirror.stop();
     const load = new Load(master.url);
