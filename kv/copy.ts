@@ -113,7 +113,9 @@ export class LocalCopy implements Copied {
 
   async open(file: Journal): Promise<void> {
     try {
-      await file.load(this.#reader);
+      await file.load(this.#reader, (line, reason) => {
+        throw new JournalError(`${this.path}:${line}: ${reason}: it is no copy of a log`);
+      });
     } catch (error) {
       await file.close();
       throw error;
