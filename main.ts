@@ -7,18 +7,17 @@ import { baseOf, openBackend, schemeOf } from "./cli/backend.ts";
 import { runCommand } from "./cli/commands.ts";
 import { writeEvents } from "./cli/events.ts";
 import { runToExit } from "./cli/exit.ts";
-import { parseFlags, UsageError } from "./cli/flags.ts";
+import { parseFlags } from "./cli/flags.ts";
 import { handlerFor, listening, tallyFor, type ThreadConfig } from "./cli/thread.ts";
 import { whoMayWrite } from "./cli/open.ts";
 import { ignoreProxies } from "./cli/proxies.ts";
 import { untilSignal } from "./cli/signals.ts";
 import { FLUSH_MS, stderr } from "./cli/stderr.ts";
 import { starting } from "./http/health.ts";
-import { canShare, hostOf, ListenError } from "./http/address.ts";
+import { canShare, hostOf } from "./http/address.ts";
 import type { Handler } from "./http/client.ts";
 import { listen } from "./http/listen.ts";
-import { JournalError } from "./journal/file.ts";
-import { causeOf } from "./links/errors.ts";
+import { settle } from "./hits/tally.ts";
 import { COUNTERS_BYTES } from "./http/counters.ts";
 import { metrics } from "./http/metrics.ts";
 import { adminHandler } from "./http/probes.ts";
@@ -96,11 +95,14 @@ async function main(): Promise<number> {
 
   events("info", "shutting down", { signal: await signal });
   const late = new Promise<"late">((resolve) => setTimeout(resolve, GRACE_MS, "late"));
+  const closing = server.shutdown();
   const answered = Promise.all([
-    server.shutdown(),
+    closing,
     admin?.shutdown(),
     workers.stop(2 * GRACE_MS),
-    backend.endFeeds(),
+    // Whoever follows is given all that was counted.
+    Promise.race([Promise.all([settle(closing, tally), workers.settled()]), late])
+      .then(() => backend.endFeeds()),
   ]);
   if (await Promise.race([answered, late]) === "late") events("warn", "gave up on slow requests");
   tally?.close();
@@ -118,8 +120,11 @@ function serveThread(config: ThreadConfig, parts: Parts) {
   const answer = handlerFor(config, parts, events, tally);
   const how = listening(config, parts.index, true, events);
   const server = listen({ ...flags.http, port }, answer, how);
-  return async () => {
-    await server.shutdown();
+  return async (settled: () => void) => {
+    const closing = server.shutdown();
+    await settle(closing, tally);
+    settled();
+    await closing;
     tally?.close();
     await stderr.flush(FLUSH_MS);
   };
@@ -128,9 +133,5 @@ function serveThread(config: ThreadConfig, parts: Parts) {
 if ("WorkerGlobalScope" in globalThis) {
   await runThread(serveThread);
 } else if (import.meta.main) {
-  await runToExit(main, (error) => {
-    const expected = [UsageError, ListenError, JournalError].some((type) => error instanceof type);
-    const reason = expected ? causeOf(error) : String(error);
-    return { code: error instanceof UsageError ? 2 : 1, reason };
-  });
+  await runToExit(main);
 }

@@ -79,8 +79,6 @@ export function serveRPC(
     [counts = "", id]: Args,
   ) => (await store.hits?.take({ ...parseCounts(counts), id }), true);
   const traffic = async ([key = ""]: Args) => await store.traffic(key) ?? null;
-  const readHits = async ([file = "", offset]: Args) =>
-    await store.hits?.read(file, Number(offset)) ?? null;
   const health = ([term]: Args) => store.health(Number(term ?? 0));
   const compact = ([id = ""]: Args) => {
     if (store.compact) return store.compact(id);
@@ -96,7 +94,6 @@ export function serveRPC(
       ["Store.List", { params: PARAMS.list, safe: true, large: true, call: list }],
       ["Store.Hits", { params: PARAMS.hits, call: hits }],
       ["Store.Traffic", { params: PARAMS.get, safe: true, call: traffic }],
-      ["Store.ReadHits", { params: PARAMS.readHits, safe: true, large: true, call: readHits }],
       ["Store.Compact", { params: PARAMS.compact, call: compact }],
       ["Store.Trusts", { params: [], safe: true, call: trusts }],
       ["Store.Health", { params: PARAMS.health, safe: true, call: health }],
@@ -144,6 +141,14 @@ export class ProxyStore implements Store {
     if (url) return url;
     const link = this.#lookup.look(key, asked);
     return link instanceof Promise ? link.then(({ url }) => url) : link.url;
+  }
+
+  follow(key: string): string | Link | Promise<Link> {
+    return this.urls.get(key) || this.#lookup.look(key);
+  }
+
+  get created(): number {
+    return this.urls.created;
   }
 
   link(key: string, asked?: Asked): Link | Promise<Link> {

@@ -4,11 +4,12 @@
  * @module
  */
 import type { ServedHits } from "./hits/counting.ts";
-import { Hits } from "./hits/hits.ts";
+import { hitsOf, loadHits } from "./hits/file.ts";
+import { errNoHits, Hits, type OpenHits } from "./hits/hits.ts";
 import type { Traffic } from "./hits/traffic.ts";
 import { Batch, commit, type Save } from "./journal/batch.ts";
 import { type Events, silent } from "./journal/events.ts";
-import { type FeedStream, openFeed } from "./journal/feed.ts";
+import { type FeedStream, type LogName, openFeed } from "./journal/feed.ts";
 import { LinkReader } from "./journal/link_reader.ts";
 import { keepLoaded } from "./journal/loading.ts";
 import { type Log, statusOf } from "./journal/log.ts";
@@ -36,8 +37,12 @@ const GRACE = 60; // seconds, by which the clocks of several masters may differ
 export interface Store {
   /** The URL of `key`, as new as it is asked for, if that can be had. */
   get(key: string, asked?: Asked): string | Promise<string>;
-  /** The number of what counts for the link that `get` has just given at once; 0 where nothing does. */
+  /** The same, for who counts what is followed: what isn't at hand is the link as a whole. */
+  follow?(key: string): Found;
+  /** The number of what counts for the link whose URL was just given at once; 0 where nothing does. */
   readonly counter?: number;
+  /** When that was created; 0 where that isn't known. */
+  readonly created?: number;
   /** All of a link, as {@linkcode Store.get}. */
   link(key: string, asked?: Asked): Link | Promise<Link>;
   /** Adds a link with the key asked for, or a new one. */
@@ -53,6 +58,9 @@ export interface Store {
   /** How the store is; who has followed a later term says so. */
   health(term?: number): Health | Promise<Health>;
 }
+
+/** A URL that is at hand, or a link that was asked for elsewhere, or its URL. */
+export type Found = string | Link | Promise<string | Link>;
 
 /** A store that knows how new its answers are, and counts how often links are followed, unless it shall not. */
 export type Served = Store & {
@@ -88,8 +96,8 @@ export interface URLStoreOptions {
   keys?: "counter" | "random";
   /** The host of short links, which no link may point at. */
   host?: string;
-  /** Whether to keep how often links are followed; by default that is done. */
-  hits?: boolean;
+  /** Whether to keep how often links are followed, or what opens the log of that; by default it is beside the file. */
+  hits?: boolean | OpenHits;
   events?: Events;
 }
 
@@ -125,8 +133,13 @@ export class URLStore<L extends Log = Log> implements Served {
   readonly #name = rules.randomKey();
 
   constructor(readonly log: L, private readonly options: URLStoreOptions = {}) {
-    const { hits, events } = options;
-    if (hits !== false) this.hits = new Hits(`${log.name}.hits`, this.urls, events, log.readOnly);
+    const { hits = true, events } = options;
+    if (hits === false) return;
+    const { name, readOnly } = log;
+    const open: OpenHits = hits === true
+      ? (state) => loadHits(hitsOf(name), state, { events, readOnly })
+      : hits;
+    this.hits = new Hits(open, this.urls, log, { events });
   }
 
   get(key: string, asked?: Asked): string | Promise<string> {
@@ -136,8 +149,16 @@ export class URLStore<L extends Log = Log> implements Served {
     return link instanceof Promise ? link.then(({ url }) => url) : link.url;
   }
 
+  follow(key: string): string | Link | Promise<Link> {
+    return this.urls.get(key) || this.link(key);
+  }
+
   get counter(): number {
     return this.urls.counter;
+  }
+
+  get created(): number {
+    return this.urls.created;
   }
 
   link(key: string, asked?: Asked): Link | Promise<Link> {
@@ -153,7 +174,6 @@ export class URLStore<L extends Log = Log> implements Served {
 
   /** Takes over a change that is durable. */
   set(change: Change, entry = this.urls.add(change), urls = this.urls): void {
-    if (change.url === "" || urls.isExpired(change.key)) this.hits?.forget(change.key);
     urls.show(entry);
     if (change.id === undefined) return;
     const { id, ...link } = change;
@@ -246,7 +266,6 @@ export class URLStore<L extends Log = Log> implements Served {
     const { log, options: { events = silent } } = this;
     await keepLoaded(log, () => this.#load(), this.#closed.signal, events);
     if (!log.readOnly) this.#upkeep = new Upkeep(log, events);
-    this.hits?.load();
   }
 
   /** The counter goes on behind the links that are there. */
@@ -255,9 +274,11 @@ export class URLStore<L extends Log = Log> implements Served {
     const remember = ({ id, ...link }: Marked) => this.#answers.remember(id, link);
     const set = (change: Change) => this.set(change, urls.add(change), urls);
     await this.log.load(new LinkReader(urls, set, remember));
+    if (urls !== this.urls) this.hits?.use(urls);
     this.urls = urls;
     urls.share(this.#share);
     this.#next = urls.size;
+    if (!this.#isLoaded) this.hits?.load();
     this.#isLoaded = true;
     if (this.log.failure === undefined) this.log.publish();
   }
@@ -293,9 +314,19 @@ export class URLStore<L extends Log = Log> implements Served {
     return { ...state, links: this.count, ...statusOf(log), path: this.#name, host };
   }
 
-  async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
+  async feed(
+    offset?: number,
+    check?: string,
+    log: LogName = "links",
+    until?: AbortSignal,
+  ): Promise<FeedStream> {
+    const { term } = this.log;
+    if (log === "hits") {
+      if (this.hits) return { ...await this.hits.feed(offset, check, until), term };
+      throw errNoHits;
+    }
     if (offset === undefined || offset > this.log.feed.size) await this.log.catchUp();
-    return { ...await openFeed(this.log.feed, offset, check, until), term: this.log.term };
+    return { ...await openFeed(this.log.feed, offset, check, until), term };
   }
 
   share(take: (memory: TableMemory) => void): void {
@@ -305,6 +336,8 @@ export class URLStore<L extends Log = Log> implements Served {
 
   async endFeeds(): Promise<void> {
     await this.#saving;
+    await this.hits?.append();
+    this.hits?.end();
     this.log.end();
   }
 

@@ -9,7 +9,7 @@ import type { Stats } from "../http/stats.ts";
 import type { Events } from "../journal/events.ts";
 import { exists, explain, JournalError, reasonOf } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
-import type { Log } from "../journal/log.ts";
+import type { LineReader, Log } from "../journal/log.ts";
 import { repair } from "../journal/maintenance.ts";
 import type { Database } from "../kv/database.ts";
 import { causeOf } from "../links/errors.ts";
@@ -63,10 +63,7 @@ async function openMaster(
 ): Promise<Backend> {
   const { kv, keys, hits } = flags;
   if (kv !== "") {
-    const { KVLog } = await import("../kv/log.ts");
-    const database = await openDatabaseOf(flags);
-    const log = new KVLog(database, "links", { events, observer: stats?.journal, closes: true });
-    return new URLStore<Log>(log, { keys, host, hits, events });
+    return await openKVStore(flags, host, events, stats);
   }
   const file = flags.file || FILE;
   if (flags.export !== undefined) { // which only reads, whatever else is asked for
@@ -82,6 +79,29 @@ async function openMaster(
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
   return new URLStore(await Journal.open(file, options), { keys, host, hits, events });
+}
+
+/** Opens the logs in a database, which the flags name. */
+async function openKVStore(
+  flags: Flags,
+  host: string,
+  events: Events,
+  stats?: Stats,
+): Promise<URLStore> {
+  const { KVLog } = await import("../kv/log.ts");
+  const database = await openDatabaseOf(flags);
+  const log = new KVLog(database, "links", { events, observer: stats?.journal, closes: true });
+  const openHits = async (reader: LineReader) => {
+    const hits = new KVLog(database, "hits"); // what is amiss with the database the other one tells
+    await hits.load(reader);
+    return hits;
+  };
+  return new URLStore<Log>(log, {
+    keys: flags.keys,
+    host,
+    hits: flags.hits && openHits,
+    events,
+  });
 }
 
 /** Opens the database that the flags name. */

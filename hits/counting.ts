@@ -4,7 +4,6 @@
  * @module
  */
 import type { Counts } from "./counts.ts";
-import type { Part } from "./file.ts";
 
 /** Adds up what is counted, or passes it on to who does: as far as other servers are concerned. */
 export interface ServedHits {
@@ -14,11 +13,6 @@ export interface ServedHits {
    * @throws {StoreError} full, unavailable: it can't be kept now
    */
   take(counts: Counts): Promise<void>;
-  /**
-   * Gives lines of what is kept, to who copies it: from `offset` on in that `file`, or from the beginning of
-   * another. Nothing where nobody counts.
-   */
-  read(file: string, offset: number): Promise<Part | undefined>;
 }
 
 /** The same, for the server that counts. */

@@ -9,8 +9,12 @@ import { StoreError } from "../links/errors.ts";
 const MS_A_DAY = 86_400_000;
 const MAX_HITS = 2 ** 40;
 
-/** How often a link was followed, and how often it was only looked at, by HEAD or for a preview. */
-export type Hit = [key: string, hits: number, previews: number];
+/**
+ * How often a link was followed, and how often it was only looked at, by HEAD or for a preview. When it was
+ * created tells it from others that had its key, or will have it; 0 where its time isn't known. Without it the
+ * link is meant that has the key when that is read.
+ */
+export type Hit = [key: string, hits: number, previews: number, created?: number];
 
 /** What was counted on one day. */
 export interface Counts {
@@ -52,7 +56,8 @@ export function formatDay(day: number): string {
  *
  * @example
  * ```ts
- * formatCounts({ day: 20782, hits: [["docs", 3, 0]] }); // '{"day":20782,"hits":[["docs",3,0]]}'
+ * formatCounts({ day: 20782, hits: [["docs", 3, 0, 1795600000]] });
+ * // '{"day":20782,"hits":[["docs",3,0,1795600000]]}'
  * ```
  */
 export function formatCounts({ day, hits }: Counts): string {
@@ -87,7 +92,7 @@ function isHits(value: unknown): boolean {
 }
 
 function isHit(value: unknown): value is Hit {
-  if (!Array.isArray(value) || value.length !== 3) return false;
-  const [key, hits, previews] = value;
-  return typeof key === "string" && isHits(hits) && isHits(previews);
+  if (!Array.isArray(value) || value.length < 3 || value.length > 4) return false;
+  const [key, hits, previews, created = 0] = value;
+  return typeof key === "string" && isHits(hits) && isHits(previews) && isCount(created);
 }

@@ -4,104 +4,173 @@
  * @module
  */
 import { type Events, silent } from "../journal/events.ts";
+import { type FeedStream, openFeed } from "../journal/feed.ts";
 import { reasonOf } from "../journal/file.ts";
+import { formatAbout } from "../journal/lines.ts";
+import { type Log, LogConflict } from "../journal/log.ts";
+import { nextTerm } from "../journal/term.ts";
+import { Upkeep } from "../journal/upkeep.ts";
 import { StoreError } from "../links/errors.ts";
+import { randomKey } from "../links/link.ts";
 import type { Table } from "../links/table.ts";
 import type { Counting } from "./counting.ts";
-import { type Counts, today } from "./counts.ts";
-import { HitsFile, type Part } from "./file.ts";
-import type { Line } from "./lines.ts";
-import { HitsState } from "./state.ts";
+import { type Counts, type Hit, today } from "./counts.ts";
+import { Gathered } from "./gathered.ts";
+import { type Made, makeLines } from "./lines.ts";
+import { HitsState, type LinksLog } from "./state.ts";
 import { Taking } from "./taking.ts";
 import type { Traffic } from "./traffic.ts";
-import { HitsWriter } from "./writer.ts";
 
-const errUnreadable = new StoreError("unavailable", "hits can't be read");
+const APPEND_MS = 1000;
+const SHARED_MS = 3000; // the same, where little was gathered, and others append to the log, too
+const RETRY_MS = 2000;
+const MAX_PART = 800; // links of another server in one line
+const MAX_PART_CHARS = 8 << 10; // of their keys
+const MANY = 1000; // links, whose lines are worth an append
+
+/** Nobody counts, or the log can't be used. */
+export const errNoHits = new StoreError("unavailable", "hits can't be read");
+
+/** Opens a log of hits, and has its lines read; nothing where there is none. */
+export type OpenHits = (reader: HitsState) => Promise<Log | undefined>;
+
+/** How {@linkcode Hits} goes about it. */
+export interface HitsOptions {
+  events?: Events;
+  /**
+   * After so many milliseconds what was gathered is appended, also where it is little: one second, or three where
+   * several masters append, if nothing else is said.
+   */
+  patience?: number;
+}
+
+/** A line that is to be appended; those of other servers' counts have somebody who waits for it. */
+interface Waiting {
+  made: Made;
+  resolve?: () => void;
+  reject?: (error: StoreError) => void;
+}
 
 /**
- * Adds up what is counted, and keeps it in `FILE.hits`, which is a second late at most. What another server
- * counted is written before it is told so, and counts once, however often it comes.
+ * Adds up what is counted, and keeps it in a log. What this process counts is gathered in memory, and appended
+ * once a second; what another server counted is appended before it is told so, and counts once, however often it
+ * comes. The sums are those of the log's lines.
  *
  * @example
  * ```ts
+ * import { Journal } from "../journal/journal.ts";
+ * import { LinkReader } from "../journal/link_reader.ts";
  * import { Table } from "../links/table.ts";
+ * import { loadHits } from "./file.ts";
  *
  * const table = new Table();
+ * const links = await Journal.open("counted.jsonl");
+ * await links.load(new LinkReader(table));
  * table.set({ key: "docs", url: "https://example.com/" });
- * const hits = new Hits("counted.jsonl.hits", table);
+ * const hits = new Hits((reader) => loadHits("counted.jsonl.hits", reader), table, links);
  * await hits.load();
  * hits.add({ day: 20782, hits: [["docs", 3, 0]] });
+ * await hits.append();
  * await hits.traffic("docs"); // { hits: 3, previews: 0, last: 20782, days: [[20782, 3]] }
  * await hits.close();
+ * await links.close();
  * ```
  */
 export class Hits implements Counting {
-  readonly #file: HitsFile;
   readonly #state: HitsState;
-  #writer?: HitsWriter; // there is none where the file can't be used
+  readonly #gathered = new Gathered();
   readonly #taking = new Taking();
-  #held?: (() => void)[]; // while it is read, what is to be added up after that
+  #waiting: Waiting[] = [];
+  #log?: Log;
+  #upkeep?: Upkeep;
+  #appending: Promise<void> = Promise.resolve();
+  #appended = -Infinity; // when that was last done
+  #timer?: ReturnType<typeof setTimeout>;
+  #retry?: ReturnType<typeof setTimeout>;
+  #closed = false;
+  readonly #newId = ids();
 
-  /** @param readOnly whether the file is left as it is */
+  /** @param links the log of the links */
   constructor(
-    path: string,
-    table: Table,
-    private readonly events: Events = silent,
-    private readonly readOnly = false,
+    private readonly open: OpenHits,
+    private table: Table,
+    private readonly links: LinksLog,
+    private readonly options: HitsOptions = {},
   ) {
-    this.#file = new HitsFile(path, readOnly);
-    this.#state = new HitsState(table);
+    this.#state = new HitsState(table, links);
   }
 
-  /** Reads what there is, and goes on with it. What comes meanwhile is added up after that. */
+  /** Reads what there is, and goes on with it. */
   load(): Promise<void> {
-    this.#held = [];
-    return this.#state.loaded = this.#load().finally(() => {
-      const held = this.#held ?? [];
-      this.#held = undefined;
-      for (const note of held) note();
-    });
+    const loaded = this.#load();
+    this.#state.whenLoaded = loaded;
+    return loaded;
   }
 
   async #load(): Promise<void> {
+    const { events = silent } = this.options;
     try {
-      const damaged = await this.#state.read(this.#file, this.events);
-      if (this.readOnly) return;
-      this.#writer = new HitsWriter(this.#file, this.#state, this.events);
-      await this.#writer.begin(damaged > 0);
+      const log = this.#log = await this.open(this.#state);
+      if (log === undefined || log.readOnly) return;
+      log.publish();
+      log.onreplace = () => {
+        this.#state.begin();
+        this.#state.whenLoaded = log.load(this.#state).catch((error) => {
+          events("error", "cannot load hits", { reason: reasonOf(error) });
+        });
+      };
+      this.#upkeep = new Upkeep(log, events);
     } catch (error) {
       // Nobody shall have to do without links for that; but what is there must not be lost either.
-      const { path: file } = this.#file;
-      this.events("error", "cannot load hits", { file, reason: reasonOf(error) });
+      events("error", "cannot load hits", { reason: reasonOf(error) });
+      // A database that is away may be back soon.
+      if (!(error instanceof StoreError) || this.#closed) return;
+      this.#retry = setTimeout(() => this.load(), RETRY_MS);
     }
   }
 
-  add(counts: Counts): void {
-    this.#note(() => this.#state.lineOf(counts));
+  /** Goes on with the links of another table, which took the place of the one before. */
+  use(table: Table): void {
+    this.table = table;
+    this.#state.use(table);
   }
 
-  /** What was counted of a link is no more: it has ended, and its key is free. */
-  forget(key: string): void {
-    this.#note(() => this.#state.endOf(key));
+  add({ day, hits, rows = new Uint32Array() }: Counts): void {
+    for (let i = 0; i < rows.length; i += 2) this.#gathered.add(day, rows[i], rows[i + 1], 0);
+    for (const [key, count, previews, created] of hits) {
+      const row = this.#state.rowOf(key, created);
+      if (row !== 0) this.#gathered.add(day, row, count, previews);
+    }
+    this.#later();
   }
 
   take(counts: Counts): Promise<void> {
-    return this.#taking.once(counts.id, () => this.#take(counts));
+    const { id = this.#newId() } = counts;
+    return this.#taking.once(id, () => this.#take(counts, id));
   }
 
-  async #take(counts: Counts): Promise<void> {
-    await this.#state.loaded;
-    if (this.#writer === undefined) throw errUnreadable;
-    if (counts.id !== undefined && this.#state.has(counts.id)) return;
+  async #take({ day, hits }: Counts, id: string): Promise<void> {
+    await this.#state.whenLoaded;
+    const log = this.#log;
+    if (log === undefined) throw errNoHits;
     // A clock that is far ahead shall not end the days of all others.
-    counts = { ...counts, day: Math.min(counts.day, today() + 1) };
-    let line: Line;
-    try {
-      line = await this.#writer.append(() => this.#state.lineOf(counts));
-    } catch (error) {
-      throw new StoreError("full", `cannot save: ${reasonOf(error)}`);
-    }
-    this.#state.addUp(line);
+    day = Math.min(day, today() + 1);
+    const appended = partsOf(hits).map(async (part, i) => {
+      const partId = i === 0 ? id : id.replace(/(?=-[^-]*$)/, `.${i}`);
+      const counts = new Float64Array(3 * part.length);
+      for (const [i, [key, count, previews, created]] of part.entries()) {
+        counts.set([this.#state.rowOf(key, created), count, previews], 3 * i);
+      }
+      const { size } = this.links.feed;
+      const [made] = makeLines(this.table, { day, counts }, size, () => partId, Infinity);
+      if (made === undefined) return; // of all these links none is there
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      this.#waiting.push({ made, resolve, reject });
+      await promise;
+    });
+    if (log.shared) this.#later();
+    else this.append();
+    await Promise.all(appended);
   }
 
   /** How often the link of `key` was followed. */
@@ -109,26 +178,131 @@ export class Hits implements Counting {
     return this.#state.traffic(key);
   }
 
-  async read(file: string, offset: number): Promise<Part | undefined> {
-    await this.#state.loaded;
-    return await this.#writer?.read(file, offset);
+  /**
+   * Opens the feed of the log.
+   *
+   * @throws {StoreError} unavailable: there is none
+   */
+  async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
+    await this.#state.whenLoaded;
+    if (this.#log === undefined) throw errNoHits;
+    await this.#log.catchUp();
+    return await openFeed(this.#log.feed, offset, check, until);
+  }
+
+  /** Lets followers go. */
+  end(): void {
+    this.#log?.end();
+  }
+
+  /** Appends what was gathered until now. What the log refuses stays, and is appended later. */
+  append(): Promise<void> {
+    return this.#appending = this.#appending.then(() => this.#append());
+  }
+
+  async #append(): Promise<void> {
+    await this.#state.whenLoaded;
+    const log = this.#log;
+    if (log === undefined || log.readOnly) return;
+    this.#appended = performance.now();
+    // As long as lines wait that were made before, the rest stays where it takes the least.
+    if (this.#waiting.every(({ resolve }) => resolve !== undefined)) this.#make();
+    try {
+      while (this.#waiting.length > 0) await this.#appendSome(log);
+    } catch (error) {
+      const refusal = error instanceof StoreError
+        ? error
+        : new StoreError("full", `cannot save: ${reasonOf(error)}`);
+      // Other servers send theirs again.
+      for (const { reject } of this.#waiting) reject?.(refusal);
+      this.#waiting = this.#waiting.filter(({ reject }) => reject === undefined);
+      this.#later();
+    }
+  }
+
+  #make(): void {
+    for (let counts; (counts = this.#gathered.take()) !== undefined;) {
+      const lines = makeLines(this.table, counts, this.links.feed.size, this.#newId);
+      for (const made of lines) this.#waiting.push({ made });
+    }
+  }
+
+  /** Appends as much of what waits as the log takes at once. */
+  async #appendSome(log: Log): Promise<void> {
+    // By another master, or by a write of which nobody knew what came of it.
+    for (const { made, resolve } of this.#waiting) if (this.#state.has(made.id)) resolve?.();
+    this.#waiting = this.#waiting.filter(({ made }) => !this.#state.has(made.id));
+    let text = log.bytes === 0 ? formatAbout({ term: nextTerm(1) }) : "";
+    let count = 0;
+    for (const { made } of this.#waiting) {
+      if (count > 0 && 3 * (text.length + made.text.length) > log.maxAppend) break;
+      text += made.text;
+      count++;
+    }
+    if (count === 0) return;
+    try {
+      await log.append(text);
+    } catch (error) {
+      if (error instanceof LogConflict) return; // the others' lines are taken in by now
+      throw error;
+    }
+    const appended = this.#waiting.splice(0, count);
+    for (const { made } of appended) this.#state.addUp(made);
+    log.publish();
+    for (const { resolve } of appended) resolve?.();
+  }
+
+  #later(): void {
+    if (this.#closed) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      const { patience = this.#log?.shared ? SHARED_MS : APPEND_MS } = this.options;
+      const isDue = this.#waiting.length > 0 || this.#gathered.size >= MANY ||
+        performance.now() - this.#appended >= patience;
+      if (isDue) this.append();
+      else this.#later();
+    }, APPEND_MS);
   }
 
   async close(): Promise<void> {
-    await this.#state.loaded;
-    await this.#writer?.close();
-    const { path: file } = this.#file;
-    await this.#file.close().catch((error) => {
-      this.events("error", "cannot save hits", { file, reason: reasonOf(error) });
-    });
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    clearTimeout(this.#retry);
+    await this.append();
+    await this.#upkeep?.close();
+    const { events = silent } = this.options;
+    const links = this.#gathered.size + this.#waiting.length;
+    try {
+      if (links > 0 && this.#log) {
+        events("error", "hits are lost", { reason: this.#log.failure ?? "" });
+      }
+      await this.#log?.close();
+    } catch (error) {
+      events("error", "cannot save hits", { reason: reasonOf(error) });
+    }
   }
+}
 
-  /** Adds up what was counted here, and has it written soon. */
-  #note(count: () => Line | undefined): void {
-    if (this.#held !== undefined) return void this.#held.push(() => this.#note(count));
-    const line = count();
-    if (line === undefined) return;
-    this.#state.addUp(line);
-    this.#writer?.note(line);
+/** Cuts counts that came together into parts, each of which has room in a line: the same each time. */
+function partsOf(hits: Hit[]): Hit[][] {
+  const parts: Hit[][] = [[]];
+  let chars = 0;
+  for (const hit of hits) {
+    const last = parts[parts.length - 1];
+    chars += hit[0].length;
+    if (last.length > 0 && (last.length === MAX_PART || chars > MAX_PART_CHARS)) {
+      parts.push([hit]);
+      chars = hit[0].length;
+    } else {
+      last.push(hit);
+    }
   }
+  return parts;
+}
+
+/** Makes ids of lines, one after the other. */
+function ids(): () => string {
+  const name = randomKey();
+  let count = 0;
+  return () => `${name}-${(count++).toString(36)}`;
 }

@@ -3,168 +3,232 @@
  *
  * @module
  */
-import type { Events } from "../journal/events.ts";
+import type { Bad, Tell } from "../journal/lines.ts";
+import type { LineReader, Log } from "../journal/log.ts";
 import type { CountedHits } from "../links/search.ts";
 import type { Table } from "../links/table.ts";
-import { type Counts, today } from "./counts.ts";
-import type { HitsFile } from "./file.ts";
-import { formatLine, type Line, parseLine } from "./lines.ts";
+import { today } from "./counts.ts";
+import { type DayCounts, formatLine, type Line, MAX_LINE, readHits } from "./lines.ts";
 import { Senders } from "./senders.ts";
 import { Sums } from "./sums.ts";
 import { DAYS, NO_TRAFFIC, type Traffic } from "./traffic.ts";
 
-const ROW_BYTES = 32; // of a row, a key, and sums
+const encoder = new TextEncoder();
+
+const LINK_BYTES = 32; // of a link in a line, about
 const DAY_BYTES = 10;
 
-/**
- * The sums of a table's links, whose rows the table keeps, and whose counts were taken in: all that
- * {@linkcode HitsFile} tells by its lines, and is made of.
- */
-export class HitsState implements CountedHits {
-  /** Resolves when what there was is known. */
-  loaded: Promise<void> = Promise.resolve();
-  sums = new Sums();
-  #senders = new Senders();
+/** The log of the links that are counted. */
+export type LinksLog = Pick<Log, "feed" | "catchUp">;
 
-  constructor(private readonly table: Table) {
+/**
+ * Reads a log of hits: the sums of a table's links, and whose counts were taken in. Lines that can't be read are
+ * left out.
+ */
+export class HitsState implements CountedHits, LineReader {
+  /** Resolves when what there was is known. */
+  whenLoaded: Promise<unknown> = Promise.resolve();
+  /** How many lines could be read, and could not. */
+  good = 0;
+  damaged = 0;
+  #isLoaded = false;
+  #early: Line[] = []; // which another master made of links that are not yet here, and those behind them
+  #senders = new Senders();
+  readonly #sums = new Sums();
+  readonly #newRow = () => this.#sums.newRow();
+
+  /** @param isCopy whether links may still come that lines were made of, also those that are loaded */
+  constructor(
+    private table: Table,
+    private readonly links: LinksLog,
+    private readonly isCopy = false,
+  ) {
     table.hits = this;
   }
 
-  /** Takes over a file, but for lines that are damaged. Gives how many are. */
-  async read(file: HitsFile, events: Events): Promise<number> {
-    const lines = await file.load((text) => {
-      const line = parseLine(text);
-      if (line) this.apply(line);
-      return line !== undefined;
-    });
-    if (lines > 0) events("warn", "left out damaged hits", { file: file.path, lines });
-    return lines;
+  /** Forgets all. */
+  begin(): void {
+    this.good = this.damaged = 0;
+    this.#isLoaded = false;
+    this.#early = [];
+    this.#senders = new Senders();
+    for (let row = 1; row <= this.#sums.rows; row++) this.#sums.reset(row);
   }
 
-  /** Whether counts with that id were taken in. */
+  loaded(): void {
+    this.#isLoaded = true;
+  }
+
+  /** Goes on with the links of another table: they keep their rows. */
+  use(table: Table): void {
+    for (let row = 1; row <= this.#sums.rows; row++) {
+      const link = this.table.counted(row);
+      const isThere = link && table.counterFor(link.key, link.created, () => row) !== 0;
+      if (!isThere) this.#sums.reset(row);
+    }
+    this.table = table;
+    table.hits = this;
+  }
+
+  read(lines: Uint8Array, _bad: Bad, tell: Tell): number {
+    const take = (line: Line) => {
+      this.good++;
+      this.#early.push(line);
+    };
+    const count = readHits(lines, take, () => this.damaged++, tell);
+    // What a master loads is of links that are here, or gone.
+    this.reach(this.#isLoaded || this.isCopy ? undefined : Infinity);
+    if (this.#early.length > 0) this.links.catchUp()?.then(() => this.reach(), () => {});
+    return count;
+  }
+
+  /** Takes in the lines that were made before the log of links came to `position`, as it has by now. */
+  reach(position = this.links.feed.size): void {
+    const next = this.#early.findIndex(({ at }) => at > position);
+    const now = this.#early.splice(0, next === -1 ? this.#early.length : next);
+    for (const line of now) this.apply(line);
+  }
+
+  /** Takes a line in: once, if it has an id, and not the counts of links that have ended. */
+  apply({ hits, days, day, id }: Line): void {
+    if (id !== undefined && !this.#isNew(id)) return;
+    const rows = days.length === 0 ? undefined : new Uint32Array(hits.length / 4);
+    for (let i = 0; i < hits.length; i += 4) {
+      const [key, created, count, previews] = [hits[i], hits[i + 1], hits[i + 2], hits[i + 3]];
+      const row = this.rowOf(String(key), Number(created));
+      if (row !== 0) this.#sums.add(row, day, Number(count), Number(previews));
+      if (rows !== undefined) rows[i / 4] = row;
+    }
+    for (const [day, ...counts] of days) {
+      for (let i = 0; i < counts.length; i += 2) {
+        const row = rows![counts[i]];
+        if (row !== 0) this.#sums.add(row, day, counts[i + 1]);
+      }
+    }
+  }
+
+  /** Takes in what a line of one's own says. */
+  addUp({ day, counts, id }: DayCounts & { id: string }): void {
+    if (!this.#isNew(id)) return;
+    for (let i = 0; i < counts.length; i += 3) {
+      if (this.table.roomFor(counts[i]) === 0) continue; // it has ended meanwhile
+      this.#sums.add(counts[i], day, counts[i + 1], counts[i + 2]);
+    }
+  }
+
+  #isNew(id: string): boolean {
+    if (this.#senders.has(id)) return false;
+    this.#senders.note(id);
+    return true;
+  }
+
+  /** Whether the line with that id was taken in. */
   has(id: string): boolean {
     return this.#senders.has(id);
   }
 
+  /**
+   * The row, which is its counter, of the link of `key`; 0 where there is none.
+   *
+   * @param created when the link was created that is meant; none for the one that is there
+   */
+  rowOf(key: string, created?: number): number {
+    return this.table.counterFor(key, created, this.#newRow);
+  }
+
   hitsOf(row: number): number {
-    return this.sums.hitsOf(row);
+    return this.#sums.hitsOf(row);
+  }
+
+  end(row: number): void {
+    this.#sums.reset(row);
   }
 
   /** How often the link of `key` was followed. */
   async traffic(key: string): Promise<Traffic> {
-    await this.loaded;
+    await this.whenLoaded;
     const row = this.table.counterOf(key);
-    return row === 0 ? NO_TRAFFIC : this.sums.trafficOf(row);
+    return row === 0 ? NO_TRAFFIC : this.#sums.trafficOf(row);
   }
 
-  /** That the link of `key` has ended, as a line, if anything was counted of it. */
-  endOf(key: string): Line | undefined {
-    const row = this.table.counterOf(key);
-    return row === 0 ? undefined : { day: today(), gone: [row] };
+  /** About how many of a log's bytes are of use. */
+  superseded({ bytes }: { bytes: number }): number {
+    return 1 - (LINK_BYTES * this.#sums.rows + DAY_BYTES * this.#sums.days) / bytes;
   }
 
-  /** Forgets all. */
-  clear(): void {
-    for (const counters of this.table.counters()) {
-      for (const [key] of counters) this.table.setCounter(key, 0);
-    }
-    this.sums = new Sums();
-    this.#senders = new Senders();
-  }
-
-  /** Counts as a line, which is still to be added up; links that are followed for the first time get rows. */
-  lineOf({ day, hits: keyed, rows = new Uint32Array(), id }: Counts): Line {
-    if (keyed.length === 0) return { day, hits: rows, id };
-    const [newRows, keys]: [number[], string[]] = [[], []];
-    const hits = [...rows];
-    const previews: number[] = [];
-    for (const [key, count, looks] of keyed) {
-      let row = this.table.counterOf(key);
-      if (row === 0) {
-        if (!this.table.has(key)) continue; // it never was a link
-        row = this.sums.newRow();
-        this.table.setCounter(key, row);
-        newRows.push(row);
-        keys.push(key);
+  /** All that was taken in until now, as lines. They are kept, since links may end while they are taken. */
+  snapshot(): () => AsyncIterable<Uint8Array> {
+    const lines = this.#linesOf(this.#sums.copy(), [...this.#senders]);
+    const made: Uint8Array[] = [];
+    return async function* () {
+      yield* made;
+      for await (const line of lines) {
+        made.push(encoder.encode(line));
+        yield made[made.length - 1];
       }
-      if (count > 0) hits.push(row, count);
-      if (looks > 0) previews.push(row, looks);
-    }
-    return { day, rows: newRows, keys, hits, previews, id };
-  }
-
-  /** Takes over a line of the file. */
-  apply(line: Line): void {
-    const { sums } = this;
-    const { rows = [], keys = [] } = line;
-    for (const [i, row] of rows.entries()) {
-      sums.have(row);
-      this.table.setCounter(keys[i], row);
-    }
-    this.addUp(line);
-  }
-
-  /** Adds up what a line says. */
-  addUp({ day, hits = [], previews = [], gone = [], id }: Line): void {
-    const { sums } = this;
-    for (const row of gone) if (row <= sums.rows) sums.reset(row);
-    for (let i = 0; i < hits.length; i += 2) {
-      if (hits[i] <= sums.rows) sums.add(hits[i], day, hits[i + 1]);
-    }
-    for (let i = 0; i < previews.length; i += 2) {
-      if (previews[i] <= sums.rows) sums.add(previews[i], day, 0, previews[i + 1]);
-    }
-    if (id !== undefined) this.#senders.note(id);
-  }
-
-  /** About how many bytes {@linkcode lines} takes. */
-  get size(): number {
-    return ROW_BYTES * this.sums.rows + DAY_BYTES * this.sums.days;
-  }
-
-  /** All that was counted until now, as lines; what is counted while they are taken is not among them. */
-  lines(): AsyncIterable<string> {
-    return this.#linesOf(this.sums.copy(), [...this.#senders]);
+    };
   }
 
   async *#linesOf(sums: Sums, ids: string[]): AsyncGenerator<string, void, void> {
-    const day = today();
-    for (const id of ids) yield formatLine({ day, id });
-    const done = new Uint8Array(sums.rows + 1); // an entry that was moved comes again
-    for (const counters of this.table.counters()) {
-      const rows: number[] = [];
-      const keys: string[] = [];
-      for (const [key, row] of counters) {
-        if (row > sums.rows || done[row]++ > 0) continue;
-        rows.push(row);
-        keys.push(key);
+    const [day, at] = [today(), this.links.feed.size];
+    const early = this.#early.map(formatLine).join("");
+    for (const id of ids) yield formatLine({ hits: [], days: [], day, at, id });
+    if (early !== "") yield early;
+    let lines = new SumsLine(day, at);
+    for (let row = 1; row <= sums.rows; row++) {
+      const link = this.table.counted(row);
+      if (link !== undefined) lines.add(link, sums.trafficOf(row));
+      const isLast = row === sums.rows;
+      if (lines.size > 0 && (isLast || lines.size > MAX_LINE / 2)) {
+        yield lines.text;
+        lines = new SumsLine(day, at);
+        await turn();
       }
-      if (rows.length > 0) yield formatLine({ day, rows, keys }) + linesOf(sums, rows, day);
-      await turn();
     }
   }
 }
 
-/** What was counted of some rows: a line for each day, and one for all that was before. */
-function linesOf(sums: Sums, rows: number[], today: number): string {
-  const byDay = new Map<number, { hits: number[]; previews: number[] }>();
-  const of = (day: number) => {
-    const line = byDay.get(day) ?? { hits: [], previews: [] };
-    byDay.set(day, line);
-    return line;
-  };
-  for (const row of rows) {
-    const { hits, previews, last = 0, days } = sums.trafficOf(row);
-    let before = hits;
+/** A line of what was counted of some links. */
+class SumsLine {
+  /** About how many bytes it takes. */
+  size = 0;
+  readonly #hits: (string | number)[] = [];
+  readonly #days = new Map<number, number[]>();
+
+  constructor(private readonly day: number, private readonly at: number) {}
+
+  add(
+    { key, created }: { key: string; created: number },
+    { hits, previews, last = 0, days }: Traffic,
+  ): void {
+    const place = this.#hits.length / 4;
+    let before = hits; // all days that are known
+    let today = 0;
     for (const [day, count] of days) {
-      of(day).hits.push(row, count);
       before -= count;
+      if (day === this.day) today = count;
+      else this.#add(day, place, count);
     }
-    const day = Math.min(last, today - DAYS);
-    if (before > 0) of(day).hits.push(row, before);
-    if (previews > 0) of(day).previews.push(row, previews);
+    if (before > 0) this.#add(Math.min(last, this.day - DAYS), place, before);
+    this.#hits.push(key, created, today, previews);
+    this.size += 3 * key.length + LINK_BYTES;
   }
-  return Array.from(byDay, ([day, line]) => formatLine({ day, ...line })).join("");
+
+  #add(day: number, place: number, hits: number): void {
+    const counts = this.#days.get(day);
+    if (counts === undefined) this.#days.set(day, [day, place, hits]);
+    else counts.push(place, hits);
+    this.size += DAY_BYTES;
+  }
+
+  get text(): string {
+    return formatLine({
+      hits: this.#hits,
+      days: [...this.#days.values()],
+      day: this.day,
+      at: this.at,
+    });
+  }
 }
 
 /** Everybody else has a turn. */

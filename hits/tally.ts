@@ -7,6 +7,7 @@ import { hash, RANDOM_HASH } from "../links/hash.ts";
 import { type Counts, type Hit, today } from "./counts.ts";
 import { isAhead, isPreview } from "./previews.ts";
 
+const SETTLE_MS = 100; // which redirects need to be answered, and feeds don't
 const HAND_ON_MS = 1000; // after so long, what is counted is handed on
 const PLACES = 4096; // a power of 2
 // Fewer for keys, and for hits that wait to be handed on: what lives for a tenth of a second is not let go of
@@ -17,6 +18,12 @@ const MAX_CHARS = 16 << 10; // of their keys
 const MAX_ROWS = 16 << 10; // that wait to be handed on
 // Who sends a request is looked at for so many of a second: that costs more than all the rest.
 const LOOKS = 1000;
+
+/** A link that is followed, as far as it is at hand. */
+export interface Followed {
+  readonly counter?: number;
+  readonly created?: number;
+}
 
 /** Takes what was counted. */
 export type TakeCounts = (counts: Counts) => unknown;
@@ -53,13 +60,14 @@ export class Tally {
   /**
    * Counts a redirect that is sent.
    *
-   * @param row that of the link; 0 where it has none yet
+   * @param link tells the row of the link, 0 where it has none yet, and when it was created
    */
-  count(req: Request, key: string, row = 0): void {
+  count(req: Request, key: string, link: Followed = UNKNOWN): void {
+    const row = this.byRow ? link.counter ?? 0 : 0;
     if (req.method === "HEAD" || (this.#looks > 0 && this.#isPreview(req))) {
-      if (this.#keys.preview(key)) this.handOn();
-    } else if (row === 0 || !this.byRow) {
-      if (this.#keys.count(key)) this.handOn();
+      if (this.#keys.preview(key, link.created)) this.handOn();
+    } else if (row === 0) {
+      if (this.#keys.count(key, link.created)) this.handOn();
     } else {
       const place = row & (PLACES - 1);
       if (this.#rows[place] !== row) this.#move(place, row);
@@ -106,23 +114,41 @@ export class Tally {
   }
 }
 
+const UNKNOWN: Followed = {};
+
+/** Hands on what was counted once a server that is `closing` has answered all, or serves only those who stay. */
+export async function settle(closing: Promise<void>, tally?: Tally): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, SETTLE_MS);
+  await Promise.race([closing, promise]);
+  clearTimeout(timer);
+  tally?.handOn();
+}
+
 /** Counts by keys. What it is told of gives whether it has as much as it can hold. */
 class KeyTally {
   readonly #keys = new Array<string>(KEY_PLACES).fill("");
+  readonly #created = new Array<number | undefined>(KEY_PLACES).fill(undefined);
   readonly #counts = new Uint32Array(KEY_PLACES);
-  readonly #previews = new Map<string, number>();
+  readonly #previews = new Map<string, Hit>(); // by key and time
   #hits: Hit[] = [];
   #chars = 0;
 
-  count(key: string): boolean {
+  count(key: string, created: number | undefined): boolean {
     const place = hash(key, RANDOM_HASH) & (KEY_PLACES - 1);
-    if (this.#keys[place] !== key) this.#move(place, key);
+    if (this.#keys[place] !== key || this.#created[place] !== created) {
+      this.#move(place, key);
+      this.#created[place] = created;
+    }
     this.#counts[place]++;
     return this.#hits.length >= MAX_HITS || this.#chars >= MAX_CHARS;
   }
 
-  preview(key: string): boolean {
-    this.#previews.set(key, (this.#previews.get(key) ?? 0) + 1);
+  preview(key: string, created: number | undefined): boolean {
+    const link = `${created} ${key}`;
+    const hit = this.#previews.get(link);
+    if (hit === undefined) this.#previews.set(link, hitOf(key, 0, 1, created));
+    else hit[2]++;
     return this.#previews.size >= MAX_HITS;
   }
 
@@ -131,7 +157,7 @@ class KeyTally {
     for (let place = 0; place < KEY_PLACES; place++) {
       if (this.#counts[place] > 0) this.#move(place, "");
     }
-    for (const [key, count] of this.#previews) this.#hits.push([key, 0, count]);
+    this.#hits.push(...this.#previews.values());
     this.#previews.clear();
     const hits = this.#hits;
     this.#hits = [];
@@ -141,10 +167,15 @@ class KeyTally {
 
   #move(place: number, key: string): void {
     if (this.#counts[place] > 0) {
-      this.#hits.push([this.#keys[place], this.#counts[place], 0]);
+      this.#hits.push(hitOf(this.#keys[place], this.#counts[place], 0, this.#created[place]));
       this.#chars += this.#keys[place].length;
       this.#counts[place] = 0;
     }
     this.#keys[place] = key;
   }
+}
+
+/** A hit, which says when its link was created if that is known to be known, or not. */
+function hitOf(key: string, hits: number, previews: number, created?: number): Hit {
+  return created === undefined ? [key, hits, previews] : [key, hits, previews, created];
 }

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import type { Tally } from "../hits/tally.ts";
+import type { Followed, Tally } from "../hits/tally.ts";
 import { hash, RANDOM_HASH } from "../links/hash.ts";
+import type { Link } from "../links/link.ts";
 import { HTTPError } from "./problem.ts";
 import { hasPlaces, MAX_PLACED, place, type Rest } from "./suffix.ts";
 
 const PLACES = 4096; // for answers that are kept, a power of 2: about 4 MB, if all are taken
-const FOUND = { status: 302 };
 
 /**
  * Makes the answers that redirect. One without a body can be given any number of times. For a link
@@ -37,10 +37,10 @@ export class Redirects {
   /**
    * The answer to a request for `key`, which leads to `url` just now.
    *
-   * @param counter the number of what counts for it
+   * @param link what tells how it is counted
    */
-  to(req: Request, key: string, url: string, counter?: number): Response {
-    this.tally?.count(req, key, counter);
+  to(req: Request, key: string, url: string, link?: Followed): Response {
+    this.tally?.count(req, key, link);
     const code = hash(key, RANDOM_HASH);
     const slot = code & (PLACES - 1);
     if (this.#asked[slot] !== code) {
@@ -59,11 +59,17 @@ export class Redirects {
    *
    * @throws {HTTPError} 414: it leads to an address that is too long
    */
-  placed(req: Request, key: string, url: string, rest: Omit<Rest, "key">): Response {
+  placed(
+    req: Request,
+    key: string,
+    url: string,
+    rest: Omit<Rest, "key">,
+    link?: Followed,
+  ): Response {
     const placed = place(url, rest);
     const location = placed === undefined ? undefined : locationOf(placed);
     if (location === undefined || location.length > MAX_PLACED) throw errTooLong;
-    this.tally?.count(req, key);
+    this.tally?.count(req, key, link);
     return redirectTo(location);
   }
 
@@ -74,6 +80,11 @@ export class Redirects {
   }
 }
 
+/** The URL of a link that was asked for elsewhere, and what tells how it is counted. */
+export function followed(found: string | Link): [url: string, link?: Followed] {
+  return typeof found === "string" ? [found] : [found.url, { created: found.created ?? 0 }];
+}
+
 const NOTHING = { path: "", query: "" };
 
 const errTooLong = new HTTPError(
@@ -82,12 +93,8 @@ const errTooLong = new HTTPError(
 );
 
 function redirectTo(location: string): Response {
-  const response = new Response(null, FOUND);
-  // This is faster than to make it with its headers.
-  const { headers } = response;
-  headers.append("location", location);
-  headers.append("cache-control", "no-store"); // or a link that is changed stays as it was in somebody's cache
-  return response;
+  // Without the second one, a link that is changed stays as it was in somebody's cache.
+  return new Response(null, { status: 302, headers: { location, "cache-control": "no-store" } });
 }
 
 function locationOf(url: string): string {

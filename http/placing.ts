@@ -3,8 +3,9 @@
  *
  * @module
  */
-import type { Store } from "../store.ts";
-import type { Redirects } from "./location.ts";
+import type { Followed } from "../hits/tally.ts";
+import type { Found, Store } from "../store.ts";
+import { followed, type Redirects } from "./location.ts";
 import { fail, type OnError } from "./problem.ts";
 import { decode, keyOf } from "./request.ts";
 import type { Rest } from "./suffix.ts";
@@ -15,7 +16,7 @@ import type { Rest } from "./suffix.ts";
  * @param otherwise answers for a key alone
  */
 export function placing(
-  store: Pick<Store, "get">,
+  store: Store,
   redirects: Redirects,
   otherwise: (req: Request, key: string) => Response | Promise<Response>,
   onError?: OnError,
@@ -27,19 +28,21 @@ export function placing(
     // Old entries may have any key, one with a slash, too.
     const whole = () => otherwise(req, keyOf(req.url));
     if (req.method !== "GET" && req.method !== "HEAD") return whole();
-    const found = (url: string) => {
+    const placed = (url: string, link?: Followed) => {
       try {
-        return redirects.placed(req, key, url, rest);
+        return redirects.placed(req, key, url, rest, link);
       } catch (error) {
         return fail(error, key, onError);
       }
     };
-    let url: string | Promise<string>;
+    let found: Found;
     try {
-      url = store.get(key);
+      found = store.follow?.(key) ?? store.get(key);
     } catch {
       return whole();
     }
-    return typeof url === "string" ? found(url) : url.then(found, whole);
+    if (typeof found === "string") return placed(found, store);
+    if (!(found instanceof Promise)) return placed(...followed(found));
+    return found.then((found) => placed(...followed(found)), whole);
   };
 }

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import type { FeedStream } from "../journal/feed.ts";
+import type { FeedStream, LogName } from "../journal/feed.ts";
 import { formatPosition, parsePosition } from "../journal/position.ts";
 import { MAX_BATCH_ANSWER } from "../jsonrpc/server.ts";
 import type { Call } from "../rpc.ts";
-import { Room, rpcAnswers } from "./answers.ts";
+import { Room, rpcAnswers, sized } from "./answers.ts";
 import { readJSONText, rpcBodies } from "./body.ts";
 import { sendPatiently } from "./patience.ts";
 import { HTTPError } from "./problem.ts";
@@ -26,7 +26,7 @@ const TYPES = ["application/json", "application/json-rpc", "application/jsonrequ
 export interface RPC extends Tokens {
   call: Call;
   /** Opens the feed: from `offset`, or at its end, if there is none. */
-  feed(offset?: number, check?: string): Promise<FeedStream>;
+  feed(offset?: number, check?: string, log?: LogName): Promise<FeedStream>;
 }
 
 /** `POST /rpc` */
@@ -51,7 +51,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
     hold?.give(Math.max(0, most - (text?.length ?? 0)));
     if (text !== undefined) {
       const type = { "content-type": "application/json" };
-      return new Response(room.hold(text + "\n"), { headers: { ...headers, ...type } });
+      return sized(new Response(room.hold(text + "\n"), { headers: { ...headers, ...type } }), 0);
     }
     room.give();
     return new Response(null, { status: 204, headers });
@@ -70,9 +70,12 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
   if (at !== "end" && !/^\d{1,15}$/.test(at)) {
     throw new HTTPError(400, `"offset" must be a number of bytes or "end"`);
   }
+  const log = params.get("log") ?? "links";
+  if (log !== "links" && log !== "hits") throw new HTTPError(400, `"log" must be links or hits`);
   const { offset, size, check, sum, keys, term = 1, body } = await rpc.feed(
     at === "end" ? undefined : Number(at),
     params.get("check") ?? undefined,
+    log,
   );
   const headers = new Headers({
     "content-type": "application/jsonl",
@@ -87,7 +90,7 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
   const reader = body.getReader();
   const read = async () => (await reader.read()).value;
   const end = () => void reader.cancel().catch(() => {});
-  return new Response(sendPatiently(read, end), { headers });
+  return sized(new Response(sendPatiently(read, end), { headers }), 0);
 }
 
 /** `/rpc` where it is not served. */

@@ -14,6 +14,9 @@ export const MAX_LINE = 64 << 20;
 /** Shows that a feed is alive. */
 export const BLANK = new Uint8Array([NEWLINE]);
 
+/** Which of a server's logs: that of the links, or that of how often they are followed. */
+export type LogName = "links" | "hits";
+
 /** Changes that can be followed: bytes that will never be taken back. */
 export interface Feed {
   /** The position where they begin. It moves on when superseded changes are left out; */

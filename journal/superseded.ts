@@ -68,8 +68,8 @@ function squeeze(bytes: Uint8Array, at: number, last: LastLines): number {
     next = bytes.indexOf(NEWLINE, from) + 1;
     if (!last.stays(at + from)) continue;
     if (last.isExpired(at + from)) {
-      const { key } = changeOf(bytes.subarray(from, next))!;
-      const line = encoder.encode(formatLine({ key, url: "" })); // it is shorter
+      const { key, created } = changeOf(bytes.subarray(from, next))!;
+      const line = encoder.encode(formatLine({ key, url: "", created })); // it is shorter
       bytes.set(line, size);
       size += line.length;
     } else {

@@ -27,5 +27,4 @@ export const PARAMS = {
   health: [{ name: "term", number: true, optional: true, max: 15 }],
   compact: [{ name: "id", min: 1, max: 64 }],
   hits: [{ name: "counts", max: 256 << 10 }, id],
-  readHits: [{ name: "file", max: 64 }, { name: "offset", number: true, max: 16 }],
 } satisfies Record<string, Param[]>;

@@ -28,6 +28,7 @@ export class Cache {
   // becomes the older, and what the older still held was asked for by nobody since.
   #young: Table;
   #old: Table;
+  #found: Table; // in which of them
   #readable = true;
   readonly #half: number; // of the links
   readonly #halfBytes: number;
@@ -38,6 +39,7 @@ export class Cache {
     this.#halfBytes = Math.max(MIN_BYTES, this.#half * LINK_BYTES);
     this.#young = this.#newTable();
     this.#old = this.#newTable();
+    this.#found = this.#young;
   }
 
   /** How many links there are. */
@@ -53,10 +55,17 @@ export class Cache {
   /** The URL of `key`; "" if its time is over. */
   get(key: string): string | undefined {
     const url = this.#young.get(key);
+    this.#found = this.#young;
     if (url !== undefined) return url;
     const old = this.#old.get(key);
+    this.#found = this.#old;
     if (old !== undefined) this.set(this.#old.peek(key)!);
     return old;
+  }
+
+  /** When the link was created that {@linkcode get} found last, or 0 where that isn't known. */
+  get created(): number {
+    return this.#found.created;
   }
 
   /** All of the link of `key`, also where its time is over. */

@@ -21,6 +21,8 @@ export interface Copy {
   /** Called when a change of a key comes, or, without one, when anything may have been changed. */
   onchange: (key?: string) => void;
   get(key: string): string | undefined;
+  /** When the link was created that `get` found last, or 0 where that isn't known. */
+  readonly created: number;
   /** What there is, in want of anything better; also what is over, or deleted. */
   peek(key: string): Link | undefined;
   /** Whether the link that is here has expired. */

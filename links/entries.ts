@@ -16,6 +16,7 @@ import { Buffer } from "node:buffer";
 import { hash, hashBytes, type HashConstants } from "./hash.ts";
 import { compareKeys, rankOf } from "./keys.ts";
 import type { Link } from "./link.ts";
+import { PLAIN } from "./syntax.ts";
 import { isExpired } from "./time.ts";
 
 /** How long the head is, and that of an entry whose lengths follow it. */
@@ -47,6 +48,10 @@ export const MAX_SHORT_URL = 0xffff;
 
 /** The memory of entries, as other threads take it over. */
 export type Segments = (Uint8Array<SharedArrayBuffer> | undefined)[];
+
+const QUOTE = 0x22;
+const MAX_ESCAPE = 6; // bytes that one takes in JSON
+const encoder = new TextEncoder();
 
 /** Entries as any thread can read them. A thread may not have heard of the newest segments. */
 export class EntryReader {
@@ -125,14 +130,17 @@ export class EntryReader {
     return bytes.toString("latin1", url, url + length);
   }
 
-  /** Whether others are led somewhere: the URL of a deleted link is empty. */
+  /** Whether others are led somewhere. */
   leads(ref: number): boolean {
+    return (this.flagsOf(ref) & HIDDEN) === 0 && !this.isDeleted(ref);
+  }
+
+  /** Whether the link was deleted: its URL is empty. */
+  isDeleted(ref: number): boolean {
     const bytes = this.segments[ref >>> this.shift]!;
     const at = (ref << 3) & this.mask;
-    const flags = bytes[at + FLAGS];
-    if ((flags & HIDDEN) !== 0) return false;
-    if ((flags & LONG) !== 0) return bytes.readUInt32LE(at + HEAD + 4) !== 0;
-    return (bytes[at + URL_LENGTH] | bytes[at + URL_LENGTH + 1]) !== 0;
+    if ((bytes[at + FLAGS] & LONG) !== 0) return bytes.readUInt32LE(at + HEAD + 4) === 0;
+    return (bytes[at + URL_LENGTH] | bytes[at + URL_LENGTH + 1]) === 0;
   }
 
   isHidden(ref: number): boolean {
@@ -196,6 +204,31 @@ export class EntryReader {
   /** The number of the counter of a link, or 0 where it has none. */
   counterOf(ref: number): number {
     return this.words[ref >>> this.shift]![(((ref << 3) & this.mask) + COUNTER) >>> 2];
+  }
+
+  /** How many bytes the key of an entry takes in a text of JSON, with its quotes, at most. */
+  keyRoom(ref: number): number {
+    const bytes = this.segments[ref >>> this.shift]!;
+    const at = (ref << 3) & this.mask;
+    const long = (bytes[at + FLAGS] & LONG) !== 0;
+    return 2 + MAX_ESCAPE * (long ? bytes.readUInt32LE(at + HEAD) : bytes[at + KEY_LENGTH]);
+  }
+
+  /** Writes that to `to`, from `at` on, where there must be room for it, and returns where it ends. */
+  writeKey(ref: number, to: Uint8Array, at: number): number {
+    const bytes = this.segments[ref >>> this.shift]!;
+    const start = (ref << 3) & this.mask;
+    const begin = at;
+    if ((bytes[start + FLAGS] & (LONG | WIDE_KEY)) === 0) {
+      const end = start + HEAD + bytes[start + KEY_LENGTH];
+      let from = start + HEAD;
+      to[at++] = QUOTE;
+      while (from < end && PLAIN[bytes[from]] === 1) to[at++] = bytes[from++];
+      to[at++] = QUOTE;
+      if (from === end) return at;
+    }
+    const key = JSON.stringify(this.keyOf(ref));
+    return begin + encoder.encodeInto(key, to.subarray(begin)).written;
   }
 
   /** How many bytes an entry takes. */

@@ -20,10 +20,12 @@ export class Rewriter {
   #refs?: Iterator<number, void, void>; // its entries that are to be done
   #next = 0; // so many bytes are superseded when it looks again
 
+  /** @param moved told of entries that were copied */
   constructor(
     private readonly entries: EntryWriter,
     private readonly slots: Slots,
     private readonly constants: HashConstants,
+    private readonly moved: (ref: number) => void,
   ) {}
 
   /** Does what is due with so many new entries. Gives whether a segment is free now. */
@@ -68,7 +70,9 @@ export class Rewriter {
     const { entries, slots } = this;
     const code = entries.codeOf(ref, this.constants);
     if (!slots.has(code, ref)) return 0;
-    slots.replace(code, ref, entries.copy(ref));
+    const copy = entries.copy(ref);
+    slots.replace(code, ref, copy);
+    this.moved(copy);
     entries.supersede(ref);
     return entries.sizeOf(ref);
   }

@@ -33,9 +33,11 @@ export interface Listed {
 /** What knows how often links are followed. */
 export interface CountedHits {
   /** Resolves when it knows all. */
-  readonly loaded: Promise<void>;
+  readonly whenLoaded: Promise<unknown>;
   /** How often the link with that counter was followed. */
   hitsOf(counter: number): number;
+  /** The link with that counter has ended. */
+  end(counter: number): void;
 }
 
 /** A page, and what comes after it, as far as that is known. */
@@ -75,7 +77,7 @@ export class Search {
   /** @param following what was kept of the search for the page before */
   async run(following?: Following): Promise<Found> {
     checkLeft(this.signal);
-    await this.hits?.loaded;
+    await this.hits?.whenLoaded;
     this.#began = performance.now();
     const { blocks, bytes } = this.table.entries;
     let seen = blocks.written;

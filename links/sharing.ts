@@ -62,6 +62,11 @@ export class TableReader {
     return this.#entries.counterOf(this.#found);
   }
 
+  /** When the link was created that {@linkcode get} has just given, or 0 where that isn't known. */
+  get created(): number {
+    return this.#entries.createdOf(this.#found);
+  }
+
   #isCurrent(): boolean {
     return Atomics.load(this.memory.control, 0) === this.memory.generation;
   }

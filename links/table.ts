@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { CountedEntries } from "./counted.ts";
 import { hash, type HashConstants, RANDOM_HASH } from "./hash.ts";
 import type { Link } from "./link.ts";
 import { Lister } from "./list.ts";
@@ -15,12 +16,16 @@ import { Rewriter } from "./rewriter.ts";
 import type { CountedHits } from "./search.ts";
 import { Sharing, type TableMemory } from "./sharing.ts";
 import { Slots } from "./slots.ts";
+import { writeNumber } from "./digits.ts";
 import { EntryWriter } from "./writer.ts";
 
 export { type TableMemory, TableReader } from "./sharing.ts";
 
 /** There are at most 2 to this many slots: 4 GiB, for 469,762,048 keys, as an eighth stays free. */
 export const SLOT_BITS = 29;
+
+const MAX_DIGITS = 17; // of a number, and a comma
+const COMMA = 0x2c;
 
 /** How a {@linkcode Table} is made. */
 export interface TableOptions {
@@ -73,6 +78,8 @@ export class Table {
   readonly #rewriter: Rewriter;
   readonly #sharing: Sharing;
   readonly #lister: Lister;
+  readonly #counted = new CountedEntries();
+  #hits?: CountedHits;
   #found = 0;
   #told = 0; // how often segments had come or gone when other threads were told
   #added = 0; // entries that are not shown yet
@@ -83,7 +90,7 @@ export class Table {
     this.constants = constants;
     this.#entries = new EntryWriter(segmentBits, segments);
     this.#slots = new Slots(this.#entries, 2 ** slotBits, partBits);
-    this.#rewriter = new Rewriter(this.#entries, this.#slots, constants);
+    this.#rewriter = new Rewriter(this.#entries, this.#slots, constants, (ref) => this.#moved(ref));
     this.#sharing = new Sharing(() => ({
       slots: this.#slots.shared,
       segments: this.#entries.memory,
@@ -104,7 +111,7 @@ export class Table {
 
   /** What knows how often links are followed, by their counters: lists tell of it. */
   set hits(hits: CountedHits) {
-    this.#lister.hits = hits;
+    this.#hits = this.#lister.hits = hits;
   }
 
   /** How many bytes the entries take. */
@@ -143,31 +150,61 @@ export class Table {
     return this.#found === 0 ? 0 : this.#entries.counterOf(this.#found);
   }
 
-  /** The number of the counter that counts for `key`, or 0 where there is none. */
+  /** When the link was created that {@linkcode get} found last, or 0 where that isn't known. */
+  get created(): number {
+    return this.#found === 0 ? 0 : this.#entries.createdOf(this.#found);
+  }
+
+  /** The number of the counter of the link of `key`, or 0 where it has none. */
   counterOf(key: string): number {
     const ref = this.#find(key);
     return ref === 0 ? 0 : this.#entries.counterOf(ref);
   }
 
-  /** Gives a key that was set a counter, which it keeps for good. */
-  setCounter(key: string, counter: number): void {
+  /**
+   * The number of the counter of the link of `key`, which keeps it until it is deleted, or its key is taken
+   * again.
+   *
+   * @param created when the link was created that is meant; none for the one that is there
+   * @param next gives the number of one for a link that has none yet
+   * @returns 0 where there is no such link
+   */
+  counterFor(key: string, created: number | undefined, next: () => number): number {
     const ref = this.#find(key);
-    if (ref !== 0) this.#entries.setCounter(ref, counter);
+    if (ref === 0 || this.#entries.isDeleted(ref)) return 0;
+    if (created !== undefined && this.#entries.createdOf(ref) !== created) return 0;
+    let counter = this.#entries.counterOf(ref);
+    if (counter === 0) {
+      counter = next();
+      this.#entries.setCounter(ref, counter);
+      this.#counted.set(counter, ref);
+    }
+    return counter;
   }
 
-  /** The keys that have a counter, block after block: between two of them the table may be changed. */
-  *counters(): Generator<[key: string, counter: number][], void, void> {
-    const entries = this.#entries;
-    for (const refs of entries.blocks.walk()) {
-      const counted: [key: string, counter: number][] = [];
-      for (const ref of refs) {
-        const counter = entries.counterOf(ref);
-        if (counter === 0) continue; // most, whose keys need not be made
-        const key = entries.keyOf(ref);
-        if (this.#find(key) === ref) counted.push([key, counter]);
-      }
-      yield counted;
-    }
+  /** The link with that counter; nothing where it has ended. */
+  counted(counter: number): { key: string; created: number } | undefined {
+    const ref = this.#counted.of(counter);
+    if (ref === 0) return;
+    return { key: this.#entries.keyOf(ref), created: this.#entries.createdOf(ref) };
+  }
+
+  /** How many bytes {@linkcode writeCounted} takes at most; 0 where the link has ended. */
+  roomFor(counter: number): number {
+    const ref = this.#counted.of(counter);
+    return ref === 0 ? 0 : this.#entries.keyRoom(ref) + MAX_DIGITS;
+  }
+
+  /**
+   * Writes the key of the link with that counter, in JSON, a comma, and when it was created, to `to`, from `at` on.
+   *
+   * @returns where it ends
+   */
+  writeCounted(counter: number, to: Uint8Array, at: number): number {
+    const ref = this.#counted.of(counter);
+    at = this.#entries.writeKey(ref, to, at);
+    to[at++] = COMMA;
+    return writeNumber(this.#entries.createdOf(ref), to, at);
   }
 
   /** Whether `key` was ever set. */
@@ -298,11 +335,29 @@ export class Table {
       this.size++;
     } else {
       const counter = this.#entries.counterOf(before);
-      if (counter !== 0) this.#entries.setCounter(ref, counter);
+      if (counter !== 0) this.#count(ref, before, counter);
       this.#entries.supersede(before);
       if (this.#entries.leads(before)) this.count--;
     }
     if (this.#entries.leads(ref)) this.count++;
+  }
+
+  /** Lets the counter of an entry be that of the one in its place, if it is the same link. */
+  #count(ref: number, before: number, counter: number): void {
+    const entries = this.#entries;
+    if (!entries.isDeleted(ref) && entries.createdOf(ref) === entries.createdOf(before)) {
+      entries.setCounter(ref, counter);
+      this.#counted.set(counter, ref);
+    } else {
+      this.#counted.set(counter, 0);
+      this.#hits?.end(counter);
+    }
+  }
+
+  /** An entry was copied to another place. */
+  #moved(ref: number): void {
+    const counter = this.#entries.counterOf(ref);
+    if (counter !== 0) this.#counted.set(counter, ref);
   }
 
   /** Has room for one more key. */

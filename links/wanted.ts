@@ -5,7 +5,7 @@
  */
 import { errExists, errExpired, errNotFound } from "./errors.ts";
 import type { Facts, Link } from "./link.ts";
-import { isExpired, now } from "./time.ts";
+import { isExpired, MAX_TIME, now } from "./time.ts";
 
 /** What goes with a change. */
 export interface ChangeOptions {
@@ -54,13 +54,27 @@ export function factsOf(
   if (isNew && leads && !isExpired(end + grace)) throw errExists;
   if (!isNew && !leads) throw errNotFound;
   if (!isNew && over) throw errExpired;
-  if (url === "") return namesOf(undefined, editor);
-  created = isNew ? created ?? now() : before?.created;
+  if (url === "") return { ...namesOf(undefined, editor), ...createdOf(before) };
+  created = isNew ? creationOf(created, before) : before?.created;
   expires = isNew ? expires : expires ?? before?.expires;
   const facts = namesOf(isNew ? author : before?.author, editor);
   if (created) facts.created = created;
   if (expires) facts.expires = expires;
   return facts;
+}
+
+/**
+ * When a new link is created. By that it is told from those that had its key before, so it is later than all of
+ * them: a second after the last one, where it would not be.
+ */
+function creationOf(created = now(), before?: Link): number {
+  if (before === undefined) return created;
+  return Math.min(Math.max(created || now(), (before.created ?? 0) + 1), MAX_TIME);
+}
+
+/** What stays of a link that is deleted. */
+function createdOf({ created }: Partial<Link> = {}): Facts {
+  return created ? { created } : {};
 }
 
 /**

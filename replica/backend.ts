@@ -4,7 +4,7 @@
  * @module
  */
 import type { Counting } from "../hits/counting.ts";
-import type { FeedStream } from "../journal/feed.ts";
+import type { FeedStream, LogName } from "../journal/feed.ts";
 import type { Link } from "../links/link.ts";
 import type { TableMemory } from "../links/table.ts";
 import type { Served } from "../store.ts";
@@ -20,8 +20,8 @@ export interface Backend extends Served {
   load(): Promise<void>;
   /** Adds a link that some store has had before: it may be odd, as old ones are. */
   restore(link: Link): Promise<Link>;
-  /** Opens the feed of changes; see `openFeed`. */
-  feed(offset?: number, check?: string): Promise<FeedStream>;
+  /** Opens the feed of a log, that of the links where none is named; see `openFeed`. */
+  feed(offset?: number, check?: string, log?: LogName): Promise<FeedStream>;
   /** Lets other threads read the links: `take` gets the memory, now and whenever it is another. */
   share(take: (memory: TableMemory) => void): void;
   /** Finishes what is on its way, and lets those go who follow the feed. */

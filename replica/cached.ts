@@ -5,7 +5,14 @@
  */
 import { ChecksumError } from "../journal/checksum.ts";
 import { type Events, silent } from "../journal/events.ts";
-import { BLANK, type FeedStream, HEARTBEAT_MS, openFeed, wholeLines } from "../journal/feed.ts";
+import {
+  BLANK,
+  type FeedStream,
+  HEARTBEAT_MS,
+  type LogName,
+  openFeed,
+  wholeLines,
+} from "../journal/feed.ts";
 import { Place } from "../journal/followers.ts";
 import { readLines } from "../journal/lines.ts";
 import { Window } from "../journal/window.ts";
@@ -66,6 +73,10 @@ export class CachedCopy implements Copy, Followed {
 
   get(key: string): string | undefined {
     return this.#live ? this.#cache.get(key) : undefined;
+  }
+
+  get created(): number {
+    return this.#cache.created;
   }
 
   peek(key: string): Link | undefined {
@@ -182,23 +193,44 @@ export class CachedCopy implements Copy, Followed {
    * @param until ends the stream when it is aborted
    * @throws {StoreError} unavailable: the feed was lost
    */
-  async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
+  async feed(
+    offset?: number,
+    check?: string,
+    log: LogName = "links",
+    until?: AbortSignal,
+  ): Promise<FeedStream> {
     const window = this.#window;
     if (!this.#live || !window) throw errNoFeed;
+    // All that is kept here is the end of the links' log. The rest is the master's to tell.
+    if (log !== "links") return await this.#passOn(wholeLines, offset, check, log, until);
     const known = offset === undefined ? undefined : await window.check(offset);
     if (offset === undefined || (known !== undefined && known === check)) {
       const stream = await openFeed(window, offset, check, until);
       return { ...stream, term: this.#term };
     }
-    // Further back it is the master's to tell.
+    const blocks = (body: FeedStream["body"], at: number) => behind(window, body, at);
+    return await this.#passOn(blocks, offset, check, log, until);
+  }
+
+  /** Opens the master's feed for somebody else. */
+  async #passOn(
+    blocksOf: (body: FeedStream["body"], at: number) => AsyncGenerator<Uint8Array, void, void>,
+    offset: number | undefined,
+    check: string | undefined,
+    log: LogName,
+    until?: AbortSignal,
+  ): Promise<FeedStream> {
     const { transport, session } = this.masters;
     const left = new AbortController();
     const signal = AbortSignal.any([this.#closed.signal, session, left.signal]);
     const place = new Place();
     try {
-      const stream = await transport.feed(offset, check, signal);
-      const blocks = behind(window, stream);
-      const read = async () => (await blocks.next()).value;
+      const stream = await transport.feed(offset, check, signal, log);
+      const blocks = blocksOf(stream.body, stream.offset);
+      const read = async () => {
+        const { value } = await blocks.next();
+        return value?.length === 0 ? BLANK : value ?? undefined;
+      };
       const body = place.body(read, () => left.abort(), until);
       return { ...stream, body };
     } catch {
@@ -224,13 +256,13 @@ function isSame(a: Omit<Link, "key">, b: Omit<Link, "key">): boolean {
 /** Gives the rest of a feed to someone else no sooner than `window` has it. */
 async function* behind(
   window: Window,
-  { offset, body }: FeedStream,
-): AsyncGenerator<Uint8Array, undefined, void> {
-  let at = offset;
+  body: FeedStream["body"],
+  at: number,
+): AsyncGenerator<Uint8Array, void, void> {
   for await (const lines of wholeLines(body)) {
     at += lines.length;
     while (window.size < at && !window.ended) await window.grown(HEARTBEAT_MS);
     if (window.ended) return;
-    yield lines.length > 0 ? lines : BLANK;
+    yield lines;
   }
 }

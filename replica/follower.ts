@@ -4,7 +4,7 @@
  * @module
  */
 import { type Events, silent } from "../journal/events.ts";
-import { type FeedStream, HEARTBEAT_MS, wholeLines } from "../journal/feed.ts";
+import { type FeedStream, HEARTBEAT_MS, type LogName, wholeLines } from "../journal/feed.ts";
 import { StoreError } from "../links/errors.ts";
 import { type Masters, MAX_BACKOFF_MS, MIN_BACKOFF_MS } from "./masters.ts";
 import { kindOf } from "./prober.ts";
@@ -116,9 +116,9 @@ export class FeedConnection {
     this.#signal = AbortSignal.any([closed, masters.session, this.#silent.signal]);
   }
 
-  async open(offset?: number, check?: string): Promise<FeedStream> {
+  async open(offset?: number, check?: string, log?: LogName): Promise<FeedStream> {
     this.#listen();
-    const stream = await this.masters.transport.feed(offset, check, this.#signal);
+    const stream = await this.masters.transport.feed(offset, check, this.#signal, log);
     clearTimeout(this.#timer);
     this.masters.checkTerm(stream.term);
     return stream;

@@ -5,12 +5,10 @@
  */
 import type { Counting } from "../hits/counting.ts";
 import { type Counts, formatCounts, type Hit } from "../hits/counts.ts";
-import type { Part } from "../hits/file.ts";
 import { Unsent } from "../hits/unsent.ts";
 import type { Client } from "../jsonrpc/client.ts";
 import { type Events, silent } from "../journal/events.ts";
 import { reasonOf } from "../journal/file.ts";
-import { isCount } from "../links/count.ts";
 import { StoreError } from "../links/errors.ts";
 import { randomKey } from "../links/link.ts";
 import { pause } from "./wait.ts";
@@ -20,7 +18,6 @@ const MAX_WAIT_MS = 8000; // after failures: longer and longer, up to that
 const CLOSE_MS = 3000; // at the end, for a master that is just being restarted, too
 const RETRY_MS = 100;
 const MAX_SENT = 4000; // links in one call
-const MAX_FILE = 64; // characters of what names the master's file
 const MAX_SENT_CHARS = 100 << 10; // of their keys
 /** So many links a day are kept that could not be sent; of others nothing is. */
 export const MAX_KEPT = 100_000;
@@ -37,7 +34,7 @@ export interface SentHitsOptions {
  * with the id that it had, so that it counts once.
  */
 export class SentHits implements Counting {
-  readonly #gathered = new Map<number, Map<string, Hit>>(); // by day and key
+  readonly #gathered = new Map<number, Map<string, Hit>>(); // by day, and by key and time
   #kept = 0; // of these
   #sent?: Counts; // on their way, perhaps for the second time
   #sends = 0;
@@ -78,13 +75,17 @@ export class SentHits implements Counting {
   add({ day, hits }: Counts): void {
     const links = this.#gathered.get(day) ?? new Map<string, Hit>();
     this.#gathered.set(day, links);
-    for (const [key, count, previews] of hits) {
-      const hit = links.get(key);
+    for (const [key, count, previews, created] of hits) {
+      const link = `${created} ${key}`;
+      const hit = links.get(link);
       if (hit !== undefined) {
         hit[1] += count;
         hit[2] += previews;
       } else if (this.#kept < MAX_KEPT) {
-        links.set(key, [key, count, previews]);
+        links.set(
+          link,
+          created === undefined ? [key, count, previews] : [key, count, previews, created],
+        );
         this.#kept++;
       } else if (!this.#dropping) {
         this.#dropping = true;
@@ -97,13 +98,6 @@ export class SentHits implements Counting {
   async take(counts: Counts): Promise<void> {
     const { error } = await this.client.call("Store.Hits", [formatCounts(counts), counts.id]);
     if (error) throw error;
-  }
-
-  async read(file: string, offset: number): Promise<Part | undefined> {
-    const { result, error } = await this.client.call("Store.ReadHits", [file, String(offset)]);
-    if (error) throw error;
-    if (result === null || isPart(result)) return result ?? undefined;
-    throw new StoreError("unavailable", "master gave no hits");
   }
 
   /** Sends what is left, if the master soon takes it; else it is kept for the next time, if it can be. */
@@ -178,11 +172,11 @@ export class SentHits implements Counting {
     for (const [day, links] of this.#gathered) {
       const hits: Hit[] = [];
       let chars = 0;
-      for (const [key, hit] of links) {
+      for (const [link, hit] of links) {
         if (hits.length === MAX_SENT || chars > MAX_SENT_CHARS) break;
         hits.push(hit);
-        chars += key.length;
-        links.delete(key);
+        chars += link.length;
+        links.delete(link);
         this.#kept--;
       }
       if (links.size === 0) this.#gathered.delete(day);
@@ -202,10 +196,4 @@ export class SentHits implements Counting {
   #id(): string {
     return `${this.#name}-${(this.#sends++).toString(36)}`;
   }
-}
-
-function isPart(value: unknown): value is Part {
-  const { file, offset, lines }: { [Name in keyof Part]?: unknown } = Object(value);
-  return typeof file === "string" && file.length <= MAX_FILE && isCount(offset) &&
-    typeof lines === "string";
 }

@@ -3,12 +3,11 @@
  *
  * @module
  */
-import { HitsCopy } from "../hits/copy.ts";
 import { type Events, silent } from "../journal/events.ts";
-import { ChecksumError } from "../journal/checksum.ts";
-import type { FeedStream } from "../journal/feed.ts";
+import type { FeedStream, LogName } from "../journal/feed.ts";
 import { exists } from "../journal/file.ts";
-import { Journal, type JournalOptions } from "../journal/journal.ts";
+import type { Journal, JournalOptions } from "../journal/journal.ts";
+import { changesTo } from "../journal/log.ts";
 import type { CompactionState } from "../journal/upkeep.ts";
 import { Ahead, type Noted } from "../links/ahead.ts";
 import type { Copy } from "../links/copy.ts";
@@ -17,35 +16,42 @@ import type { Link } from "../links/link.ts";
 import type { Listing, Query } from "../links/query.ts";
 import { Table, type TableMemory } from "../links/table.ts";
 import { URLStore } from "../store.ts";
-import { errNoFeed, type FeedConnection, type Followed, KnownTrouble } from "./follower.ts";
-import { checkCopy, checkEnd, type Claim } from "./judge.ts";
+import { errNoFeed, type FeedConnection, type Followed } from "./follower.ts";
+import { HitsMirror } from "./hits_mirror.ts";
+import { checkCopy, checkEnd, checkTerm, type Claim } from "./judge.ts";
 import { Lag } from "./lag.ts";
-import { Part } from "./part.ts";
+import { type Copied, LogCopy } from "./log_copy.ts";
 import { replicate } from "./replicate.ts";
 
 /**
  * A copy of the master's journal, byte for byte: with it this replica can take the master's place.
  * `FILE` is always a whole one, `FILE.part` one that is not finished, and `FILE.old-...` those before.
  */
-export class Mirror implements Copy, Followed {
+export class Mirror implements Copy, Copied, Followed {
+  readonly logName = "links";
+  readonly keepsOld = true;
+  readonly copyReader = changesTo(() => {});
+  /** What it knows beside of how often links are followed. */
+  readonly hits: HitsMirror;
   onchange: (key?: string) => void = () => {};
   #store?: URLStore<Journal>; // the owner of FILE, once that is there
-  #hits?: HitsCopy; // what it knows of them beside
   #links = new Table(); // its links, or, while it is made anew, those of the one before
   #whole = false; // whether they are all
   #foreign = false; // whether they are of another history than the master's
-  #spoilt = false; // whether they proved to be others than the master's
   #live = false;
   #share: (memory: TableMemory) => void = () => {};
   readonly #ahead = new Ahead();
   readonly #lag = new Lag();
-  readonly #part: Part;
+  #noted?: Noted; // what was ahead when the feed was asked for
+  #began = 0; // when a copy was begun
+  readonly #copy: LogCopy;
   readonly #events: Events;
 
   constructor(private readonly file: string, private readonly options: JournalOptions = {}) {
     this.#links.readable = false;
-    this.#part = new Part(file, options);
+    this.#copy = new LogCopy(file, this, options);
     this.#events = options.events ?? silent;
+    this.hits = new HitsMirror(() => this.#live, options);
   }
 
   get claim(): Claim {
@@ -72,13 +78,12 @@ export class Mirror implements Copy, Followed {
     return this.#live;
   }
 
-  /** What it has of how often links are followed. */
-  get hits(): HitsCopy | undefined {
-    return this.#hits;
-  }
-
   get(key: string): string | undefined {
     return this.#live && this.#ahead.others <= this.position ? this.#links.get(key) : undefined;
+  }
+
+  get created(): number {
+    return this.#links.created;
   }
 
   peek(key: string): Link | undefined {
@@ -114,12 +119,12 @@ export class Mirror implements Copy, Followed {
   async load(): Promise<void> {
     if (!await exists(this.file)) return;
     const { mtime } = await Deno.stat(this.file);
-    await this.#open(await Journal.open(this.file, this.options));
+    await this.#copy.load();
     if (mtime) this.#lag.caughtUp(performance.now() - (Date.now() - mtime.getTime()));
   }
 
-  async #open(journal: Journal): Promise<void> {
-    const store = new URLStore(journal, { hits: false });
+  async open(log: Journal): Promise<void> {
+    const store = new URLStore(log, { hits: false, events: this.#events });
     try {
       await store.load();
     } catch (error) {
@@ -129,83 +134,68 @@ export class Mirror implements Copy, Followed {
     this.#links.readable = store.urls.readable = false;
     this.#store = store;
     this.#links = store.urls;
-    this.#hits = new HitsCopy(`${journal.path}.hits`, store.urls, this.#events);
-    this.#hits.load(); // without them it is as good a mirror
+    this.hits.use(store);
     this.#whole = true;
-    this.#foreign = this.#spoilt = false;
+    this.#foreign = false;
     this.#reach();
     for (const key of this.#ahead.keys()) this.#links.hide(key);
     this.#links.share(this.#share);
   }
 
   async follow(connection: FeedConnection): Promise<void> {
-    if (!this.#store) await this.load();
-    if (this.#store) {
-      const { log: journal } = this.#store;
-      const { noted } = this.#ahead;
-      if (journal.failure !== undefined) throw new KnownTrouble(journal.failure);
-      const stream = await connection.open(journal.size, await journal.feed.check(journal.size));
-      if (stream.offset === journal.size && !this.#spoilt) {
-        this.#foreign = false;
-        await this.#part.close();
-        return await this.#takeIn(this.#store, connection, stream, noted).catch((error) => {
-          if (error instanceof ChecksumError) {
-            this.#spoilt = true;
-            this.#whole = false;
-          }
-          throw error;
-        });
-      }
-      await stream.body.cancel();
-      checkEnd(stream.size, stream.term ?? 1, this.claim);
-      this.#foreign = true;
-      if (!this.#part.begun) {
-        this.#part.begin();
-        const { file } = this;
-        this.#events("warn", "the master's journal is another one: copying it anew", { file });
-      }
-      this.#ahead.clear();
-      this.onchange();
-      connection.letGo();
-    }
-    await this.#copy(connection);
-    await this.follow(connection);
+    this.#began = performance.now();
+    await this.#copy.follow(connection);
   }
 
-  /** Copies the feed as far as it reaches, beside the copy before: FILE is always a whole one. */
-  async #copy(connection: FeedConnection): Promise<void> {
-    const began = performance.now();
-    const part = await this.#part.copy(connection, this.claim);
-    const old = await this.#part.place(part, this.#store, this.claim);
-    await this.#hits?.close();
-    await this.#store?.close();
-    this.#store = undefined;
-    await this.#open(part);
-    this.#lag.caughtUp(began);
+  ask(): void {
+    this.#noted = this.#ahead.noted;
+  }
+
+  refuse({ size, term = 1 }: { size: number; term?: number }): void {
+    checkTerm(term, this.claim);
+    checkEnd(size, term, this.claim);
+  }
+
+  fits(how: "same" | "other" | "still other"): void {
+    this.#foreign = how !== "same";
+    if (how === "same") return;
+    const { file } = this;
+    if (how === "other") {
+      this.#events("warn", "the master's journal is another one: copying it anew", { file });
+    }
+    this.#ahead.clear();
+    this.onchange();
+  }
+
+  spoil(): void {
+    this.#whole = false;
+  }
+
+  placed(old?: string): void {
+    this.#lag.caughtUp(this.#began);
     const { file, count: links } = this;
     this.#events("info", "the mirror is complete", { file, links, ...(old ? { old } : {}) });
   }
 
-  /** @param noted what was ahead when the feed was asked for */
-  async #takeIn(
-    store: URLStore<Journal>,
-    connection: FeedConnection,
-    stream: FeedStream,
-    noted: Noted,
-  ): Promise<void> {
+  async rest(): Promise<void> {
+    await this.#store?.rest();
+  }
+
+  async takeIn(log: Journal, connection: FeedConnection, stream: FeedStream): Promise<void> {
+    const store = this.#store!;
     const { size } = stream;
     const isHidden = (key: string) => this.#ahead.has(key);
     const end = Math.max(size, this.position);
-    if (this.#ahead.furthest > end && await connection.owned()) this.#ahead.cut(end, noted);
+    if (this.#ahead.furthest > end && await connection.owned()) this.#ahead.cut(end, this.#noted!);
     this.#reach();
-    checkCopy(store.log.feed, stream);
+    checkCopy(log.feed, stream);
     this.#lag.aim(size, performance.now());
     this.#live = this.position >= size;
     this.#expose();
     for await (const lines of connection.blocks(stream)) {
       if (lines.length > 0) await replicate(store, lines, stream, isHidden, this.onchange);
       else this.#lag.caughtUp();
-      checkCopy(store.log.feed, stream);
+      checkCopy(log.feed, stream);
       connection.worked ||= lines.length > 0;
       this.#reach();
       this.#live ||= this.position >= size;
@@ -217,6 +207,7 @@ export class Mirror implements Copy, Followed {
   /** Shows what the feed has come to. */
   #reach(): void {
     for (const key of this.#ahead.reach(this.position)) this.#links.hide(key, false);
+    this.hits.reach();
   }
 
   /** Lets other threads read as much as this one would show. */
@@ -266,21 +257,35 @@ export class Mirror implements Copy, Followed {
    * @param until ends the stream when it is aborted
    * @throws {StoreError} unavailable: the copy is not complete
    */
-  async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
+  async feed(
+    offset?: number,
+    check?: string,
+    log: LogName = "links",
+    until?: AbortSignal,
+  ): Promise<FeedStream> {
+    if (log === "hits") {
+      return { ...await this.hits.feed(offset, check, until), term: this.claim.term };
+    }
     if (!this.#store) throw errNoFeed;
-    return await this.#store.feed(offset, check, until);
+    return await this.#store.feed(offset, check, log, until);
   }
 
   endFeeds(): void {
-    this.#store?.log.feed.end();
+    this.#store?.log.end();
+    this.hits.endFeeds();
   }
 
+  async letGo(): Promise<void> {
+    await this.#store?.close();
+    this.#store = undefined;
+  }
+
+  /** Lets go of everything. */
   async close(): Promise<void> {
-    await this.#part.close();
     try {
-      await this.#hits?.close();
+      await this.hits.close();
     } finally {
-      await this.#store?.close();
+      await this.#copy.close();
     }
   }
 }

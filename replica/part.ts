@@ -6,12 +6,10 @@
 import { ChecksumError } from "../journal/checksum.ts";
 import { exists, explain, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
-import { readLines } from "../journal/lines.ts";
-import { changesTo } from "../journal/log.ts";
 import { ForeignError } from "../journal/torn.ts";
-import type { URLStore } from "../store.ts";
 import { type FeedConnection, KnownTrouble, refuseLine } from "./follower.ts";
-import { checkCopy, checkEnd, checkTerm, type Claim, Refusal, refuseFuture } from "./judge.ts";
+import { checkCopy, Refusal, refuseFuture } from "./judge.ts";
+import type { Copied } from "./log_copy.ts";
 import { keepOld } from "./old.ts";
 import { append } from "./replicate.ts";
 import { Seldom } from "./wait.ts";
@@ -43,7 +41,11 @@ export class Part {
   readonly #begins = new Seldom(MIN_AGAIN_MS, MAX_AGAIN_MS);
   #journal?: Journal;
 
-  constructor(private readonly file: string, private readonly options: JournalOptions) {
+  constructor(
+    private readonly file: string,
+    private readonly copied: Copied,
+    private readonly options: JournalOptions,
+  ) {
     this.#path = partOf(file);
   }
 
@@ -58,20 +60,19 @@ export class Part {
    * @throws it is too soon
    */
   begin(): void {
-    if (!this.#begins.due()) throw new Error("the master's journal is another one again and again");
+    if (!this.#begins.due()) throw new Error("the master's log is another one again and again");
   }
 
   /**
    * Copies a feed, as far as it reached when it was opened; it goes on where an earlier try was broken
    * off. Gives the whole copy, which is no longer ours.
-   *
-   * @param claim what the copy must not fall short of
    */
-  async copy(connection: FeedConnection, claim: Claim): Promise<Journal> {
+  async copy(connection: FeedConnection): Promise<Journal> {
     let part = this.#journal ??= await this.#open();
     if (part.failure !== undefined) throw new KnownTrouble(part.failure);
-    const stream = await connection.open(part.size, await part.feed.check(part.size));
-    checkEnd(stream.size, stream.term ?? 1, claim);
+    const { logName, copyReader } = this.copied;
+    const stream = await connection.open(part.size, await part.feed.check(part.size), logName);
+    this.copied.refuse(stream);
     if (stream.offset !== part.size) { // it is of another journal
       if (part.size > 0) this.begin();
       await this.#discard();
@@ -80,7 +81,7 @@ export class Part {
     }
     try {
       for await (const lines of connection.blocks(stream)) {
-        readLines(lines, () => {}, refuseLine, (line, about) => {
+        copyReader.read(lines, refuseLine, (line, about) => {
           refuseFuture(about.term);
           part.tell(line, about);
         });
@@ -109,25 +110,21 @@ export class Part {
    * Puts a whole copy in the place of FILE. That one stays as `FILE.old-...`: a master that was started on a
    * wrong file shall not cost us the right one.
    *
-   * @param before the owner of FILE, if there is one
-   * @param claim what the copy must not fall short of, whatever the master said of it
+   * @param isThere whether there is a FILE
    * @returns the name under which FILE stays
    */
-  async place(
-    copy: Journal,
-    before: URLStore | undefined,
-    claim: Claim,
-  ): Promise<string | undefined> {
+  async place(copy: Journal, isThere: boolean): Promise<string | undefined> {
     try {
-      checkTerm(copy.term, claim);
-      checkEnd(copy.size, copy.term, claim);
-      await before?.rest(); // or it might put a file of its own in the place of the new one
-      const old = before && await keepOld(this.file);
+      this.copied.refuse(copy); // whatever the master said of it
+      await this.copied.rest(); // or it might put a file of its own in the place of the new one
+      const old = isThere && this.copied.keepsOld ? await keepOld(this.file) : undefined;
       await copy.rename(this.file);
       return old;
     } catch (error) {
       await copy.close();
-      throw error instanceof Refusal ? error : explain(this.file, error);
+      throw error instanceof Refusal || error instanceof KnownTrouble
+        ? error
+        : explain(this.file, error);
     }
   }
 
@@ -141,7 +138,7 @@ export class Part {
     for (let tries = 0;; tries++) {
       const part = await Journal.open(this.#path, { ...this.options, copy: true });
       try {
-        await part.load(changesTo(() => {}));
+        await part.load(this.copied.copyReader);
         return part;
       } catch (error) {
         await part.close();

@@ -3,11 +3,10 @@
  *
  * @module
  */
-import type { HitsCopy } from "../hits/copy.ts";
 import type { Traffic } from "../hits/traffic.ts";
 import { unsentOf } from "../hits/unsent.ts";
 import { type Events, silent } from "../journal/events.ts";
-import type { FeedStream } from "../journal/feed.ts";
+import type { FeedStream, LogName } from "../journal/feed.ts";
 import type { JournalOptions } from "../journal/journal.ts";
 import type { Position } from "../journal/position.ts";
 import type { CompactionState } from "../journal/upkeep.ts";
@@ -23,8 +22,8 @@ import type { Backend } from "./backend.ts";
 import { CachedCopy } from "./cached.ts";
 import { BatchClient } from "./client.ts";
 import { errNoFeed, type Followed, Follower } from "./follower.ts";
-import { HitsCopier } from "./copier.ts";
 import { SentHits } from "./hits.ts";
+import type { HitsMirror } from "./hits_mirror.ts";
 import { type Claim, formatPath, OwnAddress, Refusal } from "./judge.ts";
 import { Masters } from "./masters.ts";
 import { Mirror } from "./mirror.ts";
@@ -49,10 +48,15 @@ interface FedCopy extends Copy, Followed {
   readonly claim: Claim;
   load(): Promise<void>;
   /** What it has of how often links are followed, if it has that. */
-  readonly hits?: HitsCopy;
+  readonly hits?: HitsMirror;
   /** Lists its links, if it has them all. */
   list?(query?: Query, signal?: AbortSignal): Promise<Listing>;
-  feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream>;
+  feed(
+    offset?: number,
+    check?: string,
+    log?: LogName,
+    until?: AbortSignal,
+  ): Promise<FeedStream>;
   share(take: (memory: TableMemory) => void): void;
   /** Compacts the log that it keeps, if it keeps one. */
   compact?(id: string): CompactionState;
@@ -75,8 +79,7 @@ interface FedCopy extends Copy, Followed {
  */
 export class Replica extends ProxyStore implements Backend {
   readonly hits: SentHits;
-  #follower?: Follower;
-  #copier?: HitsCopier;
+  readonly #followers: Follower[] = [];
   #owed = 0; // answers that the master owes, of how it is
   #below = new AbortController(); // lets those below go
   readonly #masters: Masters;
@@ -205,16 +208,12 @@ export class Replica extends ProxyStore implements Backend {
   async load(): Promise<void> {
     await this.#copy.load();
     this.#masters.find();
-    this.#follower = new Follower(
-      this.#masters,
-      this.#copy,
-      () => this.#below.abort(),
-      this.#events,
-    );
+    const { hits } = this.#copy;
+    const letGo = () => this.#below.abort();
+    this.#followers.push(new Follower(this.#masters, this.#copy, letGo, this.#events));
+    // Of a master that is lost the first one speaks, and some have no hits to be followed.
+    if (hits) this.#followers.push(new Follower(this.#masters, hits, () => {}));
     await this.hits.load();
-    if (this.#options.file !== undefined) {
-      this.#copier = new HitsCopier(this.#copy, this.hits, this.#events);
-    }
   }
 
   /** The master creates the link anew, if it takes it. */
@@ -235,12 +234,12 @@ export class Replica extends ProxyStore implements Backend {
   }
 
   /** Opens its feed for those below, unless they would hear of nothing by it. */
-  async feed(offset?: number, check?: string): Promise<FeedStream> {
+  async feed(offset?: number, check?: string, log?: LogName): Promise<FeedStream> {
     if (this.#below.signal.aborted) {
       if (!this.#copy.live) throw errNoFeed;
       this.#below = new AbortController();
     }
-    return await this.#copy.feed(offset, check, this.#below.signal);
+    return await this.#copy.feed(offset, check, log, this.#below.signal);
   }
 
   share(take: (memory: TableMemory) => void): void {
@@ -255,8 +254,7 @@ export class Replica extends ProxyStore implements Backend {
   async close(): Promise<void> {
     await this.hits.close();
     this.#masters.close();
-    await this.#copier?.close();
-    await this.#follower?.close();
+    await Promise.all(this.#followers.map((follower) => follower.close()));
     await this.#copy.close();
   }
 }

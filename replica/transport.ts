@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { FeedStream } from "../journal/feed.ts";
+import type { FeedStream, LogName } from "../journal/feed.ts";
 import type { Reply } from "../rpc.ts";
 import { readReason, readText } from "../http/response.ts";
 import { parsePosition } from "../journal/position.ts";
@@ -22,6 +22,7 @@ export interface Transport {
     offset: number | undefined,
     check: string | undefined,
     signal: AbortSignal,
+    log?: LogName,
   ): Promise<FeedStream>;
 }
 
@@ -81,8 +82,10 @@ export class HTTPTransport implements Transport {
     offset: number | undefined,
     check: string | undefined,
     signal: AbortSignal,
+    log: LogName = "links",
   ): Promise<FeedStream> {
-    const query = `offset=${offset ?? "end"}${check === undefined ? "" : `&check=${check}`}`;
+    const name = log === "links" ? "" : `log=${log}&`;
+    const query = `${name}offset=${offset ?? "end"}${check === undefined ? "" : `&check=${check}`}`;
     const response = await fetch(`${this.address}/rpc/log?${query}`, {
       client: this.#trust?.client,
       headers: this.#headers,

@@ -1,9 +1,9 @@
 /** The files beside a journal: who may read them, and what stands there that isn't ours. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { HitsFile } from "../hits/file.ts";
 import { Unsent } from "../hits/unsent.ts";
 import { appendBeside, makeBeside, openBeside, readBeside } from "../journal/beside.ts";
+import { startHere } from "./here.ts";
 import { add, eventually, follow, run, start, tempDir } from "./processes.ts";
 import { ready } from "./replicas.ts";
 import { rounds } from "./rounds.ts";
@@ -54,10 +54,10 @@ describe("new files are for their owner alone:", { ignore: onWindows }, () => {
   it("a mirror's, also while it is not finished, and those that it keeps", async () => {
     using dir = tempDir();
     const cwd = dir.path;
-    await using master = await start("-rpc");
+    await using master = await startHere("-rpc");
     await add(master.url, "https://example.com/a", "a");
     await follow(master.url, "a");
-    await using mirror = await start({ cwd }, `-master=${master.url}`, "-file=copy.jsonl");
+    await using mirror = await startHere({ cwd }, `-master=${master.url}`, "-file=copy.jsonl");
     await eventually(async () => assertEquals((await ready(mirror.url)).lagBytes, 0));
     await eventually(() => "copy.jsonl.hits" in modes(cwd));
     all600(cwd);
@@ -69,7 +69,7 @@ describe("new files are for their owner alone:", { ignore: onWindows }, () => {
 
   it("a database's", async () => {
     using dir = tempDir();
-    await using master = await start({ cwd: dir.path }, "-kv=links.db");
+    await using master = await startHere({ cwd: dir.path }, "-kv=links.db");
     await add(master.url, "https://example.com/a", "a");
     assert("links.db" in modes(dir.path));
     all600(dir.path);
@@ -80,15 +80,12 @@ describe("new files are for their owner alone:", { ignore: onWindows }, () => {
     const cwd = dir.path;
     await Deno.writeTextFile(`${cwd}/store.jsonl`, A.repeat(9));
     await Deno.chmod(`${cwd}/store.jsonl`, 0o644);
-    await Deno.writeTextFile(`${cwd}/store.jsonl.hits`, "damaged\n"); // which has it made anew
+    await Deno.writeTextFile(`${cwd}/store.jsonl.hits`, "damaged\n"); // which is set aside
     await Deno.chmod(`${cwd}/store.jsonl.hits`, 0o640);
-    await using _master = await start({ cwd });
-    await eventually(async () =>
-      assertMatch(await Deno.readTextFile(`${cwd}/store.jsonl.hits`), /^\{"File"/)
-    );
+    await using _master = await startHere({ cwd });
     assertMatch((await run({ cwd }, "-compact")).stdout, /; 2 lines, .* after/);
-    const { "store.jsonl": journal, "store.jsonl.hits": hits } = modes(cwd);
-    assertEquals([journal, hits], ["644", "640"]);
+    const { "store.jsonl": journal, "store.jsonl.hits.bad": aside, ...others } = modes(cwd);
+    assertEquals([journal, aside, others["store.jsonl.hits"]], ["644", "640", "600"]);
   });
 });
 
@@ -105,8 +102,8 @@ const planted: Record<string, (path: string, target: string) => Promise<unknown>
   "a link to an endless device": (path) => symlink("/dev/zero", path),
 };
 
-const BESIDE = ["tmp", "pid", "bad", "compact", "compact.tmp", "hits", "hits.tmp", "hits.unsent"];
-const OF_MIRRORS = ["part", "part.tmp", "part.pid", "part.bad", "hits.part", "hits.part.tmp"];
+const BESIDE = ["tmp", "pid", "bad", "compact", "compact.tmp", "hits", "hits.pid", "hits.unsent"];
+const OF_MIRRORS = ["part", "part.tmp", "part.pid", "part.bad", "hits.part", "hits.part.pid"];
 const OF_BACKUPS = ["part", "part.tmp", "part.pid"];
 
 describe("what others put beside a file is neither written nor read, nor waited for:", {
@@ -129,7 +126,7 @@ describe("what others put beside a file is neither written nor read, nor waited 
       const file = `${cwd}/store.jsonl`;
       await Deno.writeTextFile(file, A + A);
       for (const suffix of BESIDE) await plant(`${file}.${suffix}`, target);
-      await using master = await start({ cwd }, "-rpc");
+      await using master = await startHere({ cwd }, "-rpc");
       assertEquals((await follow(master.url, "a")).location, "https://example.com/a");
       await add(master.url, "https://example.com/b", "b");
       assertEquals((await run("-compact", `-master=${master.url}`)).code, 0);
@@ -141,7 +138,7 @@ describe("what others put beside a file is neither written nor read, nor waited 
       const copy = `${elsewhere.path}/copy.jsonl`;
       for (const suffix of [...BESIDE, ...OF_MIRRORS]) await plant(`${copy}.${suffix}`, target);
       await plant(`${copy}.old-20260101T000000Z`, target);
-      await using mirror = await start(`-master=${master.url}`, `-file=${copy}`);
+      await using mirror = await startHere(`-master=${master.url}`, `-file=${copy}`);
       // Where its copy can't be, it is a cache.
       assertEquals((await follow(mirror.url, "b")).location, "https://example.com/b");
       await mirror.waitForLog(({ reason }) => /part: Not a regular file/.test(reason));
@@ -199,10 +196,10 @@ describe("what others put beside a file is neither written nor read, nor waited 
   it("a mirror copies over no file that is none of ours", async () => {
     using dir = tempDir();
     const cwd = dir.path;
-    await using master = await start("-rpc");
+    await using master = await startHere("-rpc");
     await add(master.url, "https://example.com/a", "a");
     await Deno.writeTextFile(`${cwd}/copy.jsonl.part`, PRECIOUS);
-    await using mirror = await start({ cwd }, `-master=${master.url}`, "-file=copy.jsonl");
+    await using mirror = await startHere({ cwd }, `-master=${master.url}`, "-file=copy.jsonl");
     await mirror.waitForLog(({ reason }) => /copy\.jsonl\.part: Not a journal/.test(reason));
     assertEquals(await Deno.readTextFile(`${cwd}/copy.jsonl.part`), PRECIOUS);
     assertEquals((await follow(mirror.url, "a")).location, "https://example.com/a");
@@ -214,7 +211,7 @@ describe("what others put beside a file is neither written nor read, nor waited 
     await Deno.mkdir(`${cwd}/data`);
     await Deno.writeTextFile(`${cwd}/data/links.jsonl`, `${A}{"Key":"torn`);
     await symlink("data/links.jsonl", `${cwd}/store.jsonl`);
-    await using master = await start({ cwd });
+    await using master = await startHere({ cwd });
     assertEquals((await follow(master.url, "a")).location, "https://example.com/a");
     assertEquals(await Deno.readTextFile(`${cwd}/data/links.jsonl.bad`), `{"Key":"torn\n`);
     assertEquals((await run({ cwd }, "-export")).stdout, A);
@@ -252,31 +249,5 @@ describe("a file beside", { ignore: onWindows }, () => {
     assertEquals(await Deno.readTextFile(target), PRECIOUS);
     assertEquals((await new Unsent(path).load()).length, 1);
     assertEquals(modes(dir.path)["s.hits.unsent"], "600");
-  });
-
-  it("of hits has no part of a line that could not be written", async () => {
-    using dir = tempDir();
-    const path = `${dir.path}/s.hits`;
-    const file = new HitsFile(path);
-    await file.append("one\n");
-    const { size } = file;
-    // What a failed write left, which could not be taken back, goes before the next one.
-    const { write, truncate } = Deno.FsFile.prototype;
-    try {
-      Deno.FsFile.prototype.write = async function (bytes) {
-        await write.call(this, bytes.subarray(0, 2));
-        throw new Error("failed");
-      };
-      Deno.FsFile.prototype.truncate = () => Promise.reject(new Error("failed"));
-      for (let i = 0; i < 2; i++) {
-        assertEquals(await file.append("two\n").then(() => true, () => false), false);
-      }
-    } finally {
-      Object.assign(Deno.FsFile.prototype, { write, truncate });
-    }
-    assertEquals(Deno.statSync(path).size, size + 2);
-    await file.append("three\n");
-    await file.close();
-    assert((await Deno.readTextFile(path)).endsWith("one\nthree\n"));
   });
 });

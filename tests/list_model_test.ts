@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { Hits } from "../hits/hits.ts";
+import { hitsAt } from "./counting.ts";
 import type { Link } from "../links/link.ts";
 import type { Query } from "../links/query.ts";
 import { Table } from "../links/table.ts";
@@ -51,13 +51,10 @@ async function checkPages(
   using dir = tempDir();
   const { seed, pick } = random();
   const table = new Table({ segmentBits: 16, partBits: 10 });
-  const hits = new Hits(`${dir.path}/l.hits`, table);
+  const hits = hitsAt(`${dir.path}/l.hits`, table);
   await hits.load();
   const model = new Map<string, Known>();
-  const set = (link: Link) => {
-    if (link.url === "") hits.forget(link.key);
-    table.set(link);
-  };
+  const set = (link: Link) => table.set(link);
   const follow = (key: string, count: number) => {
     hits.add({ day: DAY, hits: [[key, count, 0]] });
     model.get(key)!.hits += count;
@@ -106,6 +103,7 @@ async function checkPages(
     }
   };
 
+  await hits.append();
   const seen: string[] = [];
   const limit = 20 + pick(200);
   const chance = 1 + pick(3);
@@ -117,6 +115,7 @@ async function checkPages(
     seen.push(...page.links.map(({ key }) => key));
     after = page.next;
     if (pick(chance) === 0) meddle();
+    await hits.append();
     assert(pages++ < 2000, `it ends, seed ${seed}`);
   } while (after !== undefined);
   await hits.close();

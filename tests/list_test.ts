@@ -1,9 +1,10 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { Hits } from "../hits/hits.ts";
+import { hitsAt } from "./counting.ts";
 import { StoreError } from "../links/errors.ts";
 import { type Query, readQuery } from "../links/query.ts";
 import { Table } from "../links/table.ts";
+import { type Here, startHere } from "./here.ts";
 import { add, eventually, type Goto, start, tempDir } from "./processes.ts";
 import { random } from "./random.ts";
 import { change, journal, ready } from "./replicas.ts";
@@ -158,7 +159,7 @@ it("the most followed come first, the newest of those that are followed alike, i
   using dir = tempDir();
   const { seed, pick } = random();
   const table = new Table({ segmentBits: 16 });
-  const hits = new Hits(`${dir.path}/l.hits`, table);
+  const hits = hitsAt(`${dir.path}/l.hits`, table);
   await hits.load();
   const model = new Map<string, { created: number; hits: number }>();
   for (let n = 0; n < 3000; n++) {
@@ -175,6 +176,7 @@ it("the most followed come first, the newest of those that are followed alike, i
     }
   };
   const check = async (what: string) => {
+    await hits.append();
     const sorted = [...model].sort(([, a], [, b]) => b.hits - a.hits || b.created - a.created);
     for (const [limit, q] of [[7, ""], [100, ""], [1000, ""], [20, "k12"]] as const) {
       const expected = sorted.map(([key]) => key).filter((key) => key.includes(q));
@@ -205,12 +207,13 @@ it("while links are followed, no page has one twice, and each that is followed n
   using dir = tempDir();
   const { seed, pick } = random();
   const table = new Table();
-  const hits = new Hits(`${dir.path}/l.hits`, table);
+  const hits = hitsAt(`${dir.path}/l.hits`, table);
   await hits.load();
   for (let n = 0; n < 2000; n++) {
     table.set({ key: `k${n}`, url: urlOf(n), created: 1000 + n });
     hits.add({ day: 20782, hits: [[`k${n}`, pick(50), 0]] });
   }
+  await hits.append();
   const seen: string[] = [];
   let after: string | undefined;
   do {
@@ -219,6 +222,7 @@ it("while links are followed, no page has one twice, and each that is followed n
     for (let i = 0; i < 20; i++) {
       hits.add({ day: 20782, hits: [[`k${2 * pick(1000)}`, 1 + pick(60), 0]] });
     }
+    await hits.append();
     after = next;
   } while (after !== undefined);
   assertEquals(new Set(seen).size, seen.length, `seed ${seed}`);
@@ -232,13 +236,14 @@ it("pages go on after a restart, in every order", async () => {
     using dir = tempDir();
     const open = async () => {
       const table = new Table();
-      const hits = new Hits(`${dir.path}/l.hits`, table);
+      const hits = hitsAt(`${dir.path}/l.hits`, table);
       for (let n = 0; n < 40; n++) table.set({ key: `k${n}`, url: urlOf(n), created: created(n) });
       await hits.load();
       return { table, hits };
     };
     const first = await open();
     for (let n = 0; n < 20; n++) first.hits.add({ day: 20782, hits: [[`k${n}`, n >> 1, 0]] });
+    await first.hits.append();
     const orders = ["newest", "hits", "written"] as const;
     const before = await Promise.all(orders.map(async (order) => {
       const { next } = await first.table.list({ order, limit: 13 });
@@ -284,12 +289,12 @@ it("a list that can't be is refused in a line", async () => {
   await Promise.all(many.slice(0, 100));
 });
 
-async function list({ url }: Goto, query = "") {
+async function list({ url }: Goto | Here, query = "") {
   const response = await fetch(`${url}/api/links${query}`, { signal: AbortSignal.timeout(10_000) });
   return { status: response.status, ...await response.json() };
 }
 
-async function exported({ url }: Goto) {
+async function exported({ url }: Goto | Here) {
   const response = await fetch(`${url}/.export`, { signal: AbortSignal.timeout(20_000) });
   return { status: response.status, text: await response.text() };
 }
@@ -335,12 +340,12 @@ it("every server lists, searches and exports all links: it asks the master", asy
 
 it("what is exported can be imported", async () => {
   using dir = tempDir();
-  await using master = await start();
+  await using master = await startHere();
   for (let i = 0; i < 20; i++) await add(master.url, urlOf(i), `key.${i}`);
   await Deno.writeTextFile(`${dir.path}/store.jsonl`, (await exported(master)).text);
-  await using other = await start({ cwd: dir.path });
+  await using other = await startHere({ cwd: dir.path });
   assertEquals(await exported(other), await exported(master));
-  await using empty = await start();
+  await using empty = await startHere();
   assertEquals(await exported(empty), { status: 200, text: "" });
 });
 

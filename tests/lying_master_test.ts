@@ -8,10 +8,10 @@ import { ConnectDatabase } from "../kv/connect.ts";
 import { isHealth } from "../links/health.ts";
 import { isListing, MAX_LIMIT } from "../links/query.ts";
 import { HTTPTransport } from "../replica/transport.ts";
-import { SentHits } from "../replica/hits.ts";
 import { Replica } from "../replica/replica.ts";
 import type { ProxyStore } from "../rpc.ts";
-import { eventually, start } from "./processes.ts";
+import { startHere } from "./here.ts";
+import { eventually } from "./processes.ts";
 
 const LINK = { key: "k", url: "https://example.com/" };
 
@@ -155,14 +155,6 @@ describe("ProxyStore", () => {
     await assertRejects(() => asked({ hits: "<b>" }, traffic), Error, "no good answer");
     assertEquals(await asked(null, traffic), undefined);
   });
-
-  it("reads no part of a file of hits that is none", async () => {
-    for (const part of [{}, { file: "x".repeat(65), offset: 0, lines: "" }, 7]) {
-      const call = () => Promise.resolve({ result: part, position: { from: 0, to: 0 } });
-      const hits = new SentHits({ down: false, call });
-      await assertRejects(() => hits.read("f", 0), Error, "master gave no hits");
-    }
-  });
 });
 
 it("a replica shows nothing of a lying master's lists and numbers", async () => {
@@ -173,7 +165,7 @@ it("a replica shows nothing of a lying master's lists and numbers", async () => 
     "Store.Traffic": { hits: 1, previews: 0, last: 1e15, days: [] },
     "Store.Put": "a\r\nset-cookie: x=1",
   });
-  await using replica = await start(`-master=${master.url}`);
+  await using replica = await startHere(`-master=${master.url}`);
   await eventually(async () => {
     const answer = await fetch(`${replica.url}/readyz`);
     await answer.body?.cancel();

@@ -151,7 +151,7 @@ it("replicas ask the master for hits; without it a link is still shown, and a mi
   // The mirror copies what is counted a little later than the links.
   await eventually(async () => {
     const text = await Deno.readTextFile(`${dir.path}/mirror.jsonl.hits`);
-    assertMatch(text, /"Keys":\["docs"\]/);
+    assertMatch(text, /"Hits":\["docs"/);
   });
   master.kill("SIGKILL");
   await master.status;

@@ -27,8 +27,11 @@ export interface Start<Config> {
 /** What the main thread says of itself. */
 export type Order = { kind: "memory"; memory: TableMemory } | { kind: "stop" };
 
-/** What a thread says of itself. */
-export type Report = { kind: "serving" } | { kind: "stopped" } | { kind: "died"; reason: string };
+/**
+ * What a thread says of itself. It has settled once it accepts nothing more, and has handed on what it counted;
+ * what it still serves may be feeds.
+ */
+export type Report = { kind: "serving" | "settled" | "stopped" } | { kind: "died"; reason: string };
 
 /** What there is to answer requests with, in any thread. */
 export interface Parts {
@@ -62,8 +65,16 @@ export class ThreadStore implements Store {
     return this.#links.get(key) || this.main.ask("get", key);
   }
 
+  follow(key: string): string | Promise<Link> {
+    return this.#links.get(key) || this.main.ask("link", key);
+  }
+
   get counter(): number {
     return this.#links.counter;
+  }
+
+  get created(): number {
+    return this.#links.created;
   }
 
   link(key: string): Promise<Link> {
@@ -96,10 +107,11 @@ export class ThreadStore implements Store {
 }
 
 /**
- * In a thread: waits for what it is started with, runs it, and says so. `run` gives what ends it.
+ * In a thread: waits for what it is started with, runs it, and says so. `run` gives what ends it, and calls
+ * `settled` on its way.
  */
 export async function runThread<Config>(
-  run: (config: Config, parts: Parts) => () => Promise<void>,
+  run: (config: Config, parts: Parts) => (settled: () => void) => Promise<void>,
 ): Promise<void> {
   const { config, memory, port, index } = await new Promise<Start<Config>>((resolve) => {
     globalThis.addEventListener(
@@ -122,7 +134,7 @@ export async function runThread<Config>(
   const store = new ThreadStore(memory, main);
   const rpc: RPC = {
     call: (text, since, trusted) => main.ask("call", text, since, trusted),
-    feed: (offset, check) => main.ask("feed", offset, check),
+    feed: (...args) => main.ask("feed", ...args),
   };
   const limit: Limit = {
     take: (client) => main.ask("take", client),
@@ -135,7 +147,7 @@ export async function runThread<Config>(
   port.addEventListener("message", async ({ data }: MessageEvent<Order>) => {
     if (!("kind" in data)) return;
     if (data.kind === "memory") return store.attach(data.memory);
-    await stop();
+    await stop(() => say({ kind: "settled" }));
     say({ kind: "stopped" });
   });
   port.start(); // no sooner than everybody listens

@@ -21,6 +21,8 @@ interface Thread {
   index: number;
   /** Resolves when it serves, or is gone. */
   serving: PromiseWithResolvers<void>;
+  /** Resolves when it has handed on what it counted, or is gone. */
+  settled: PromiseWithResolvers<void>;
   /** Resolves when it has answered all that came, or is gone. */
   stopped: PromiseWithResolvers<void>;
 }
@@ -73,6 +75,7 @@ export class Workers {
       port,
       index: this.#freeIndex(),
       serving: Promise.withResolvers(),
+      settled: Promise.withResolvers(),
       stopped: Promise.withResolvers(),
     };
     this.#threads.add(thread);
@@ -123,10 +126,16 @@ export class Workers {
   #remove(thread: Thread): boolean {
     if (!this.#threads.delete(thread)) return false;
     thread.serving.resolve();
+    thread.settled.resolve();
     thread.stopped.resolve();
     thread.port.close();
     thread.worker.terminate();
     return true;
+  }
+
+  /** Resolves when all that are being stopped have handed on what they counted. */
+  async settled(): Promise<void> {
+    await Promise.all(Array.from(this.#threads, ({ settled }) => settled.promise));
   }
 
   /** Lets every worker answer what it is at; resolves when all have, or after `ms` milliseconds. */
