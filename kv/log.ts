@@ -13,16 +13,16 @@ import { type LineReader, type Log, LogConflict } from "../journal/log.ts";
 import type { Published } from "../journal/published.ts";
 import { isFuture, nextTerm } from "../journal/term.ts";
 import { StoreError } from "../links/errors.ts";
-import { ask, DEADLINE_MS } from "./call.ts";
+import { findHead, type Found } from "./begin.ts";
+import { ask, DEADLINE_MS, explainAway } from "./call.ts";
 import { commitOnce, type End, readEnd } from "./commit.ts";
 import type { LocalCopy } from "./copy.ts";
-import type { Database, Entry } from "./database.ts";
+import type { Database } from "./database.ts";
 import { errAway, Health } from "./health.ts";
 import { Keeper } from "./keeper.ts";
 import { Loaded } from "./loaded.ts";
 import { Mutex } from "./mutex.ts";
-import { EARLIER, formatHead, formatRow, Layout, newNonce, parseHead } from "./rows.ts";
-import { ROW_BYTES, rowKey, toRows } from "./rows.ts";
+import { Layout, newNonce, parseHead, ROW_BYTES, toRows } from "./rows.ts";
 import { parseSnapshot } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
 import { Watcher } from "./watcher.ts";
@@ -35,13 +35,6 @@ const MAX_APPEND = 600_000; // bytes: a commit has room for 800,000, with the ke
 const UNREAD = "it was not read yet"; // why nothing is appended before that
 
 const encoder = new TextEncoder();
-
-/** What stands at the beginning and the end of a log. */
-interface Found {
-  head: Entry;
-  turn?: Entry;
-  snapshot?: Entry;
-}
 
 /** How a {@linkcode KVLog} goes about it. */
 export interface KVLogOptions {
@@ -159,35 +152,10 @@ export class KVLog implements Log {
   }
 
   async #read(loaded: Loaded): Promise<Found> {
-    const found = await this.#readHead();
-    await loaded.read(parseHead(found.head), parseSnapshot(found.snapshot));
+    const found = await findHead(this.database, this.#layout);
+    const snapshot = parseSnapshot(found.snapshot);
+    await loaded.read(parseHead(found.head), snapshot).catch(explainAway);
     return found;
-  }
-
-  /** Reads the head; where there is none, the log begins, with a term of its own. */
-  async #readHead(): Promise<Found> {
-    const { head: key, turn: turnKey, snapshot: snapshotKey, rows } = this.#layout;
-    for (;;) {
-      const [head, turn, snapshot, ...earlier] = await ask((signal) =>
-        this.database.read([key, turnKey, snapshotKey, ...EARLIER], signal)
-      );
-      if (head) return { head, turn, snapshot };
-      if (earlier.some((entry) => entry)) {
-        throw new JournalError(
-          `its links are those of an earlier goto: -export them there, and -import them into a new database`,
-        );
-      }
-      const lines = encoder.encode(formatAbout({ term: nextTerm(1) }));
-      const { rows: [row], end } = toRows(lines, { position: 0, sum: 0 }, newNonce());
-      const mutations = [
-        { key: rowKey(rows, 0), set: formatRow(row) },
-        { key, set: formatHead({ next: 1, ...end }) },
-      ];
-      // Where others were first, or the answer is lost, the next look shows what is there.
-      await ask((signal) =>
-        this.database.commit({ checks: [{ key, version: null }], mutations }, signal)
-      );
-    }
   }
 
   async append(lines: string): Promise<void> {
