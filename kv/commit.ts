@@ -7,11 +7,12 @@ import { MaybeSavedError } from "../journal/appender.ts";
 import { pause } from "../replica/wait.ts";
 import { causeOf } from "../links/errors.ts";
 import { type Call, DEADLINE_MS, within } from "./call.ts";
-import { type Database, type Entry, MAX_READ } from "./database.ts";
+import { after, type Database, type Entry } from "./database.ts";
 import { formatHead, formatRow, type Head, type Layout, parseHead, parseRow } from "./rows.ts";
 import { type Row, rowKey } from "./rows.ts";
 
 const TRY_MS = 1000; // one of several
+const NEXT_ROWS = 32; // that are read with the head
 const REPEAT_MS = 20; // before the first repetition; then twice as long each time
 
 /** The versions that an append checks: null where there is nothing yet. */
@@ -46,11 +47,12 @@ export async function readEnd(
   signal: AbortSignal,
 ): Promise<End> {
   const keys = [layout.head, layout.turn, layout.snapshot];
-  while (keys.length < MAX_READ) keys.push(rowKey(layout.rows, first + keys.length - 3));
-  const [head, turn, snapshot, ...next] = await database.read(keys, signal);
+  const start = rowKey(layout.rows, first);
+  const range = { start, end: after(layout.rows), limit: NEXT_ROWS };
+  const [head, turn, snapshot, ...next] = await database.read(keys, signal, range);
   const rows: Row[] = [];
   for (const entry of next) {
-    if (entry === undefined) break;
+    if (Number(entry?.key.at(-1)) !== first + rows.length || entry === undefined) break;
     rows.push(parseRow(entry));
   }
   return { head, turn, snapshot, rows };
@@ -62,6 +64,7 @@ export async function readEnd(
  * moved. No more than one of them can succeed, and the first row tells by its nonce whether one has. That is asked
  * whenever a check failed: the platform's `fetch`, too, repeats what it sent on a connection that was lost.
  *
+ * @param lost called when a check failed, before it is asked why
  * @returns the version of the head then, null where others appended behind it; or, where others were first, so that
  * nothing is written, and never will be, what they left
  * @throws {MaybeSavedError} nobody could tell in time
@@ -72,6 +75,7 @@ export async function commitOnce(
   layout: Layout,
   versions: Versions,
   append: Append,
+  lost: () => Promise<void>,
 ): Promise<{ version: string | null } | End> {
   const { first, rows, head } = append;
   const write = {
@@ -94,6 +98,7 @@ export async function commitOnce(
     try {
       const version = await call((signal) => database.commit(write, signal));
       if (version !== undefined) return { version };
+      await lost();
       const found = await look();
       if (found !== undefined) return found;
     } catch (error) {

@@ -29,8 +29,6 @@ import {
   parseWrite,
 } from "./messages.ts";
 
-const MAX_CHECKS = 10; // the protocol's limit
-const MAX_COMMITS = 16;
 const VERSIONS = [2, 3]; // of the protocol
 const RENEW_MS = 60_000; // before what was told of the database ends
 const MAX_ANSWER = 64 << 20; // a thousand values, as many as the protocol reads at once
@@ -57,19 +55,23 @@ interface Session {
  */
 export class ConnectDatabase implements Database {
   readonly exclusive = false;
-  readonly maxChecks = MAX_CHECKS;
-  readonly maxCommits = MAX_COMMITS;
   ahead?: number;
   #session?: Promise<Session>;
   readonly #closed = new AbortController();
 
   constructor(readonly address: string, private readonly token: string) {}
 
-  async read(keys: Key[], signal: AbortSignal): Promise<(Entry | undefined)[]> {
+  async read(
+    keys: Key[],
+    signal: AbortSignal,
+    range?: Range,
+  ): Promise<(Entry | undefined)[]> {
     if (keys.length > MAX_READ) throw new RangeError(`more than ${MAX_READ} keys`);
     // The first key from this one on that is before the next possible one: the key itself, if it is there.
     const ranges = keys.map((key) => ({ start: key, end: after(key), limit: 1 }));
-    return (await this.#read(ranges, signal)).map(([entry]) => entry);
+    const found = await this.#read(range ? [...ranges, range] : ranges, signal);
+    const entries = range ? found.pop() ?? [] : [];
+    return [...found.map(([entry]) => entry), ...entries];
   }
 
   async range(range: Range, signal: AbortSignal): Promise<Entry[]> {

@@ -8,8 +8,8 @@
 /** The parts of a key, from the left. */
 export type Key = readonly string[];
 
-/** What is kept: bytes, or a count that can be added to without reading it. */
-export type Value = Uint8Array<ArrayBuffer> | bigint;
+/** What is kept. */
+export type Value = Uint8Array<ArrayBuffer>;
 
 /** A value with its key, and the version that each change of it makes another. */
 export interface Entry {
@@ -23,37 +23,23 @@ export interface Range {
   start: Key;
   end: Key;
   limit: number;
-  reverse?: boolean;
 }
 
-/** What a commit does to one key. */
-export type Mutation =
-  /** Sets it; after `expireIn` milliseconds it is gone, or somewhat later. */
-  | { key: Key; set: Uint8Array<ArrayBuffer>; expireIn?: number; stamped?: boolean }
-  /** Adds to a count, modulo 2 to the 64th. */
-  | { key: Key; add: bigint }
-  /** Makes it a count that is at least so much. */
-  | { key: Key; atLeast: bigint }
-  /** Deletes it, if it is there. */
-  | { key: Key; gone: true };
+/** What a commit does to one key: it sets it, or deletes it, if it is there. */
+export type Mutation = { key: Key; set: Value } | { key: Key; delete: true };
 
 /** What is done as a whole, or not at all. */
 export interface Write {
   /** Versions that keys must have; null: there must be none. */
   checks: { key: Key; version: string | null }[];
-  /**
-   * Done in this order. A `stamped` key gets one more part: the version that the commit makes, which is
-   * greater than that of all commits before it.
-   */
+  /** Done in this order. */
   mutations: Mutation[];
 }
 
-/** Most keys of one read, and most ranges. */
-export const MAX_READ = 10;
+/** Most keys of one read. */
+export const MAX_READ = 9;
 /** Most entries of a range. */
 export const MAX_RANGE = 500;
-/** Most mutations of one commit. */
-export const MAX_MUTATIONS = 1000;
 
 /**
  * A database. What it reads is never older than what was committed before it was asked. Every method
@@ -64,12 +50,8 @@ export interface Database {
   readonly address: string;
   /** Whether nobody else writes to it, so that what is known of it need not be read again. */
   readonly exclusive: boolean;
-  /** Most checks of one commit. */
-  readonly maxChecks: number;
-  /** Most commits that are under way at once, where more would not be faster. */
-  readonly maxCommits: number;
-  /** Reads up to {@linkcode MAX_READ} keys, as they are at one time. */
-  read(keys: Key[], signal: AbortSignal): Promise<(Entry | undefined)[]>;
+  /** Reads up to {@linkcode MAX_READ} keys, and a range behind them, as they are at one time. */
+  read(keys: Key[], signal: AbortSignal, range?: Range): Promise<(Entry | undefined)[]>;
   /** Reads a range, as it is at one time. */
   range(range: Range, signal: AbortSignal): Promise<Entry[]>;
   /**

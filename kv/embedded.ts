@@ -8,9 +8,6 @@ import { JournalError, lock, type Locked, reasonOf, unlock } from "../journal/fi
 import { StoreError } from "../links/errors.ts";
 import type { Database, Entry, Key, Range, Value, Write } from "./database.ts";
 
-const MAX_CHECKS = 100; // Deno's limit
-const MAX_COMMITS = 1; // SQLite writes one after the other
-
 /**
  * Deno.Kv in a file.
  *
@@ -23,8 +20,6 @@ const MAX_COMMITS = 1; // SQLite writes one after the other
  */
 export class EmbeddedDatabase implements Database {
   readonly exclusive = true;
-  readonly maxChecks = MAX_CHECKS;
-  readonly maxCommits = MAX_COMMITS;
 
   private constructor(
     readonly address: string,
@@ -52,13 +47,18 @@ export class EmbeddedDatabase implements Database {
     }
   }
 
-  async read(keys: Key[]): Promise<(Entry | undefined)[]> {
-    return (await this.kv.getMany<Value[]>(keys)).map(toEntry);
+  async read(
+    keys: Key[],
+    _signal: AbortSignal,
+    range?: Range,
+  ): Promise<(Entry | undefined)[]> {
+    const entries = (await this.kv.getMany<Value[]>(keys)).map(toEntry);
+    return range ? [...entries, ...await this.range(range)] : entries;
   }
 
-  async range({ start, end, limit, reverse }: Range): Promise<Entry[]> {
+  async range({ start, end, limit }: Range): Promise<Entry[]> {
     const entries: Entry[] = [];
-    const list = this.kv.list<Value>({ start, end }, { limit, reverse, batchSize: limit });
+    const list = this.kv.list<Value>({ start, end }, { limit, batchSize: limit });
     for await (const entry of list) entries.push(toEntry(entry));
     return entries;
   }
@@ -67,23 +67,9 @@ export class EmbeddedDatabase implements Database {
     const atomic = this.kv.atomic();
     for (const { key, version } of checks) atomic.check({ key: [...key], versionstamp: version });
     for (const mutation of mutations) {
-      const key: Deno.KvKey = mutation.key;
-      if ("gone" in mutation) {
-        atomic.delete(key);
-        continue;
-      }
-      if ("add" in mutation) {
-        atomic.mutate({ type: "sum", key, value: toNumber(mutation.add) });
-        continue;
-      }
-      if ("atLeast" in mutation) {
-        atomic.mutate({ type: "max", key, value: toNumber(mutation.atLeast) });
-        continue;
-      }
-      const { set, stamped, expireIn } = mutation;
-      // The platform's types have no place for it in a key, though its documentation does.
-      const stamp = stamped ? [this.kv.commitVersionstamp() as unknown as Deno.KvKeyPart] : [];
-      atomic.set([...key, ...stamp], set, { expireIn });
+      const key = [...mutation.key];
+      if ("set" in mutation) atomic.set(key, mutation.set);
+      else atomic.delete(key);
     }
     try {
       const result = await atomic.commit();
@@ -113,12 +99,7 @@ function toEntry({ key, value, versionstamp }: Deno.KvEntryMaybe<unknown>): Entr
   return { key: key.map(String), value: toValue(value), version: versionstamp };
 }
 
-function toNumber(number: bigint): Deno.KvU64 {
-  return new Deno.KvU64(BigInt.asUintN(64, number));
-}
-
 function toValue(value: unknown): Value {
-  if (value instanceof Deno.KvU64) return value.value;
   if (value instanceof Uint8Array) return new Uint8Array(value);
   throw new Error("the database holds what isn't goto's");
 }

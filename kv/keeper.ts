@@ -40,9 +40,9 @@ export class Keeper {
 
   /** Whether a compaction is worth its work. */
   get isDue(): boolean {
-    if (!this.database.exclusive && Math.random() > SELDOM) return false;
-    return this.loaded().isDue && this.#clock === undefined &&
-      performance.now() - this.#changed > QUIET_MS;
+    if (this.#clock !== undefined || !this.loaded().isDue) return false;
+    if (performance.now() - this.#changed < QUIET_MS) return false;
+    return this.database.exclusive || Math.random() < SELDOM;
   }
 
   /** What is wrong with this clock, or with the service's. */
@@ -81,12 +81,9 @@ export class Keeper {
   #adopt(loaded: Loaded, snapshot: Snapshot): Promise<void> {
     return this.#adopting ??= (async () => {
       try {
-        const prepared = await loaded.prepare(snapshot);
-        await this.mutex.run(async () => {
-          if (loaded.replaced !== undefined || loaded.snapshot.id === snapshot.id) return;
-          await loaded.adopt(prepared);
-          this.#cleanUpLater(snapshot);
-        });
+        if (loaded.snapshot.id === snapshot.id) return;
+        await loaded.adopt(snapshot, this.mutex);
+        this.#cleanUpLater(snapshot);
       } finally {
         this.#adopting = undefined;
       }

@@ -3,15 +3,16 @@
  *
  * @module
  */
-import { Checksum, formatSum, type Start } from "../journal/checksum.ts";
+import { formatSum } from "../journal/checksum.ts";
 import { JournalError } from "../journal/file.ts";
-import { type About, type Bad, countLines, readLines, type Tell } from "../journal/lines.ts";
+import { type Bad, countLines, readLines, type Tell } from "../journal/lines.ts";
 import type { LineReader } from "../journal/log.ts";
 import { Published } from "../journal/published.ts";
 import { StoreError } from "../links/errors.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { ask } from "./call.ts";
 import type { Database } from "./database.ts";
+import type { Mutex } from "./mutex.ts";
 import { readRows, RowReader, RowsGone, Run } from "./pages.ts";
 import type { Head, Layout, Row } from "./rows.ts";
 import { parseSnapshot, type Snapshot } from "./snapshot.ts";
@@ -42,7 +43,7 @@ export class Loaded {
   constructor(
     private readonly database: Database,
     private readonly layout: Layout,
-    readonly reader: LineReader = { read: countLines },
+    readonly reader: LineReader = { read: readAbout },
   ) {
     this.#source = new RowReader(database, []);
     this.feed = new Published(this.#source);
@@ -114,57 +115,31 @@ export class Loaded {
     }
   }
 
+  /** How far it goes. */
+  get head(): Head {
+    const { end: position, sum } = this.feed.checksum;
+    return { next: this.rows.next, position, sum };
+  }
+
   /**
-   * Reads a snapshot that took the place of rows, as far as the log goes now.
+   * Goes over to a snapshot that took the place of rows.
    *
+   * @param mutex keeps others from appending
    * @throws {JournalError} it isn't what was written
    */
-  async prepare(snapshot: Snapshot): Promise<Prepared> {
-    const { database, layout } = this;
-    const parts = new Run(layout.rowsOf(snapshot.id), 0, 0);
-    const prepared: Prepared = {
-      snapshot,
-      parts,
-      checksum: new Checksum(),
-      lines: 0,
-      next: snapshot.rows,
-    };
-    await each(readRows(database, parts.rows, 0, snapshot.parts), ({ position, lines }) => {
-      if (parts.count === 0) {
-        parts.begin(position);
-        prepared.checksum.begin(position, 0, startOf(lines));
-      }
-      parts.add(lines.length);
-      prepared.lines += countLines(lines);
-      prepared.checksum.append(lines);
+  async adopt(snapshot: Snapshot, mutex: Mutex): Promise<void> {
+    const fresh = new Loaded(this.database, this.layout);
+    await fresh.read(this.head, snapshot);
+    await mutex.run(async () => {
+      const wrong = this.replaced ?? await fresh.takeIn(this.head, []);
+      if (wrong !== undefined) throw new JournalError(`its snapshot is another one's: ${wrong}`);
+      this.snapshot = snapshot;
+      this.lines = fresh.lines;
+      this.rows = fresh.rows;
+      this.#parts = fresh.#parts;
+      this.#source.use([this.#parts, this.rows]);
+      this.feed.replace(undefined, fresh.feed.base, this.#parts.end, fresh.feed.checksum);
     });
-    await this.#goOn(prepared);
-    return prepared;
-  }
-
-  async #goOn(prepared: Prepared): Promise<void> {
-    const { next } = this.rows;
-    await each(readRows(this.database, this.layout.rows, prepared.next, next), ({ lines }) => {
-      prepared.lines += countLines(lines);
-      prepared.checksum.append(lines);
-    });
-    prepared.next = next;
-  }
-
-  /** Goes over to a snapshot; nothing may be appended meanwhile. */
-  async adopt(prepared: Prepared): Promise<void> {
-    await this.#goOn(prepared);
-    const { checksum, lines, parts, snapshot } = prepared;
-    const { end, sum } = this.feed.checksum;
-    if (checksum.end !== end || checksum.sum !== sum) {
-      throw new JournalError("its snapshot isn't what was written");
-    }
-    this.lines = lines;
-    this.snapshot = snapshot;
-    this.rows.forget(snapshot.rows);
-    this.#parts = parts;
-    this.#source.use([parts, this.rows]);
-    this.feed.replace(undefined, parts.start, parts.end, checksum);
   }
 
   /**
@@ -200,9 +175,8 @@ export class Loaded {
     return this.#replace(`at ${end} its checksum is not ${formatSum(sum)}: it was restored`);
   }
 
-  #isAt(head: Head): boolean {
-    const { end, sum } = this.feed.checksum;
-    return end === head.position && sum === head.sum;
+  #isAt({ position, sum }: Head): boolean {
+    return position === this.head.position && sum === this.head.sum;
   }
 
   /** Gives a row that others wrote to the reader. */
@@ -224,11 +198,12 @@ export class Loaded {
     run.add(lines.length);
   }
 
-  readonly #tell: Tell = (line, about) => {
-    this.term = Math.max(this.term, about.term ?? 1);
-    const { base } = this.feed;
-    const start = toStart(about);
-    if (line === 1 && start && this.feed.checksum.end === base) this.feed.begin(base, start);
+  readonly #tell: Tell = (line, { term = 1, kept, sum, fileSum }) => {
+    this.term = Math.max(this.term, term);
+    const { feed } = this;
+    const isFirst = line === 1 && feed.checksum.end === feed.base;
+    if (!isFirst || kept === undefined || sum === undefined || fileSum === undefined) return;
+    feed.begin(feed.base, { kept, sum, fileSum });
   };
 
   /** Adds a row of one's own, which readers of this process are shown by whoever wrote it. */
@@ -250,30 +225,12 @@ export class Loaded {
   }
 }
 
-/** A snapshot that is read to take the place of rows. */
-interface Prepared {
-  snapshot: Snapshot;
-  parts: Run;
-  /** Of the snapshot, and of the rows behind it, up to number `next`. */
-  checksum: Checksum;
-  lines: number;
-  next: number;
+/** Reads the first line alone, which may be about the log, and counts the others. */
+function readAbout(lines: Uint8Array, bad: Bad, tell: Tell): number {
+  readLines(lines.subarray(0, lines.indexOf(NEWLINE) + 1), () => {}, bad, tell);
+  return countLines(lines);
 }
 
 async function each(rows: AsyncIterable<Row>, take: (row: Row) => void): Promise<void> {
   for await (const row of rows) take(row);
-}
-
-/** What the first line says of the checksums of a compacted log. */
-function toStart({ kept, sum, fileSum }: About): Start | undefined {
-  if (kept === undefined || sum === undefined || fileSum === undefined) return;
-  return { kept, sum, fileSum };
-}
-
-/** The same, of lines that begin with it. */
-function startOf(lines: Uint8Array): Start | undefined {
-  let start: Start | undefined;
-  const first = lines.subarray(0, lines.indexOf(NEWLINE) + 1);
-  readLines(first, () => {}, () => {}, (_, about) => start = toStart(about));
-  return start;
 }

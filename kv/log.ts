@@ -136,7 +136,7 @@ export class KVLog implements Log {
       this.#turn.see(turn, head.version);
       this.#keeper.see(snapshot);
     });
-    this.#watcher.start(() => this.#version, () => this.#look());
+    this.#watcher.start(() => this.#version, (isNew) => this.#look(isNew));
   }
 
   async #read(loaded: Loaded): Promise<Found> {
@@ -178,7 +178,11 @@ export class KVLog implements Log {
     try {
       // What was taken in since the lines were formed, they may contradict.
       const isStale = this.#loaded !== loaded || loaded.rows.next !== next;
-      await (isStale ? this.#lose() : this.#append(lines));
+      if (isStale) {
+        await this.#lose();
+        await this.#conflict();
+      }
+      await this.#append(lines);
       this.#unpublished = unlock;
     } catch (error) {
       unlock();
@@ -196,21 +200,26 @@ export class KVLog implements Log {
     const refused = loaded.refusal ?? this.#health.failure;
     if (refused) throw refused;
     await this.#yield();
-    const { end: position, sum, written } = loaded.feed.checksum;
-    const isDue = position - written >= SUM_BYTES;
-    const bytes = encoder.encode(isDue ? formatAbout({ sum }) + lines : lines);
-    const { rows, end } = toRows(bytes, { position, sum }, newNonce());
-    const first = loaded.rows.next;
+    if (this.#turn.isNeeded) {
+      await this.#lose();
+      if (await this.#takeIn()) throw new LogConflict("another master appended first");
+      this.#turn.ease();
+    }
+    const { next: first, ...at } = loaded.head;
+    const isDue = at.position - loaded.feed.checksum.written >= SUM_BYTES;
+    const bytes = encoder.encode(isDue ? formatAbout({ sum: at.sum }) + lines : lines);
+    const { rows, end } = toRows(bytes, at, newNonce());
     const head = { next: first + rows.length, ...end };
     const start = performance.now();
     const versions = { head: this.#version, turn: this.#turn.version };
     const append = { first, rows, head };
-    const outcome = await commitOnce(this.database, this.#layout, versions, append)
+    const lost = () => this.#lose();
+    const outcome = await commitOnce(this.database, this.#layout, versions, append, lost)
       .catch((error) => {
         this.#health.fail(error);
         throw error;
       });
-    if ("rows" in outcome) return await this.#lose(outcome);
+    if ("rows" in outcome) return await this.#conflict(outcome);
     this.syncs++;
     this.options.observer?.synced((performance.now() - start) / 1000);
     this.options.observer?.committed(countLines(bytes));
@@ -219,17 +228,17 @@ export class KVLog implements Log {
     for (const row of rows) loaded.add(row);
   }
 
-  /** Others were first, and left this. */
-  async #lose(end?: End): Promise<never> {
-    const { turn: key } = this.#layout;
-    if (this.#turn.lose()) {
-      end = undefined; // they may have appended more before the turn is this master's
-      const mutations = [{ key, set: encoder.encode(newNonce()) }];
-      const version = await ask((signal) =>
-        this.database.commit({ checks: [], mutations }, signal)
-      );
-      if (version !== undefined) this.#turn.take(version);
-    }
+  /** Others were first: now and then this master asks for a turn. */
+  async #lose(): Promise<void> {
+    if (!this.#turn.lose()) return;
+    const mutations = [{ key: this.#layout.turn, set: encoder.encode(newNonce()) }];
+    const write = { checks: [], mutations };
+    const version = await ask((signal) => this.database.commit(write, signal));
+    if (version !== undefined) this.#turn.take(version);
+  }
+
+  /** Takes in what others left, who were first. */
+  async #conflict(end?: End): Promise<never> {
     await this.#takeIn(end);
     throw new LogConflict("another master appended first");
   }
@@ -289,9 +298,9 @@ export class KVLog implements Log {
   }
 
   /** Looks for what others appended, or waits until the log is loaded anew. */
-  async #look(): Promise<void> {
+  async #look(isNew: () => boolean): Promise<void> {
     try {
-      await this.#mutex.run(() => this.#takeIn());
+      await this.#mutex.run(async () => isNew() && await this.#takeIn());
     } catch (error) {
       if (this.#loaded.replaced === undefined) this.#health.fail(error);
       else await this.#watcher.news(RELOAD_MS);

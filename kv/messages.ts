@@ -12,10 +12,6 @@ const STRING = 2; // begins a part of a key that is a string
 // The numbers of the protocol.
 const SET = 1;
 const DELETE = 2;
-const SUM = 3;
-const MAX = 4;
-const SET_STAMPED = 9;
-const LE64 = 2;
 const BYTES = 3;
 const SUCCESS = 1;
 const CHECK_FAILED = 2;
@@ -27,9 +23,8 @@ const message = () => new MessageWriter();
 /** A message `SnapshotRead`, which asks for ranges. */
 export function formatRead(ranges: Range[]): Uint8Array<ArrayBuffer> {
   const read = message();
-  for (const { start, end, limit, reverse } of ranges) {
-    const range = message().bytes(1, formatKey(start)).bytes(2, formatKey(end))
-      .number(3, limit).number(4, reverse ? 1 : 0);
+  for (const { start, end, limit } of ranges) {
+    const range = message().bytes(1, formatKey(start)).bytes(2, formatKey(end)).number(3, limit);
     read.bytes(1, range.done());
   }
   return read.done();
@@ -64,9 +59,6 @@ function parseEntry(bytes: Uint8Array): Entry {
 
 function parseValue(bytes: Uint8Array, encoding = 0): Value {
   if (encoding === BYTES) return new Uint8Array(bytes);
-  if (encoding === LE64) {
-    return new DataView(bytes.buffer, bytes.byteOffset, 8).getBigUint64(0, true);
-  }
   throw new Error("the database holds what isn't goto's");
 }
 
@@ -84,21 +76,9 @@ export function formatWrite({ checks, mutations }: Write): Uint8Array<ArrayBuffe
 
 function formatMutation(mutation: Mutation): Uint8Array {
   const head = message().bytes(1, formatKey(mutation.key));
-  if ("gone" in mutation) return head.number(3, DELETE).done();
-  if ("add" in mutation) return head.bytes(2, formatCount(mutation.add)).number(3, SUM).done();
-  if ("atLeast" in mutation) {
-    return head.bytes(2, formatCount(mutation.atLeast)).number(3, MAX).done();
-  }
-  const { set, stamped, expireIn } = mutation;
-  return head.bytes(2, message().bytes(1, set).number(2, BYTES).done())
-    .number(3, stamped ? SET_STAMPED : SET)
-    .number(4, expireIn === undefined ? 0 : Date.now() + expireIn).done();
-}
-
-function formatCount(count: bigint): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, count), true);
-  return message().bytes(1, bytes).number(2, LE64).done();
+  if ("delete" in mutation) return head.number(3, DELETE).done();
+  const value = message().bytes(1, mutation.set).number(2, BYTES).done();
+  return head.bytes(2, value).number(3, SET).done();
 }
 
 /**

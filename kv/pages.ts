@@ -5,7 +5,7 @@
  */
 import { join } from "../journal/feed.ts";
 import { within } from "./call.ts";
-import { type Database, type Entry, type Key, MAX_RANGE } from "./database.ts";
+import { type Database, type Key, MAX_RANGE } from "./database.ts";
 import { parseRow, type Row, rowKey } from "./rows.ts";
 
 const PAGE_BYTES = 2 << 20; // of rows that are read at once
@@ -36,7 +36,7 @@ export async function* readRows(
   for (let at = from; ahead !== undefined;) {
     const { page, next } = ahead;
     const entries = await page;
-    const bytes = entries.reduce((sum, { value }) => sum + lengthOf(value), 0);
+    const bytes = entries.reduce((sum, { value }) => sum + value.length, 0);
     limit = Math.max(
       1,
       Math.min(MAX_RANGE, Math.floor(PAGE_BYTES * entries.length / (bytes || 1))),
@@ -59,13 +59,9 @@ function gone(): RowsGone {
   return new RowsGone("a snapshot replaced rows that were not read yet");
 }
 
-function lengthOf(value: Entry["value"]): number {
-  return typeof value === "bigint" ? 0 : value.length;
-}
-
 /** Rows one after the other, and where each begins. */
 export class Run {
-  #starts: number[] = [];
+  readonly #starts: number[] = [];
   #end: number;
 
   /**
@@ -73,7 +69,7 @@ export class Run {
    * @param first the number of the first one
    * @param start the position where it begins
    */
-  constructor(readonly rows: Key, public first: number, start: number) {
+  constructor(readonly rows: Key, readonly first: number, start: number) {
     this.#end = start;
   }
 
@@ -106,12 +102,6 @@ export class Run {
   add(length: number): void {
     this.#starts.push(this.#end);
     this.#end += length;
-  }
-
-  /** Forgets those before number `first`. */
-  forget(first: number): void {
-    this.#starts = this.#starts.slice(first - this.first);
-    this.first = first;
   }
 
   /** The position where a row begins. */

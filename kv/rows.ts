@@ -109,16 +109,12 @@ export function formatRow({ position, sum, nonce, lines }: Row): Uint8Array<Arra
  * @throws {JournalError} it is none
  */
 export function parseRow({ value, key }: Entry): Row {
-  if (typeof value !== "bigint") {
-    const end = value.indexOf(NEWLINE) + 1;
-    const first = decoder.decode(value.subarray(0, end));
-    const [, position, digits, nonce] = /^(\d{1,15}) ([\da-f]{8}) (\w+)\n$/.exec(first) ?? [];
-    const sum = parseSum(digits);
-    if (sum !== undefined) {
-      return { position: Number(position), sum, nonce, lines: value.subarray(end) };
-    }
-  }
-  throw new JournalError(`row ${Number(key.at(-1))} is none of goto's`);
+  const end = value.indexOf(NEWLINE) + 1;
+  const first = decoder.decode(value.subarray(0, end));
+  const [, position, digits, nonce] = /^(\d{1,15}) ([\da-f]{8}) (\w+)\n$/.exec(first) ?? [];
+  const sum = parseSum(digits);
+  if (sum === undefined) throw new JournalError(`row ${Number(key.at(-1))} is none of goto's`);
+  return { position: Number(position), sum, nonce, lines: value.subarray(end) };
 }
 
 /**
@@ -172,7 +168,7 @@ export function toJSON(value: Record<string, unknown>): Uint8Array<ArrayBuffer> 
  */
 export function fromJSON(value: Entry["value"]): Record<string, unknown> {
   try {
-    const read: unknown = JSON.parse(typeof value === "bigint" ? "" : decoder.decode(value));
+    const read: unknown = JSON.parse(decoder.decode(value));
     if (typeof read === "object" && read !== null) return { ...read };
   } catch {
     // Said below.

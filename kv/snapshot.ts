@@ -135,7 +135,7 @@ export class Compactor {
     for (let at = first; at < rows; at += MAX_RANGE) {
       const count = Math.min(MAX_RANGE, rows - at);
       const keys = Array.from({ length: count }, (_, i) => rowKey(this.layout.rows, at + i));
-      await this.#commit(keys.map((key) => ({ key, gone: true })), version);
+      await this.#commit(keys.map((key) => ({ key, delete: true })), version);
     }
     for (const id of old) {
       const key = this.layout.rowsOf(id);
@@ -143,7 +143,7 @@ export class Compactor {
       for (;;) {
         const page = await ask((signal) => this.database.range(range, signal));
         if (page.length === 0) break;
-        await this.#commit(page.map(({ key }) => ({ key, gone: true })), version);
+        await this.#commit(page.map(({ key }) => ({ key, delete: true })), version);
       }
     }
     await this.#set({ ...snapshot, first: rows, old: [] }, version);

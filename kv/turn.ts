@@ -35,6 +35,11 @@ export class Turn {
     return Math.max(0, this.#until - performance.now());
   }
 
+  /** Whether it is no use to try without a turn. */
+  get isNeeded(): boolean {
+    return this.#patience === 0 && this.#lost === 0;
+  }
+
   /** An append lost: whether it is time to ask for a turn. */
   lose(): boolean {
     return ++this.#lost >= this.#patience;
@@ -44,12 +49,17 @@ export class Turn {
   take(version: string): void {
     this.version = version;
     this.#until = 0;
-    this.#patience = Math.max(1, this.#patience - 1);
+    this.#patience = Math.max(0, this.#patience - 1);
   }
 
   /** An append succeeded. */
   win(): void {
-    if (this.#lost < this.#patience) this.#patience = Math.min(LOSSES, this.#patience + 1);
+    if (this.#lost < this.#patience) this.ease();
     this.#lost = 0;
+  }
+
+  /** It went without one, or would have. */
+  ease(): void {
+    this.#patience = Math.min(LOSSES, this.#patience + 1);
   }
 }

@@ -10,6 +10,8 @@ import type { Database, Key } from "./database.ts";
 const POLL_MS = 1000; // from one look to the next where the watch is silent
 const RETRY_MS = 500; // after a watch was lost
 
+type Look = (isNew: () => boolean) => Promise<void>;
+
 /** Has a process look for what others appended: soon after they did, and now and then, should the watch be lost. */
 export class Watcher {
   #news = ""; // the version of the head that the watch told of
@@ -23,9 +25,9 @@ export class Watcher {
    * Begins, unless it has, or nobody else writes there.
    *
    * @param version that of the head which is known
-   * @param look takes in what there is; it doesn't fail
+   * @param look takes in what there is, if `isNew` still says so when its turn comes; it doesn't fail
    */
-  start(version: () => string | null, look: () => Promise<void>): void {
+  start(version: () => string | null, look: Look): void {
     if (this.database.exclusive) return;
     this.#running ??= Promise.all([this.#watch(version), this.#look(version, look)]);
   }
@@ -47,13 +49,14 @@ export class Watcher {
     }
   }
 
-  async #look(version: () => string | null, look: () => Promise<void>): Promise<void> {
+  async #look(version: () => string | null, look: Look): Promise<void> {
     while (!this.#closed.signal.aborted) {
       const due = performance.now() + POLL_MS;
       while (!this.#closed.signal.aborted && !this.#isNew(version()) && performance.now() < due) {
         await this.#told.wait(due - performance.now());
       }
-      if (!this.#closed.signal.aborted) await look();
+      const isDue = performance.now() >= due;
+      if (!this.#closed.signal.aborted) await look(() => isDue || this.#isNew(version()));
     }
   }
 

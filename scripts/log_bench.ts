@@ -7,12 +7,13 @@
  * @module
  */
 import { type Log, LogConflict } from "../journal/log.ts";
+import { Journal } from "../journal/journal.ts";
 import { countLines } from "../journal/lines.ts";
+import { LinkReader } from "../journal/link_reader.ts";
 import { ConnectDatabase } from "../kv/connect.ts";
 import type { Database } from "../kv/database.ts";
 import { EmbeddedDatabase } from "../kv/embedded.ts";
 import { KVLog } from "../kv/log.ts";
-import { LinkScanner } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { Denokv, TOKEN } from "../tests/denokv.ts";
 import { tempDir } from "../tests/processes.ts";
@@ -25,7 +26,7 @@ const { values } = parseArgs({
     load: { type: "string", default: "1000000" },
     seconds: { type: "string", default: "3" },
     only: { type: "string", default: "" },
-    masters: { type: "string" },
+    masters: { type: "string", default: "1,2,3" },
   },
 });
 const MS = 1000 * Number(values.seconds);
@@ -62,8 +63,9 @@ async function appendTo(log: Log, master: number, lines: number) {
   };
 }
 
-async function measure(name: string, databases: Database[], lines: number) {
-  const logs = databases.map((database) => new KVLog(database, "links"));
+const logsOf = (databases: Database[]) => databases.map((database) => new KVLog(database, "links"));
+
+async function measure(name: string, logs: Log[], lines: number) {
   for (const log of logs) await log.load({ read: countLines });
   const start = performance.now();
   const done = await Promise.all(logs.map((log, i) => appendTo(log, i, lines)));
@@ -82,62 +84,53 @@ async function measure(name: string, databases: Database[], lines: number) {
   for (const log of logs) await log.close();
 }
 
-async function load(name: string, database: Database) {
-  const log = new KVLog(database, "links");
+async function load(name: string, log: Log) {
   const links = new Table();
-  const scanner = new LinkScanner(links, () => {});
   const start = performance.now();
-  let read = 0;
-  await log.load({
-    read(lines) {
-      const at = performance.now();
-      const end = scanner.scan(lines, 0);
-      if (end !== lines.length) scanner.finish();
-      read += performance.now() - at;
-      return scanner.lines;
-    },
-  });
-  scanner.finish();
+  await log.load(new LinkReader(links));
   const ms = performance.now() - start;
-  console.log(
-    `${name}: loaded ${links.size} in ${Math.round(ms)} ms, of which the reader took ${
-      Math.round(read)
-    }; ${log.bytes} bytes`,
-  );
+  console.log(`${name}: loaded ${links.size} in ${Math.round(ms)} ms, ${log.bytes} bytes`);
   await log.close();
 }
 
-async function fill(database: Database, count: number) {
-  const log = new KVLog(database, "links");
+async function fill(log: Log, count: number) {
   await log.load({ read: countLines });
-  for (let n = 0; n < count; n += 8000) {
-    await log.append(
-      Array.from({ length: Math.min(8000, count - n) }, (_, i) => line(n + i)).join(""),
-    );
+  for (let n = 0; n < count; n += 7000) {
+    const some = Math.min(7000, count - n);
+    await log.append(Array.from({ length: some }, (_, i) => line(n + i)).join(""));
     log.publish();
   }
   await log.close();
 }
 
+{
+  using dir = tempDir();
+  const path = `${dir.path}/journal.jsonl`;
+  for (const lines of [64, 256, 1024]) {
+    await measure("file", [await Journal.open(`${path}.${lines}`, { sync: true })], lines);
+  }
+  await fill(await Journal.open(path), Number(values.load));
+  for (let n = 0; n < 3; n++) await load("file", await Journal.open(path));
+}
 if (values.only !== "denokv") {
   using dir = tempDir();
   const database = await EmbeddedDatabase.open(`${dir.path}/links.db`);
-  for (const lines of [64, 256, 1024]) await measure("embedded", [database], lines);
+  for (const lines of [64, 256, 1024]) await measure("embedded", logsOf([database]), lines);
   await database.close();
   const other = await EmbeddedDatabase.open(`${dir.path}/large.db`);
-  await fill(other, Number(values.load));
-  for (let n = 0; n < 3; n++) await load("embedded", other);
+  await fill(new KVLog(other, "links"), Number(values.load));
+  for (let n = 0; n < 3; n++) await load("embedded", new KVLog(other, "links"));
   await other.close();
 }
 if (values.only !== "embedded") {
-  for (const masters of (values.masters ?? "1,2,3").split(",").map(Number)) {
+  for (const masters of values.masters.split(",").filter(Boolean).map(Number)) {
     for (const lines of [64, 256, 1024]) {
       await using service = await Denokv.start();
       const databases = Array.from(
         { length: masters },
         () => new ConnectDatabase(service.url, TOKEN),
       );
-      await measure(`denokv, ${masters} masters`, databases, lines);
+      await measure(`denokv, ${masters} masters`, logsOf(databases), lines);
       for (const database of databases) await database.close();
     }
   }
@@ -147,13 +140,13 @@ if (values.only !== "embedded") {
     far.delay = Number(values.far) / 2;
     await using near = new Proxy(service.url);
     const databases = [new ConnectDatabase(near.url, TOKEN), new ConnectDatabase(far.url, TOKEN)];
-    await measure(`denokv, one near, one ${values.far} ms away`, databases, 256);
+    await measure(`denokv, one near, one ${values.far} ms away`, logsOf(databases), 256);
     for (const database of databases) await database.close();
   }
   await using service = await Denokv.start();
   const database = new ConnectDatabase(service.url, TOKEN);
-  await fill(database, Number(values.load));
-  for (let n = 0; n < 3; n++) await load("denokv", database);
+  await fill(new KVLog(database, "links"), Number(values.load));
+  for (let n = 0; n < 3; n++) await load("denokv", new KVLog(database, "links"));
   await database.close();
 }
 Deno.exit();

@@ -107,6 +107,7 @@ it("a service that was restored is noticed: all masters and replicas show what i
   assertEquals(await change(one.url, "docs", url("lost")), 200);
   await add(two.url, url("lost"), "lost");
   await agree([one, two, below, mirror], "docs", url("lost"));
+  await upToDate(mirror, one);
 
   await service.stop();
   await copyAll(`${dir.path}/copy`, path);

@@ -14,8 +14,6 @@ export type Fate = (commit: () => Promise<string | undefined>) => Promise<string
 /** The database as one master has it. */
 export class Faulty implements Database {
   readonly exclusive = false;
-  readonly maxChecks = 10;
-  readonly maxCommits = 1;
   ahead?: number;
   /** What becomes of the next commits, one after the other; then they are done. */
   readonly fates: Fate[] = [];
@@ -30,10 +28,14 @@ export class Faulty implements Database {
     return this.real.address;
   }
 
-  async read(keys: Key[], signal: AbortSignal): Promise<(Entry | undefined)[]> {
+  async read(
+    keys: Key[],
+    signal: AbortSignal,
+    range?: Range,
+  ): Promise<(Entry | undefined)[]> {
     this.asked.reads++;
     await this.onread(keys);
-    return await this.real.read(keys, signal);
+    return await this.real.read(keys, signal, range);
   }
 
   async range(range: Range, signal: AbortSignal): Promise<Entry[]> {

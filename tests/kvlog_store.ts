@@ -56,7 +56,12 @@ export class TinyStore {
   async load(): Promise<void> {
     const urls = new Map<string, string>();
     const apply = ({ key, url }: Change) => void urls.set(key, url);
-    const reader: LineReader = { read: (lines, bad, tell) => readLines(lines, apply, bad, tell) };
+    const reader: LineReader = {
+      get keys() {
+        return urls.size;
+      },
+      read: (lines, bad, tell) => readLines(lines, apply, bad, tell),
+    };
     await this.log.load(reader);
     this.urls = urls;
   }
@@ -164,32 +169,48 @@ export interface State {
 /** A database whose rows bear other nonces than were written: who reads them takes them for another's. */
 function withoutNonces(database: Database): Database {
   const read = database.read.bind(database);
-  database.read = async (keys, signal) => {
-    const entries = await read(keys, signal);
+  database.read = async (...asked) => {
+    const entries = await read(...asked);
     return entries.map((entry) => entry && spoil(entry));
   };
   return database;
 }
 
 function spoil(entry: Entry): Entry {
-  if (entry.key.at(-2) !== "row" || typeof entry.value === "bigint") return entry;
+  if (entry.key.at(-2) !== "row") return entry;
   const text = new TextDecoder().decode(entry.value);
   const value = text.replace(/^(\d+ \w+) \w+\n/, "$1 ffffffffffffffff\n");
   return { ...entry, value: new TextEncoder().encode(value) };
 }
 
-/** Follows a feed from its beginning, and adds up what comes, until it ends. */
+/** Follows a feed from its beginning, and adds up what comes; it starts over where a mirror would. */
 async function follow(log: Log, sums: { sum?: string; size: number }): Promise<void> {
   for (;;) {
+    // Where the database is away, a follower tries again.
+    await followOnce(log, sums).catch(() => new Promise((resolve) => setTimeout(resolve, 20)));
+  }
+}
+
+async function followOnce(log: Log, sums: { sum?: string; size: number }): Promise<void> {
+  for (;;) {
     const { feed } = log;
-    const checksum = new Checksum(feed.base);
+    const { base } = feed;
+    const checksum = new Checksum(base);
+    let isFirst = base > 0; // what comes is the beginning of a compacted log
     for (let bytes; (bytes = await feed.read(checksum.end, 1000)) !== undefined;) {
+      if (feed.base !== base && checksum.end < feed.kept) break;
+      if (isFirst) {
+        const [line] = new TextDecoder().decode(bytes).split("\n");
+        const { Kept, Sum, FileSum } = JSON.parse(line);
+        const [sum, fileSum] = [parseInt(Sum, 16), parseInt(FileSum, 16)];
+        checksum.begin(base, 0, { kept: Kept, sum, fileSum });
+        isFirst = false;
+      }
       checksum.add(bytes);
       Object.assign(sums, { sum: formatSum(checksum.sum), size: checksum.end });
     }
-    for (let tries = 0; log.feed === feed; tries++) {
-      if (tries === 500) return; // it was closed
-      await new Promise((resolve) => setTimeout(resolve, 10)); // it is being loaded anew
+    while (log.feed === feed && feed.base === base) { // it is being loaded anew
+      await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
 }
@@ -203,7 +224,7 @@ if (import.meta.main) {
   const store = new TinyStore(log, plant as Plant);
   await store.load();
   const sums: { sum?: string; size: number } = { size: 0 };
-  follow(log, sums).catch(() => {});
+  follow(log, sums);
   const tell = (value: unknown) => console.log(JSON.stringify(value));
   tell({ ready: true });
   let rest = "";
@@ -212,6 +233,13 @@ if (import.meta.main) {
     rest = lines.pop()!;
     for (const line of lines) {
       const { id, ...question } = JSON.parse(line);
+      if (question.kind === "compact") {
+        log.compact().then(
+          (done) => tell({ id, done }),
+          (error) => tell({ id, error: `${error}` }),
+        );
+        continue;
+      }
       if (question.kind !== "state") {
         store.ask(question).then((answer) => tell({ id, ...answer }));
         continue;
@@ -222,7 +250,7 @@ if (import.meta.main) {
         // It is told by its failure.
       }
       const { feed: { size, sum }, failure, syncs } = log;
-      for (let tries = 0; tries < 100 && sums.size < size; tries++) {
+      for (let tries = 0; tries < 100 && sums.sum !== sum; tries++) {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
       const { replaced, conflicts } = store;
