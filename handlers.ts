@@ -82,6 +82,10 @@ export function handler(options: HandlerOptions): Handler {
     [".export", (req) => exportLinks(req, store)],
     ...assets,
   ]);
+  const prefixed = (key: string) =>
+    key.startsWith("api/") ? apiRoute : key.startsWith(".detail/") ? detailRoute : undefined;
+  // Most keys begin as no route does: one character tells that faster than the table.
+  const initials = new Set([...routes.keys(), ".detail/"].map((path) => path.charCodeAt(0)));
   const guarded = guard(options);
   const share = origins.length > 0 ? cors(origins) : undefined;
   const redirects = new Redirects(suffix, options.tally);
@@ -98,8 +102,7 @@ export function handler(options: HandlerOptions): Handler {
   };
   return (req, peer) => {
     const key = keyOf(req.url);
-    const route = routes.get(key) ??
-      (key.startsWith("api/") ? apiRoute : key.startsWith(".detail/") ? detailRoute : undefined);
+    const route = initials.has(key.charCodeAt(0)) ? routes.get(key) ?? prefixed(key) : undefined;
     if (route === undefined) {
       const rest = suffix && mayHaveRest(req.url, key) ? restOf(req.url) : undefined;
       return counters.redirected(rest === undefined ? follow(req, key) : followRest(req, rest));
@@ -138,7 +141,9 @@ function redirect(
 /** `POST /add`: the short link, as Go's program gives it; a browser is sent on to a page with it. */
 async function add(req: Request, store: Store, base: string): Promise<Response> {
   const fields = await readForm(req, FIELDS);
-  const [url = "", key = "", expires = ""] = FIELDS.map((name) => fields.get(name));
+  const url = fields.get("url") ?? "";
+  const key = fields.get("key") ?? "";
+  const expires = fields.get("expires") ?? "";
   const html = prefersHTML(req);
   try {
     const end = parseExpires(expires) || undefined;

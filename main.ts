@@ -7,18 +7,16 @@ import { baseOf, openBackend, schemeOf } from "./cli/backend.ts";
 import { runCommand } from "./cli/commands.ts";
 import { writeEvents } from "./cli/events.ts";
 import { runToExit } from "./cli/exit.ts";
-import { parseFlags, UsageError } from "./cli/flags.ts";
+import { parseFlags } from "./cli/flags.ts";
 import { handlerFor, listening, tallyFor, type ThreadConfig } from "./cli/thread.ts";
 import { whoMayWrite } from "./cli/open.ts";
 import { ignoreProxies } from "./cli/proxies.ts";
 import { untilSignal } from "./cli/signals.ts";
 import { FLUSH_MS, stderr } from "./cli/stderr.ts";
 import { starting } from "./http/health.ts";
-import { canShare, hostOf, ListenError } from "./http/address.ts";
+import { canShare, hostOf } from "./http/address.ts";
 import type { Handler } from "./http/client.ts";
 import { listen } from "./http/listen.ts";
-import { JournalError } from "./journal/file.ts";
-import { causeOf } from "./links/errors.ts";
 import { settle } from "./hits/tally.ts";
 import { COUNTERS_BYTES } from "./http/counters.ts";
 import { metrics } from "./http/metrics.ts";
@@ -135,9 +133,5 @@ function serveThread(config: ThreadConfig, parts: Parts) {
 if ("WorkerGlobalScope" in globalThis) {
   await runThread(serveThread);
 } else if (import.meta.main) {
-  await runToExit(main, (error) => {
-    const expected = [UsageError, ListenError, JournalError].some((type) => error instanceof type);
-    const reason = expected ? causeOf(error) : String(error);
-    return { code: error instanceof UsageError ? 2 : 1, reason };
-  });
+  await runToExit(main);
 }

@@ -63,15 +63,7 @@ async function openMaster(
 ): Promise<Backend> {
   const { kv, keys, hits } = flags;
   if (kv !== "") {
-    const { KVLog } = await import("../kv/log.ts");
-    const database = await openDatabaseOf(flags);
-    const log = new KVLog(database, "links", { events, observer: stats?.journal, closes: true });
-    const openHits = async (state: LineReader) => {
-      const log = new KVLog(database, "hits", { events });
-      await log.load(state);
-      return log;
-    };
-    return new URLStore<Log>(log, { keys, host, hits: hits && openHits, events });
+    return await openKVStore(flags, host, events, stats);
   }
   const file = flags.file || FILE;
   if (flags.export !== undefined) { // which only reads, whatever else is asked for
@@ -87,6 +79,29 @@ async function openMaster(
   const options = optionsOf(flags, file, events, stats);
   if (flags.repair) await repair(file, options);
   return new URLStore(await Journal.open(file, options), { keys, host, hits, events });
+}
+
+/** Opens the logs in a database, which the flags name. */
+async function openKVStore(
+  flags: Flags,
+  host: string,
+  events: Events,
+  stats?: Stats,
+): Promise<URLStore> {
+  const { KVLog } = await import("../kv/log.ts");
+  const database = await openDatabaseOf(flags);
+  const log = new KVLog(database, "links", { events, observer: stats?.journal, closes: true });
+  const openHits = async (reader: LineReader) => {
+    const hits = new KVLog(database, "hits"); // what is amiss with the database the other one tells
+    await hits.load(reader);
+    return hits;
+  };
+  return new URLStore<Log>(log, {
+    keys: flags.keys,
+    host,
+    hits: flags.hits && openHits,
+    events,
+  });
 }
 
 /** Opens the database that the flags name. */

@@ -3,32 +3,38 @@
  *
  * @module
  */
+import { ListenError } from "../http/address.ts";
+import { JournalError } from "../journal/file.ts";
+import { causeOf } from "../links/errors.ts";
 import { printable } from "../links/text.ts";
+import { UsageError } from "./flags.ts";
 import { complain, FLUSH_MS, stderr } from "./stderr.ts";
 
 /**
- * Runs `main` and ends the program with the code that it gives, once what there is to read on stderr is
- * written, or nobody reads it. An error that nobody has caught ends it too: the runtime would write its
- * own message, and wait for a reader for ever.
- *
- * @param explain gives the code and the line for an error that `main` throws
+ * Runs `main` and ends the program with its code. An error that nobody has caught ends it too: the runtime
+ * would write its own message, and wait for a reader for ever.
  */
-export async function runToExit(
-  main: () => Promise<number>,
-  explain: (error: unknown) => { code: number; reason: string },
-): Promise<never> {
+export async function runToExit(main: () => Promise<number>): Promise<never> {
   globalThis.addEventListener("error", (event) => crash(event, event.error));
   globalThis.addEventListener("unhandledrejection", (event) => crash(event, event.reason));
+  Deno.exit(await runToEnd(main));
+}
+
+/**
+ * Runs `main`, and gives its code once what there is to read on stderr is written, or nobody reads it.
+ * Where it fails, it says why.
+ */
+export async function runToEnd(main: () => Promise<number>): Promise<number> {
   let code;
   try {
     code = await main();
   } catch (error) {
-    const explained = explain(error);
-    complain(explained.reason);
-    code = explained.code;
+    const expected = [UsageError, ListenError, JournalError].some((type) => error instanceof type);
+    complain(expected ? causeOf(error) : String(error));
+    code = error instanceof UsageError ? 2 : 1;
   }
   await stderr.flush(FLUSH_MS);
-  Deno.exit(code);
+  return code;
 }
 
 async function crash(event: Event, error: unknown): Promise<void> {

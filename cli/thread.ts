@@ -72,7 +72,7 @@ export function handlerFor(
 
 /** Makes what counts redirects in a thread, unless the flags say that nobody does. */
 export function tallyFor(
-  { flags: { hits, master, kv }, counters: memory }: ThreadConfig,
+  { flags: { hits, master }, counters: memory }: ThreadConfig,
   { addHits, index }: Pick<Parts, "addHits" | "index">,
 ): Tally | undefined {
   if (!hits) return;
@@ -81,7 +81,7 @@ export function tallyFor(
   return new Tally((counts) => {
     counters.followed(counts);
     addHits(counts);
-  }, master.length === 0 && kv === "");
+  }, master.length === 0);
 }
 
 /**

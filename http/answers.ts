@@ -74,15 +74,15 @@ export class Room {
 
 const sizes = new WeakMap<Response, number>();
 
-/** Notes that `response` holds so many bytes until it is taken. */
+/** Notes that `response` is a stream, which holds so many bytes beside what every answer does until it is taken. */
 export function sized(response: Response, bytes: number): Response {
   sizes.set(response, bytes);
   return response;
 }
 
-/** How many bytes `response` holds, beside what every answer does. */
-export function sizeOf(response: Response): number {
-  return sizes.get(response) ?? 0;
+/** How many bytes `response` holds, if it is a stream. */
+export function sizeOf(response: Response): number | undefined {
+  return sizes.get(response);
 }
 
 /**

@@ -142,13 +142,14 @@ function decodeText(bytes: Uint8Array): string {
 export async function readForm(req: Request, names: readonly string[]): Promise<Fields> {
   query(req, []); // nothing is taken from there
   const type = req.headers.get("content-type") ?? "";
-  if (mediaType(req) === "application/x-www-form-urlencoded") {
-    const text = decodeText(await readBody(req, MAX_BODY));
-    const fields = [...readEncoded(text)];
-    checkCharset(charsetOf(type), fields.join(""));
+  const media = mediaType(type);
+  if (media === "application/x-www-form-urlencoded") {
+    const fields = readEncoded(decodeText(await readBody(req, MAX_BODY)));
+    const charset = charsetOf(type);
+    if (charset !== undefined) checkCharset(charset, fields.join(""));
     return takeFields(fields, names, "field");
   }
-  if (mediaType(req) !== "multipart/form-data") {
+  if (media !== "multipart/form-data") {
     throw new HTTPError(415, "use content-type application/x-www-form-urlencoded");
   }
   const text = decodeText(await readBody(req, MAX_BODY));
@@ -170,11 +171,11 @@ export async function readJSONText(
     budget?: Budget;
   } = {},
 ): Promise<string> {
-  if (!types.includes(mediaType(req))) {
+  const type = req.headers.get("content-type") ?? "";
+  if (!types.includes(mediaType(type))) {
     throw new HTTPError(415, `use content-type ${types[0]}`);
   }
   const text = decodeText(await readBody(req, limit, small, budget));
-  const type = req.headers.get("content-type") ?? "";
-  if (type.includes(";")) checkCharset(charsetOf(type), text);
+  checkCharset(charsetOf(type), text);
   return text;
 }

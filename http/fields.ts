@@ -44,19 +44,19 @@ export function takeFields(
  * @throws {HTTPError} 400: bytes that are no UTF-8
  * @example
  * ```ts
- * [...readEncoded("q=caf%C3%A9+au+lait&limit=10")]; // [["q", "café au lait"], ["limit", "10"]]
+ * readEncoded("q=caf%C3%A9+au+lait&limit=10"); // [["q", "café au lait"], ["limit", "10"]]
  * ```
  */
-export function* readEncoded(text: string): Generator<[name: string, value: string]> {
+export function readEncoded(text: string): [name: string, value: string][] {
+  const fields: [name: string, value: string][] = [];
   for (const pair of text.split("&")) {
     if (pair === "") continue;
     const equals = pair.indexOf("=");
-    const [name, value] = equals === -1
-      ? [pair, ""]
-      : [pair.slice(0, equals), pair.slice(equals + 1)];
-    const decoded = decodeField(name) ?? "";
-    yield [decoded, decodeField(value) ?? refuseBytes(decoded)];
+    const name = decodeField(equals === -1 ? pair : pair.slice(0, equals)) ?? "";
+    const value = equals === -1 ? "" : decodeField(pair.slice(equals + 1));
+    fields.push([name, value ?? refuseBytes(name)]);
   }
+  return fields;
 }
 
 function refuseBytes(name: string): never {
@@ -65,7 +65,8 @@ function refuseBytes(name: string): never {
 
 /** A name or a value as it is meant, where a stray "%" stands for itself; nothing, where it is no UTF-8. */
 function decodeField(text: string): string | undefined {
-  const spaced = text.replaceAll("+", " ");
+  const spaced = text.includes("+") ? text.replaceAll("+", " ") : text;
+  if (!spaced.includes("%")) return spaced;
   try {
     return decodeURIComponent(spaced);
   } catch {

@@ -6,7 +6,7 @@
 import { browserCheck, nameCheck } from "./browser.ts";
 import { clientOf, networkOf, type Peer } from "./client.ts";
 import { HTTPError } from "./problem.ts";
-import { held, type QuotaOptions, quotas } from "./quota.ts";
+import { answerHeld, type QuotaOptions, quotas } from "./quota.ts";
 import type { Limit } from "./rate.ts";
 import { checkHost, keyOf } from "./request.ts";
 import { authorizeWriter, isGuarded, readsLinks } from "./token.ts";
@@ -39,23 +39,22 @@ export function guard(options: GuardOptions): Guard {
   const count = quotas(options);
   const checkBrowser = browserCheck(base, origins);
   const checkName = isNamed && token === undefined ? nameCheck(base, origins) : undefined;
-  return (req, path, peer, route) => {
-    count(req, path, peer);
+  const guarded: Guard = (req, path, peer, answer) => {
     checkHost(req);
     checkBrowser(req);
     // Over plain HTTP a browser's GET shows no more of where it comes from than the name that it asks for.
     if (checkName && readsLinks(req, path)) checkName(req);
-    const answer = () => {
-      const response = route();
-      return response instanceof Response
-        ? held(req, response)
-        : response.then((response) => held(req, response));
-    };
     const limited = limit && changesLinks(req, path)
       ? () => keepTo(limit, networkOf(clientOf(req, peer, proxies)), req, answer)
       : answer;
     if (token === undefined || !isGuarded(req.method, path)) return limited();
     return authorizeWriter(req, token).then(limited);
+  };
+  return (req, path, peer, answer) => {
+    const hold = count(req, path, peer);
+    return hold === undefined
+      ? guarded(req, path, peer, answer)
+      : answerHeld(hold, peer, () => guarded(req, path, peer, answer));
   };
 }
 

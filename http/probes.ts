@@ -43,7 +43,7 @@ export function adminHandler(
   return async (req, peer) => {
     const path = keyOf(req.url);
     try {
-      count(req, path, peer);
+      count(req, path, peer)?.until(peer?.completed);
       return await routes.get(path)?.(req) ?? text("not found", { status: 404, headers: FRESH });
     } catch (error) {
       return fail(error, path, onError);

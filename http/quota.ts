@@ -51,27 +51,36 @@ export class Quota {
   }
 }
 
-/** What one request holds of its client's quota, until its answer was taken, or its connection ended. */
+/** What one request holds of its client's quota, until it ends: its answer was taken, or its connection is gone. */
 export class Hold {
   #taken = 0;
   #ended = false;
 
   /**
-   * @param completed settles when its connection, or its stream of HTTP/2, has ended
+   * @param completed as {@linkcode until} waits for it, where it is to be waited for from the start
    * @throws {StoreError} unavailable: the client holds too much
    */
   constructor(
     private readonly quota: Quota,
     private readonly client: string,
     amount: number,
-    completed: Promise<void>,
+    completed?: Promise<void>,
   ) {
-    const end = () => {
-      this.give(this.#taken);
-      this.#ended = true;
-    };
-    completed.then(end, end);
+    if (completed !== undefined) this.until(completed);
     this.take(amount, "requests");
+  }
+
+  /** Gives back all that is held. */
+  end(): void {
+    this.give(this.#taken);
+    this.#ended = true;
+  }
+
+  /** Ends once `completed` settles: its connection, or its stream of HTTP/2, has ended; at once without it. */
+  until(completed: Promise<void> | undefined): void {
+    if (completed === undefined) return this.end();
+    const end = () => this.end();
+    completed.then(end, end); // it rejects where the answer can't be sent: nobody may ask for it and not listen
   }
 
   /**
@@ -95,28 +104,56 @@ export class Hold {
   }
 }
 
-const holds = new WeakMap<Request, Hold>();
+const HOLD = Symbol("hold");
+
+/**
+ * A request, which bears what it holds. (A map of requests, weak or not, makes more work for the collector of
+ * garbage than all else that is done for a quota.)
+ */
+type Held = Request & { [HOLD]?: Hold };
 
 /** What `req` holds, if its client has a quota. */
-export function holdOf(req: Request): Hold | undefined {
-  return holds.get(req);
+export function holdOf(req: Held): Hold | undefined {
+  return req[HOLD];
 }
 
 /**
- * The response to `req`, which holds what its client has not taken of it.
+ * Answers a request, which holds what `hold` does until its answer was taken. The runtime takes one that is no
+ * stream at once: only for streams it is asked when they ended, since it makes much of that.
  *
  * @throws {StoreError} unavailable: the client holds too much
  */
-export function held(req: Request, response: Response): Response {
-  const bytes = sizeOf(response);
-  if (bytes === 0) return response;
-  try {
-    holdOf(req)?.take(bytes, "answers");
-    return response;
-  } catch (error) {
-    response.body?.cancel();
+export function answerHeld(
+  hold: Hold,
+  peer: Peer | undefined,
+  answer: () => Response | Promise<Response>,
+): Response | Promise<Response> {
+  const held = (response: Response) => {
+    const bytes = sizeOf(response);
+    if (bytes === undefined) {
+      hold.end();
+      return response;
+    }
+    hold.until(peer?.completed);
+    try {
+      hold.take(bytes, "answers");
+      return response;
+    } catch (error) {
+      response.body?.cancel();
+      throw error;
+    }
+  };
+  const failed = (error: unknown) => {
+    hold.end();
     throw error;
+  };
+  let response: Response | Promise<Response>;
+  try {
+    response = answer();
+  } catch (error) {
+    return failed(error);
   }
+  return response instanceof Response ? held(response) : response.then(held, failed);
 }
 
 /** Which clients have a quota. */
@@ -130,12 +167,12 @@ export interface QuotaOptions {
 }
 
 /**
- * Makes what counts a request for `path` among what its client holds. Redirects never come here, and probes
- * are not counted: a balancer in front asks for its own sake.
+ * Makes what counts a request for `path` among what its client holds, and gives what is to be ended. Redirects
+ * never come here, and probes are not counted: a balancer in front asks for its own sake.
  */
 export function quotas(
   { proxies = 0, rpc, feeds = Infinity }: QuotaOptions,
-): (req: Request, path: string, peer: Peer | undefined) => void {
+): (req: Held, path: string, peer: Peer | undefined) => Hold | undefined {
   const common = new Quota(CLIENT_BYTES);
   const ofRPC = new Quota(CLIENT_RPC_BYTES);
   const ofFeeds = new Quota(feeds);
@@ -144,10 +181,8 @@ export function quotas(
     const isCall = path === "rpc";
     const isFeed = path === "rpc/log";
     if ((isCall || isFeed) && rpc?.token !== undefined) return;
-    const { completed } = peer; // it rejects where the answer can't be sent: nobody may ask for it and not listen
-    if (completed === undefined) return;
     const quota = isFeed ? ofFeeds : isCall ? ofRPC : common;
     const client = networkOf(clientOf(req, peer, proxies));
-    holds.set(req, new Hold(quota, client, isFeed ? 1 : REQUEST_BYTES, completed));
+    return req[HOLD] = new Hold(quota, client, isFeed ? 1 : REQUEST_BYTES);
   };
 }

@@ -60,9 +60,17 @@ export function checkHost(req: Request): void {
   if (/[/?#\\]/.test(req.headers.get("host") ?? "")) throw new HTTPError(400, "bad Host");
 }
 
-/** The type of the body, without its parameters. */
-export function mediaType(req: Request): string {
-  return (req.headers.get("content-type") ?? "").split(";", 1)[0].trim().toLowerCase();
+/**
+ * A media type without its parameters.
+ *
+ * @example
+ * ```ts
+ * mediaType("Text/Plain; charset=utf-8"); // "text/plain"
+ * ```
+ */
+export function mediaType(type: string): string {
+  const end = type.indexOf(";");
+  return (end === -1 ? type : type.slice(0, end)).trim().toLowerCase();
 }
 
 /**
@@ -81,6 +89,7 @@ export function parameterOf(type: string, name: "boundary" | "charset"): string 
 
 /** The characters in which a media type says that something is written. */
 export function charsetOf(type: string): string | undefined {
+  if (!type.includes(";")) return; // most have none: to look for it would cost more than to read a form
   return parameterOf(type, "charset")?.toLowerCase();
 }
 

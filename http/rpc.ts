@@ -7,7 +7,7 @@ import type { FeedStream, LogName } from "../journal/feed.ts";
 import { formatPosition, parsePosition } from "../journal/position.ts";
 import { MAX_BATCH_ANSWER } from "../jsonrpc/server.ts";
 import type { Call } from "../rpc.ts";
-import { Room, rpcAnswers } from "./answers.ts";
+import { Room, rpcAnswers, sized } from "./answers.ts";
 import { readJSONText, rpcBodies } from "./body.ts";
 import { sendPatiently } from "./patience.ts";
 import { HTTPError } from "./problem.ts";
@@ -51,7 +51,7 @@ export async function call(req: Request, rpc: RPC): Promise<Response> {
     hold?.give(Math.max(0, most - (text?.length ?? 0)));
     if (text !== undefined) {
       const type = { "content-type": "application/json" };
-      return new Response(room.hold(text + "\n"), { headers: { ...headers, ...type } });
+      return sized(new Response(room.hold(text + "\n"), { headers: { ...headers, ...type } }), 0);
     }
     room.give();
     return new Response(null, { status: 204, headers });
@@ -90,7 +90,7 @@ export async function feed(req: Request, rpc: RPC): Promise<Response> {
   const reader = body.getReader();
   const read = async () => (await reader.read()).value;
   const end = () => void reader.cancel().catch(() => {});
-  return new Response(sendPatiently(read, end), { headers });
+  return sized(new Response(sendPatiently(read, end), { headers }), 0);
 }
 
 /** `/rpc` where it is not served. */

@@ -6,6 +6,7 @@
 import { type Address, open } from "./address.ts";
 import { type Pair, withPair } from "./certificate.ts";
 import type { Handler, Peer } from "./client.ts";
+import { InFlight } from "./inflight.ts";
 
 const LEAVE_MS = 1000; // for clients to go on elsewhere
 const READ_MS = 20; // for what came while the machine was busy
@@ -25,8 +26,7 @@ export interface ServingOptions {
 export class Serving {
   readonly #servers: Deno.HttpServer<Deno.NetAddr>[];
   readonly #connections = new AbortController();
-  // Whether each may still be coming in over HTTP/1.1.
-  readonly #inFlight = new Map<Promise<Response>, boolean>();
+  readonly #inFlight = new InFlight();
   #state: "serving" | "leaving" | "stopping" = "serving";
 
   /**
@@ -61,7 +61,7 @@ export class Serving {
 
   /** Resolves once all that came so far has been answered. */
   async answered(): Promise<void> {
-    await Promise.allSettled(this.#inFlight.keys());
+    await this.#inFlight.answered();
   }
 
   /** Takes nothing new; resolves once all that came has been answered. */
@@ -89,9 +89,9 @@ export class Serving {
     // HTTP/2 has a frame that asks to connect anew (GOAWAY), which the runtime sends as it shuts down,
     // and answers what is on its way. But clients that say the same in return, as Node.js does, get no
     // answer then: a defect of the runtime's h2 0.4.7. So a moment is looked for that finds none waiting.
-    await this.#wait(QUIET_MS, () => this.#inFlight.size === 0);
+    await this.#wait(QUIET_MS, () => this.#inFlight.count === 0);
     // Deno 2.9 breaks off bodies over HTTP/1.1 as it shuts down. Over HTTP/2 it doesn't.
-    await this.#wait(BODIES_MS, () => !this.#inFlight.values().some((incoming) => incoming));
+    await this.#wait(BODIES_MS, () => this.#inFlight.incoming === 0);
     await this.#shutDown();
   }
 
@@ -104,7 +104,7 @@ export class Serving {
     let late = false;
     const end = pause(ms).then(() => late = true);
     while (!late && !isSo()) {
-      await Promise.race([end, ...this.#inFlight.keys()]).catch(() => {});
+      await Promise.race([end, this.#inFlight.next()]);
     }
   }
 
@@ -117,18 +117,19 @@ export class Serving {
     if (!(response instanceof Promise)) {
       return this.#state === "serving" ? response : asLast(response);
     }
-    const began = performance.now();
+    const began = Date.now(); // in half the time of performance.now(): a step of the clock costs a connection at most
     // Only over HTTP/1.1 does a request name its host in a header of this name. (Headers.has() would
     // make a list of all headers.)
     const isOld = req.headers.get("host") !== null;
-    this.#inFlight.set(response, req.method !== "GET" && isOld);
+    const isIncoming = isOld && req.method !== "GET";
+    const stretch = this.#inFlight.begin(isIncoming);
     const isLast = this.#state !== "serving";
     return response.then((answer) => {
-      this.#inFlight.delete(response);
+      this.#inFlight.end(stretch, isIncoming);
       // What was sent ahead meanwhile goes with the connection, where the runtime ends it (Deno 2.9 does not).
-      return isLast || isOld && performance.now() - began > SLOW_MS ? asLast(answer) : answer;
+      return isLast || isOld && Date.now() - began > SLOW_MS ? asLast(answer) : answer;
     }, (error) => {
-      this.#inFlight.delete(response);
+      this.#inFlight.end(stretch, isIncoming);
       throw error;
     });
   }

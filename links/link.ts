@@ -142,11 +142,12 @@ export function checkURL(text: string, host?: string): string {
     throw invalidURL("it must start with http:// or https://");
   }
   if (hasTwoSchemes(url)) throw invalidURL(`it begins with two schemes: leave one of them out`);
-  if (/[{}]/.test(url.hostname)) {
+  const { hostname } = url;
+  if (/[{}]/.test(hostname)) {
     throw invalidURL("it has a place in its host, where nothing is put");
   }
   // One dot at the end is the root of all names.
-  if (/^\.|\.\./.test(url.hostname)) throw invalidURL("the name of its host lacks a part");
+  if (/^\.|\.\./.test(hostname)) throw invalidURL("the name of its host lacks a part");
   if (url.username || url.password) throw invalidURL("it has credentials");
   if (host && isBelow(url, host)) throw invalidURL("it points back at this server");
   const href = text.includes("{") ? keepPlaces(text, url.href) : url.href;

@@ -67,9 +67,8 @@ async function openssl(...args: string[]): Promise<void> {
 }
 
 /** Whose certificate a new connection gets. */
-export async function nameOf({ url }: Goto): Promise<string> {
+export async function nameOf({ url }: Pick<Goto, "url">): Promise<string> {
   const { host } = new URL(url);
-  const show = `openssl s_client -connect ${host} </dev/null | openssl x509 -noout -subject`;
-  const { stdout } = await tool("sh", "-c", show);
-  return stdout.replace(/^.*CN *= */, "").trim();
+  const { stdout } = await tool("openssl", "s_client", "-connect", host);
+  return /^subject=.*CN *= *(.*)$/m.exec(stdout)?.[1] ?? "";
 }

@@ -1,7 +1,9 @@
 import { assert, assertEquals, assertGreater, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { run } from "./commands.ts";
 import { Load } from "./load.ts";
-import { add, eventually, run, start, tempDir } from "./processes.ts";
+import { startHere } from "./here.ts";
+import { add, eventually, start, tempDir } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { change, following, freePort, journal, ready, where } from "./replicas.ts";
 import { canMount, canTrace, smallDisk } from "./tools.ts";
@@ -53,10 +55,10 @@ describe("-backup", () => {
   it("takes from a mirror, and from a replica of one, what they have", async () => {
     using dir = tempDir();
     await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(5000) + journal(5000));
-    await using master = await start({ cwd: dir.path }, "-rpc");
+    await using master = await startHere({ cwd: dir.path }, "-rpc");
     const mirrored = [`-master=${master.url}`, `-file=${dir.path}/mirror.jsonl`];
-    await using mirror = await start({ cwd: dir.path }, "-rpc", ...mirrored);
-    await using replica = await start("-rpc", `-master=${mirror.url}`);
+    await using mirror = await startHere({ cwd: dir.path }, "-rpc", ...mirrored);
+    await using replica = await startHere("-rpc", `-master=${mirror.url}`);
     await following(mirror);
     await following(replica);
     for (const [i, url] of [mirror.url, replica.url].entries()) {
@@ -72,7 +74,7 @@ describe("-backup", () => {
       await Deno.readTextFile(`${dir.path}/0.jsonl`),
     );
     // Restored, it goes on at the positions of the master.
-    await using restored = await start(`-file=${dir.path}/0.jsonl`);
+    await using restored = await startHere(`-file=${dir.path}/0.jsonl`);
     assertEquals((await ready(restored.url)).position, (await ready(master.url)).position);
   });
 

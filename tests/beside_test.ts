@@ -3,6 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { Unsent } from "../hits/unsent.ts";
 import { appendBeside, makeBeside, openBeside, readBeside } from "../journal/beside.ts";
+import { startHere } from "./here.ts";
 import { add, eventually, follow, run, start, tempDir } from "./processes.ts";
 import { ready } from "./replicas.ts";
 import { rounds } from "./rounds.ts";
@@ -53,10 +54,10 @@ describe("new files are for their owner alone:", { ignore: onWindows }, () => {
   it("a mirror's, also while it is not finished, and those that it keeps", async () => {
     using dir = tempDir();
     const cwd = dir.path;
-    await using master = await start("-rpc");
+    await using master = await startHere("-rpc");
     await add(master.url, "https://example.com/a", "a");
     await follow(master.url, "a");
-    await using mirror = await start({ cwd }, `-master=${master.url}`, "-file=copy.jsonl");
+    await using mirror = await startHere({ cwd }, `-master=${master.url}`, "-file=copy.jsonl");
     await eventually(async () => assertEquals((await ready(mirror.url)).lagBytes, 0));
     await eventually(() => "copy.jsonl.hits" in modes(cwd));
     all600(cwd);
@@ -68,7 +69,7 @@ describe("new files are for their owner alone:", { ignore: onWindows }, () => {
 
   it("a database's", async () => {
     using dir = tempDir();
-    await using master = await start({ cwd: dir.path }, "-kv=links.db");
+    await using master = await startHere({ cwd: dir.path }, "-kv=links.db");
     await add(master.url, "https://example.com/a", "a");
     assert("links.db" in modes(dir.path));
     all600(dir.path);
@@ -81,7 +82,7 @@ describe("new files are for their owner alone:", { ignore: onWindows }, () => {
     await Deno.chmod(`${cwd}/store.jsonl`, 0o644);
     await Deno.writeTextFile(`${cwd}/store.jsonl.hits`, "damaged\n"); // which is set aside
     await Deno.chmod(`${cwd}/store.jsonl.hits`, 0o640);
-    await using _master = await start({ cwd });
+    await using _master = await startHere({ cwd });
     assertMatch((await run({ cwd }, "-compact")).stdout, /; 2 lines, .* after/);
     const { "store.jsonl": journal, "store.jsonl.hits.bad": aside, ...others } = modes(cwd);
     assertEquals([journal, aside, others["store.jsonl.hits"]], ["644", "640", "600"]);
@@ -125,7 +126,7 @@ describe("what others put beside a file is neither written nor read, nor waited 
       const file = `${cwd}/store.jsonl`;
       await Deno.writeTextFile(file, A + A);
       for (const suffix of BESIDE) await plant(`${file}.${suffix}`, target);
-      await using master = await start({ cwd }, "-rpc");
+      await using master = await startHere({ cwd }, "-rpc");
       assertEquals((await follow(master.url, "a")).location, "https://example.com/a");
       await add(master.url, "https://example.com/b", "b");
       assertEquals((await run("-compact", `-master=${master.url}`)).code, 0);
@@ -137,7 +138,7 @@ describe("what others put beside a file is neither written nor read, nor waited 
       const copy = `${elsewhere.path}/copy.jsonl`;
       for (const suffix of [...BESIDE, ...OF_MIRRORS]) await plant(`${copy}.${suffix}`, target);
       await plant(`${copy}.old-20260101T000000Z`, target);
-      await using mirror = await start(`-master=${master.url}`, `-file=${copy}`);
+      await using mirror = await startHere(`-master=${master.url}`, `-file=${copy}`);
       // Where its copy can't be, it is a cache.
       assertEquals((await follow(mirror.url, "b")).location, "https://example.com/b");
       await mirror.waitForLog(({ reason }) => /part: Not a regular file/.test(reason));
@@ -195,10 +196,10 @@ describe("what others put beside a file is neither written nor read, nor waited 
   it("a mirror copies over no file that is none of ours", async () => {
     using dir = tempDir();
     const cwd = dir.path;
-    await using master = await start("-rpc");
+    await using master = await startHere("-rpc");
     await add(master.url, "https://example.com/a", "a");
     await Deno.writeTextFile(`${cwd}/copy.jsonl.part`, PRECIOUS);
-    await using mirror = await start({ cwd }, `-master=${master.url}`, "-file=copy.jsonl");
+    await using mirror = await startHere({ cwd }, `-master=${master.url}`, "-file=copy.jsonl");
     await mirror.waitForLog(({ reason }) => /copy\.jsonl\.part: Not a journal/.test(reason));
     assertEquals(await Deno.readTextFile(`${cwd}/copy.jsonl.part`), PRECIOUS);
     assertEquals((await follow(mirror.url, "a")).location, "https://example.com/a");
@@ -210,7 +211,7 @@ describe("what others put beside a file is neither written nor read, nor waited 
     await Deno.mkdir(`${cwd}/data`);
     await Deno.writeTextFile(`${cwd}/data/links.jsonl`, `${A}{"Key":"torn`);
     await symlink("data/links.jsonl", `${cwd}/store.jsonl`);
-    await using master = await start({ cwd });
+    await using master = await startHere({ cwd });
     assertEquals((await follow(master.url, "a")).location, "https://example.com/a");
     assertEquals(await Deno.readTextFile(`${cwd}/data/links.jsonl.bad`), `{"Key":"torn\n`);
     assertEquals((await run({ cwd }, "-export")).stdout, A);

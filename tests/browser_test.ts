@@ -1,6 +1,7 @@
 /** Pages of other sites, which a browser lets send requests here. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { type Here, startHere } from "./here.ts";
 import { add, follow, type Goto, lineOf, start } from "./processes.ts";
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
@@ -11,7 +12,7 @@ const OWN = { "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate" };
 
 /** Sends a request as a browser does, with the headers that no page can set. */
 async function send(
-  { url }: Goto,
+  { url }: Goto | Here,
   method: string,
   path: string,
   headers: Record<string, string>,
@@ -29,7 +30,7 @@ async function send(
 }
 
 /** Everything that changes links, sent with `headers`; gives the statuses. */
-async function change(goto: Goto, headers: Record<string, string>): Promise<number[]> {
+async function change(goto: Goto | Here, headers: Record<string, string>): Promise<number[]> {
   const json = '{"url":"https://example.com/"}';
   const rpc = '{"jsonrpc":"2.0","id":1,"method":"Store.Put","params":["https://example.com/"]}';
   const requests: [string, string, Record<string, string>, string][] = [
@@ -47,11 +48,11 @@ async function change(goto: Goto, headers: Record<string, string>): Promise<numb
 }
 
 const DONE = [200, 201, 200, 200, 404];
-const count = async (goto: Goto) => (await (await fetch(`${goto.url}/readyz`)).json()).links;
+const count = async (goto: Goto | Here) => (await (await fetch(`${goto.url}/readyz`)).json()).links;
 
 describe("a page of another site", () => {
   it("changes nothing, by a form, by JSON, or by RPC", async () => {
-    await using master = await start("-rpc", "-host=https://go.example.com");
+    await using master = await startHere("-rpc", "-host=https://go.example.com");
     await add(master.url, "https://example.com/", "a");
     const foreign: Record<string, string>[] = [
       { "sec-fetch-site": "cross-site" },
@@ -84,7 +85,7 @@ describe("a page of another site", () => {
   });
 
   it("may lead to links and to the form", async () => {
-    await using master = await start("-host=https://go.example.com");
+    await using master = await startHere("-host=https://go.example.com");
     const key = await add(master.url, "https://example.com/");
     const headers = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
     assertEquals((await send(master, "GET", `/${key}`, headers)).status, 302);
@@ -122,7 +123,7 @@ it("our own page, and whoever is no browser, may change links", async () => {
 });
 
 it("a name that a stranger leads here lets a page of theirs follow links, and nothing else", async () => {
-  await using master = await start("-rpc");
+  await using master = await startHere("-rpc");
   await add(master.url, "https://example.com/", "a");
   for (
     const host of ["evil.example", "evil.example:80", "localhost.evil.example", "1.2.3.4.nip.io"]
@@ -154,7 +155,7 @@ describe("without a token, a server whose -host is given", () => {
     "/.detail/a",
     "/api/links/a/hits",
   ];
-  const ask = async (goto: Goto, host: string, path: string, method = "GET") =>
+  const ask = async (goto: Goto | Here, host: string, path: string, method = "GET") =>
     (await send(goto, method, path, { host })).status;
 
   it("shows links to nobody who asks by a name that isn't known", async () => {
@@ -222,8 +223,8 @@ describe("without a token, a server whose -host is given", () => {
   });
 
   it("does so no more where a token is asked for, or no -host is given", async () => {
-    await using named = await start("-host=https://go.example.com", "-token=secret");
-    await using nameless = await start();
+    await using named = await startHere("-host=https://go.example.com", "-token=secret");
+    await using nameless = await startHere();
     for (const goto of [named, nameless]) {
       const authorization = "Bearer secret";
       const { status } = await send(goto, "GET", "/api/links", {
@@ -235,7 +236,7 @@ describe("without a token, a server whose -host is given", () => {
   });
 
   it("takes a browser's change by its name, with a dot at its end or without", async () => {
-    await using master = await start("-host=https://go.example.com.");
+    await using master = await startHere("-host=https://go.example.com.");
     await add(master.url, "https://example.com/", "a");
     for (
       const [host, origin] of [

@@ -1,7 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
+import { run } from "./commands.ts";
 import { compacted } from "./replicas.ts";
-import { add, follow, run, start, tempDir, withoutIds } from "./processes.ts";
+import { startHere } from "./here.ts";
+import { add, follow, tempDir, withoutIds } from "./processes.ts";
 import { canChown, canTrace, tool } from "./tools.ts";
 
 /** A journal of several write buffers' size, most lines of which are superseded. */
@@ -38,7 +40,7 @@ describe("-compact", () => {
     const cwd = dir.path;
     let used: string[];
     {
-      await using master = await start({ cwd });
+      await using master = await startHere({ cwd });
       const put = (key: string, method: string, url?: string) =>
         fetch(`${master.url}/api/links/${key}`, {
           method,
@@ -69,7 +71,7 @@ describe("-compact", () => {
     );
     assertEquals(files(cwd), ["store.jsonl"]);
 
-    await using master = await start({ cwd });
+    await using master = await startHere({ cwd });
     assertEquals((await follow(master.url, used[0])).location, "https://example.com/9");
     assertEquals((await follow(master.url, used[1])).status, 404);
     assert(!used.includes(await add(master.url, "https://example.com/")), "a key was used again");

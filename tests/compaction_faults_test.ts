@@ -1,7 +1,8 @@
 /** Compactions whose system calls fail: on the disks of others they do. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { add, eventually, run, start, tempDir } from "./processes.ts";
+import { run } from "./commands.ts";
+import { add, eventually, start, tempDir } from "./processes.ts";
 import { where } from "./replicas.ts";
 import { canTrace, tool, trace } from "./tools.ts";
 

@@ -6,8 +6,10 @@ import { LinkReader } from "../journal/link_reader.ts";
 import { changesTo } from "../journal/log.ts";
 import { formatLine } from "../journal/lines.ts";
 import { Table } from "../links/table.ts";
+import { run } from "./commands.ts";
 import { Load } from "./load.ts";
-import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
+import { type Here, startHere } from "./here.ts";
+import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
 import { random } from "./random.ts";
 import { rounds } from "./rounds.ts";
 import { agree, change, following, journal, keep, ready, where } from "./replicas.ts";
@@ -26,7 +28,8 @@ function superseded(links: number, rounds: number): string {
 
 const compactAt = (url: string) => run("-compact", `-master=${url}`);
 const size = async (path: string) => (await Deno.stat(path)).size;
-const said = ({ logs }: Goto, what: string) => logs.filter(({ msg }) => msg.startsWith(what));
+const said = ({ logs }: Goto | Here, what: string) =>
+  logs.filter(({ msg }) => msg.startsWith(what));
 
 describe("Journal.compact()", () => {
   it("keeps what the links are, and every position from the last few KB on", async () => {
@@ -215,12 +218,12 @@ describe("-compact -master=... of a master that goes on", () => {
         const inject = `inject=${call}:signal=KILL:when=${when}`;
         await using master = await start({ cwd }, "-rpc", `-file=${path}`);
         await using _tracer = await trace(master.pid, "-P", traced, "-e", inject);
-        const load = new Load(master.url);
+        const load = new Load(master.url, 2); // each call is slow while it is traced
         await eventually(() => load.acknowledged > 20);
         const asked = compactAt(master.url);
         await eventually(() => master.exited, 20_000);
         await load.stop();
-        await using again = await start({ cwd });
+        await using again = await startHere({ cwd });
         await load.check(again.url);
         assertEquals((await follow(again.url, "7")).location?.slice(-4), "/3/7");
         assertEquals((await asked).code, 1);
@@ -301,7 +304,7 @@ it("a master compacts by itself once most lines of more than 64 MiB are supersed
   const text = Array.from({ length: lines }, (_, n) => line(n % (lines / 2), n)).join("");
   assertGreater(text.length, 64 << 20);
   await Deno.writeTextFile(`${cwd}/store.jsonl`, text);
-  await using master = await start({ cwd });
+  await using master = await startHere({ cwd });
   // Half of them is not yet most of them.
   await new Promise((resolve) => setTimeout(resolve, 1500)); // it looks every second
   assertEquals(said(master, "compacted").length, 0);
@@ -331,7 +334,7 @@ describe("through a compaction", () => {
     await following(mirror);
     await following(replica);
     await keep(replica, "7");
-    const load = new Load(master.url);
+    const load = new Load(master.url, 3); // each of its keys is looked for ten times
     const troubles = () =>
       [mirror, replica].flatMap((node) =>
         node.logs.filter(({ level, msg }) => level !== "info" || /cache|complete/.test(msg))
@@ -376,13 +379,13 @@ describe("through a compaction", () => {
     using dir = tempDir();
     const path = (name: string) => `${dir.path}/${name}.jsonl`;
     await Deno.writeTextFile(path("master"), superseded(2000, 5));
-    await using master = await start(
+    await using master = await startHere(
       { cwd: dir.path },
       "-rpc",
       `-file=${path("master")}`,
     );
     const flags = [`-master=${master.url}`, `-file=${path("mirror")}`];
-    await using mirror = await start({ cwd: dir.path }, ...flags);
+    await using mirror = await startHere({ cwd: dir.path }, ...flags);
     await following(mirror);
     await mirror.stop();
     const load = new Load(master.url);

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { block, blocks, caddy, HangingUp, nginx, Program, put, read } from "./configurations.ts";
-import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
+import { add, breathe, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
 import { agree, following, freePort, keep, ready } from "./replicas.ts";
 import { tool, works } from "./tools.ts";
 
@@ -266,7 +266,10 @@ describe("Caddy", noCaddy, () => {
       master.kill("SIGSTOP");
       const goOn = async () => {
         const end = performance.now() + 2500; // two rounds of asking how they are
-        while (performance.now() < end) assertEquals(await status(`${proxy.url}/docs`), 302);
+        while (performance.now() < end) {
+          assertEquals(await status(`${proxy.url}/docs`), 302);
+          await breathe();
+        }
       };
       await goOn();
       assertEquals(await post(proxy.url), 503);

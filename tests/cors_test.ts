@@ -2,6 +2,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { parseFlags } from "../cli/flags.ts";
+import { type Here, startHere } from "./here.ts";
 import { type Goto, start } from "./processes.ts";
 
 const OURS = "https://intranet.example.com";
@@ -9,7 +10,7 @@ const JSON_BODY = { "content-type": "application/json" };
 
 /** Asks as the browser of somebody who looks at a page of `origin`. */
 async function ask(
-  { url }: Goto,
+  { url }: Goto | Here,
   method: string,
   path: string,
   origin: string,
@@ -29,7 +30,7 @@ function varies({ headers }: Response): boolean {
 }
 
 /** What a browser asks before it sends JSON, or a token. */
-async function preflight(server: Goto, path: string, origin: string, method: string) {
+async function preflight(server: Goto | Here, path: string, origin: string, method: string) {
   return await ask(server, "OPTIONS", path, origin, {
     "access-control-request-method": method,
     "access-control-request-headers": "authorization,content-type",
@@ -68,7 +69,7 @@ it("-cors lets pages of that origin use the API, with the token, and no others",
 });
 
 it("-cors tells pages nothing of RPC and redirects", async () => {
-  await using server = await start(`-cors=${OURS}`, "-rpc");
+  await using server = await startHere(`-cors=${OURS}`, "-rpc");
   const call = '{"jsonrpc":"2.0","id":1,"method":"Store.Health"}';
   assertEquals((await preflight(server, "/rpc", OURS, "POST")).allowed, null);
   assertEquals((await ask(server, "POST", "/rpc", OURS, JSON_BODY, call)).allowed, null);
@@ -77,7 +78,7 @@ it("-cors tells pages nothing of RPC and redirects", async () => {
 });
 
 it("without -cors no page of another origin is told anything", async () => {
-  await using server = await start();
+  await using server = await startHere();
   const asked = await preflight(server, "/api/links", OURS, "POST");
   assertEquals([asked.status < 400, asked.allowed], [false, null]);
   const read = await ask(server, "GET", "/api/links/none", OURS);

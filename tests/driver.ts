@@ -68,7 +68,7 @@ export class Browser implements AsyncDisposable {
   }
 
   async #begin(look: Look): Promise<void> {
-    const { script = true, hosts } = look;
+    const { hosts } = look;
     await eventually(async () => (await this.#send("GET", "/status")).ready === true, 30_000);
     const { sessionId } = await this.#send("POST", "/session", {
       capabilities: {
@@ -81,11 +81,17 @@ export class Browser implements AsyncDisposable {
               "--disable-dev-shm-usage",
               "--disable-gpu",
               "--hide-scrollbars",
+              // What a browser does beside showing pages.
+              "--disable-background-networking",
+              "--disable-component-update",
+              "--disable-default-apps",
+              "--disable-extensions",
+              "--disable-sync",
+              "--no-first-run",
               "--lang=en-US",
               "--window-size=1100,900",
               ...(hosts ? [`--host-resolver-rules=${hosts}`] : []),
             ],
-            prefs: script ? {} : { "profile.managed_default_content_settings.javascript": 2 },
           },
           "goog:loggingPrefs": { browser: "ALL" },
         },
@@ -101,9 +107,14 @@ export class Browser implements AsyncDisposable {
   }
 
   /** Shows an empty page, as another screen would, and forgets what was complained of. */
-  async appear({ width = 1100, height = 900, dark = false }: Look = {}): Promise<void> {
+  async appear(look: Look = {}): Promise<void> {
+    const { width = 1100, height = 900, dark = false, script = true } = look;
     await this.go("about:blank");
     await this.complaints();
+    await this.#command("POST", "/goog/cdp/execute", {
+      cmd: "Emulation.setScriptExecutionDisabled",
+      params: { value: !script },
+    });
     await this.#command("POST", "/goog/cdp/execute", {
       cmd: "Emulation.setDeviceMetricsOverride",
       params: { width, height, deviceScaleFactor: 1, mobile: width < 500 },

@@ -1,7 +1,9 @@
 /** What comes out of one store goes into another, and is the same. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, run, start, tempDir } from "./processes.ts";
+import { run } from "./commands.ts";
+import { startHere } from "./here.ts";
+import { add, tempDir } from "./processes.ts";
 import { change, freePort } from "./replicas.ts";
 
 const LINKS = [
@@ -52,7 +54,7 @@ it("links come back the same from a file by a database to a file, however odd th
 
 for (const store of ["-file=store.jsonl", "-kv=links.db"]) {
   it(`-export writes what a running master has, on ${store}`, async () => {
-    await using master = await start(store, "-rpc");
+    await using master = await startHere(store, "-rpc");
     await add(master.url, "https://example.com/", "docs");
     await add(master.url, "https://example.com/?a,b", "list");
     await add(master.url, "https://example.com/", "gone");
@@ -142,7 +144,7 @@ it("-export says in a line why it can't", async () => {
   const { code, stderr } = await run("-export", `-master=127.0.0.1:${freePort()}`);
   assertEquals(code, 1);
   assertMatch(stderr, /^goto: http:\/\/127\.0\.0\.1:\d+: .*refused.*\n$/i);
-  await using master = await start();
+  await using master = await startHere();
   for (const command of ["-export", "-import=-"]) {
     const refused = await run(command, `-master=${master.url}`);
     assertEquals(refused.stderr, `goto: ${master.url}: 404 not found: RPC is served with -rpc\n`);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertFalse, assertMatch, assertThrows } from "@s
 import { it } from "@std/testing/bdd";
 import config from "../deno.json" with { type: "json" };
 import { type Flags, help, parseFlags, UsageError } from "../cli/flags.ts";
-import { run } from "./processes.ts";
+import { run } from "./commands.ts";
 
 function parse(args: string[], env: Record<string, string> = {}): Flags {
   return parseFlags(args, (name) => env[name]);

@@ -1,7 +1,8 @@
 /** Files that are none of ours, or end in something odd, and the commands that must leave them alone. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { add, eventually, follow, run, start, tempDir } from "./processes.ts";
+import { run } from "./commands.ts";
+import { add, eventually, follow, start, tempDir } from "./processes.ts";
 import { ready } from "./replicas.ts";
 import { rounds } from "./rounds.ts";
 import { asMortal, canLimit, canMount, smallDisk, tool } from "./tools.ts";

@@ -1,7 +1,9 @@
 /** Another history in the place of the one that was followed: restored, promoted, changed in place. */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, eventually, type Goto, run, start, tempDir } from "./processes.ts";
+import { run } from "./commands.ts";
+import { type Here, startHere } from "./here.ts";
+import { add, eventually, type Goto, start, tempDir } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import {
   agree,
@@ -19,7 +21,7 @@ import { canTrace } from "./tools.ts";
 const url = (version: string | number) => `https://example.com/${version}`;
 
 /** Waits until a mirror is complete and has all of its master. */
-async function complete(mirror: Goto) {
+async function complete(mirror: Goto | Here) {
   await eventually(async () => {
     const { complete, lagBytes, reason } = await ready(mirror.url);
     assertEquals({ complete, lagBytes, reason }, {
@@ -32,7 +34,7 @@ async function complete(mirror: Goto) {
 
 it("a mirror and a backup of a master that was compacted just now are its file", async () => {
   using dir = tempDir();
-  await using master = await start({ cwd: dir.path }, "-rpc");
+  await using master = await startHere({ cwd: dir.path }, "-rpc");
   for (let i = 0; i < 10; i++) await add(master.url, url(`first/${i}`), `k${i}`);
   for (let round = 0; round < 30; round++) {
     await Promise.all(
@@ -40,7 +42,7 @@ it("a mirror and a backup of a master that was compacted just now are its file",
     );
   }
   assertEquals((await run("-compact", `-master=${master.url}`)).code, 0);
-  await using mirror = await start(
+  await using mirror = await startHere(
     { cwd: dir.path },
     `-master=${master.url}`,
     "-file=mirror.jsonl",
@@ -55,25 +57,25 @@ it("a mirror and a backup of a master that was compacted just now are its file",
   );
   assertEquals([code, stderr], [0, ""]);
   await mirror.stop();
-  await using promoted = await start({ cwd: dir.path }, "-file=mirror.jsonl", "-promote");
+  await using promoted = await startHere({ cwd: dir.path }, "-file=mirror.jsonl", "-promote");
   for (let i = 0; i < 10; i++) assertEquals(await where(promoted.url, `k${i}`), url(`29/${i}`));
 });
 
 it("a cache shows nothing of a history that was taken back, however little it had followed of it", async () => {
   using dir = tempDir();
   const at = `-http=127.0.0.1:${freePort()}`;
-  const master = await start({ cwd: dir.path }, "-rpc", at);
+  const master = await startHere({ cwd: dir.path }, "-rpc", at);
   for (const key of ["a", "b"]) await add(master.url, url(1), key);
   assertEquals((await run({ cwd: dir.path }, "-backup=backup.jsonl")).code, 0);
-  await using cache = await start("-rpc", `-master=${master.url}`);
-  await using below = await start(`-master=${cache.url}`);
+  await using cache = await startHere("-rpc", `-master=${master.url}`);
+  await using below = await startHere(`-master=${cache.url}`);
   for (const replica of [cache, below]) await keep(replica, "a");
   assertEquals(await change(master.url, "a", url("lost")), 200);
   await agree([cache, below], "a", url("lost"));
   await master.stop();
 
   await Deno.rename(`${dir.path}/backup.jsonl`, `${dir.path}/store.jsonl`);
-  let restored = await start({ cwd: dir.path }, "-rpc", "-promote", at);
+  let restored = await startHere({ cwd: dir.path }, "-rpc", "-promote", at);
   // It may have grown beyond what was followed before the replicas come back.
   for (let i = 0; i < 20; i++) assertEquals(await change(restored.url, "b", url(`b/${i}`)), 200);
   for (const replica of [cache, below]) await following(replica);
@@ -84,7 +86,7 @@ it("a cache shows nothing of a history that was taken back, however little it ha
   const { term } = await ready(restored.url);
   await restored.stop();
   await Deno.writeTextFile(`${dir.path}/store.jsonl`, `{"Key":"a","URL":"${url(2)}"}\n`);
-  restored = await start({ cwd: dir.path }, "-rpc", "-promote", at);
+  restored = await startHere({ cwd: dir.path }, "-rpc", "-promote", at);
   await agree([cache, below], "a", url(2));
   assert((await ready(restored.url)).term > term);
   await restored.stop();
@@ -94,17 +96,17 @@ it("the same backup can be restored twice, and mirrors follow each time", async 
   using dir = tempDir();
   const at = `-http=127.0.0.1:${freePort()}`;
   const backup = journal(200);
-  let master: Goto | undefined;
-  let mirror: Goto | undefined;
+  let master: Goto | Here | undefined;
+  let mirror: Goto | Here | undefined;
   try {
     for (const round of [1, 2, 3]) {
       await Deno.writeTextFile(`${dir.path}/store.jsonl`, backup);
-      master = await start({ cwd: dir.path }, "-rpc", "-promote", at);
+      master = await startHere({ cwd: dir.path }, "-rpc", "-promote", at);
       // The mirror comes to have more than what is restored the next time.
       for (let i = 5 * (3 - round); i >= 0; i--) {
         assertEquals(await change(master.url, "7", url(`round/${round}/${i}`)), 200);
       }
-      mirror ??= await start({ cwd: dir.path }, `-master=${master.url}`, "-file=mirror.jsonl");
+      mirror ??= await startHere({ cwd: dir.path }, `-master=${master.url}`, "-file=mirror.jsonl");
       await agree([mirror], "7", url(`round/${round}/0`));
       await complete(mirror);
       await master.stop();
@@ -121,13 +123,13 @@ it("mirrors copy a log anew that was changed in place, wherever that was", async
   const file = `${dir.path}/store.jsonl`;
   await Deno.writeTextFile(file, summed(journal(5000), 1000)); // the lines say what was written
   for (const promote of [[], ["-promote"]]) {
-    const master = await start({ cwd: dir.path }, "-rpc", at);
-    await using mirror = await start(
+    const master = await startHere({ cwd: dir.path }, "-rpc", at);
+    await using mirror = await startHere(
       { cwd: dir.path },
       `-master=${master.url}`,
       "-file=mirror.jsonl",
     );
-    await using cache = await start(`-master=${master.url}`);
+    await using cache = await startHere(`-master=${master.url}`);
     await complete(mirror);
     await keep(cache, "7");
     await master.stop();
@@ -137,7 +139,7 @@ it("mirrors copy a log anew that was changed in place, wherever that was", async
       file,
       text.replace(`"https://example.${before}"`, `"https://example.${after}"`),
     );
-    await using changed = await start({ cwd: dir.path }, "-rpc", ...promote, at);
+    await using changed = await startHere({ cwd: dir.path }, "-rpc", ...promote, at);
     await agree([changed, mirror, cache], "7", `https://example.${after}`);
     await complete(mirror);
   }
@@ -238,13 +240,13 @@ for (const [what, spoil] of wrong) {
   it(`a mirror is not complete while the ${what} that it copied are not its master's`, async () => {
     using dir = tempDir();
     await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(200));
-    await using master = await start({ cwd: dir.path }, "-rpc");
+    await using master = await startHere({ cwd: dir.path }, "-rpc");
     let spoils = true;
     await using link = between(
       master.url,
       (path, response) => path === "/rpc/log" && spoils ? spoil(response) : response,
     );
-    const mirror = await start({ cwd: dir.path }, `-master=${link.url}`, "-file=mirror.jsonl");
+    const mirror = await startHere({ cwd: dir.path }, `-master=${link.url}`, "-file=mirror.jsonl");
     try {
       const { reason } = await mirror.waitForLog(({ msg }) => msg === "lost the master's feed");
       assertStringIncludes(reason, "the copy has");
@@ -301,7 +303,7 @@ it("a cache forgets what it has where what it followed is not its master's", asy
 it("a term over a day ahead of the clock is refused, whichever way it comes", async () => {
   using dir = tempDir();
   await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(3));
-  await using master = await start({ cwd: dir.path }, "-rpc");
+  await using master = await startHere({ cwd: dir.path }, "-rpc");
   const TERM = 999_999_999_999_999;
   const line = `{"Key":"","URL":"","Term":${TERM}}\n`;
   let lie = "";
@@ -321,7 +323,7 @@ it("a term over a day ahead of the clock is refused, whichever way it comes", as
   });
   for (const flags of [[], ["-file=mirror.jsonl"]]) {
     lie = "";
-    const replica = await start({ cwd: dir.path }, `-master=${link.url}`, ...flags);
+    const replica = await startHere({ cwd: dir.path }, `-master=${link.url}`, ...flags);
     try {
       for (lie of ["health", "head", "line"]) {
         await replica.restart();
@@ -342,9 +344,9 @@ it("a term over a day ahead of the clock is refused, whichever way it comes", as
 });
 
 it("refused writes take no feed away", async () => {
-  await using master = await start("-rpc");
+  await using master = await startHere("-rpc");
   await using link = new Proxy(master.url);
-  await using replica = await start(`-master=${link.url}`);
+  await using replica = await startHere(`-master=${link.url}`);
   await add(master.url, url(1), "taken");
   await keep(replica, "taken");
   const feeds = link.connections;

@@ -1,7 +1,9 @@
 /** What an import does to a file, a database, and a master that runs; and what it says of it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { eventually, follow, run, start, tempDir } from "./processes.ts";
+import { run } from "./commands.ts";
+import { startHere } from "./here.ts";
+import { eventually, follow, start, tempDir } from "./processes.ts";
 import { following } from "./replicas.ts";
 import { rounds } from "./rounds.ts";
 import { asMortal, canLimit, canTrace, tool } from "./tools.ts";
@@ -65,7 +67,9 @@ describe("-import into a master that runs", () => {
         using dir = tempDir();
         const input = `${dir.path}/in`;
         const kv = place === "links.db" ? ["-kv=links.db"] : [];
-        await using master = await start("-rpc", ...flags, ...kv);
+        const all = ["-rpc", ...flags, ...kv];
+        await using master =
+          await (flags.includes("-threads=2") ? start(...all) : startHere(...all));
         for (const [text, count] of [[OURS, 2], [GOLINK, 1]] as const) {
           await Deno.writeTextFile(input, text);
           const done = await run(`-import=${input}`, `-master=${master.url}`, ...from);
@@ -92,11 +96,11 @@ describe("-import into a master that runs", () => {
   }
 
   it("leaves a mirror's file alone", async () => {
-    await using master = await start("-rpc");
+    await using master = await startHere("-rpc");
     using dir = tempDir();
     const cwd = dir.path;
     await Deno.writeTextFile(`${cwd}/in`, OURS);
-    await using _mirror = await start({ cwd }, `-master=${master.url}`, "-file=mirror.jsonl");
+    await using _mirror = await startHere({ cwd }, `-master=${master.url}`, "-file=mirror.jsonl");
     for (const file of ["mirror.jsonl", "other.jsonl"]) {
       const done = await run({ cwd }, "-import=in", `-master=${master.url}`, `-file=${file}`);
       assertEquals([done.code, done.stderr], [0, ""]);
@@ -105,7 +109,7 @@ describe("-import into a master that runs", () => {
   });
 
   it("a wrong -token is told of before the first row", async () => {
-    await using master = await start("-rpc", "-token=t", "-rpc-token=r");
+    await using master = await startHere("-rpc", "-token=t", "-rpc-token=r");
     using dir = tempDir();
     const input = `${dir.path}/in`;
     await Deno.writeTextFile(input, OURS);
@@ -115,7 +119,7 @@ describe("-import into a master that runs", () => {
   });
 
   it("through a replica, whom the master doesn't trust either, links arrive without dates", async () => {
-    await using master = await start("-rpc", "-token=t", "-rpc-token=r");
+    await using master = await startHere("-rpc", "-token=t", "-rpc-token=r");
     await using replica = await start(`-master=${master.url}`, "-rpc", "-rpc-token=r", "-token=t");
     using dir = tempDir();
     const input = `${dir.path}/in`;
@@ -127,7 +131,7 @@ describe("-import into a master that runs", () => {
   });
 
   it("RPC takes a date and an editor from who bears -token alone", async () => {
-    await using master = await start("-rpc", "-token=t", "-rpc-token=r");
+    await using master = await startHere("-rpc", "-token=t", "-rpc-token=r");
     const put = async (token: string, params: Record<string, unknown>) => {
       const response = await fetch(`${master.url}/rpc`, {
         method: "POST",
@@ -563,7 +567,7 @@ ended,https://example.com/,
   });
 
   it("refuses what points back at the master, whatever its -host, also through a replica", async () => {
-    await using master = await start("-rpc", "-host=https://Go.example.com:443");
+    await using master = await startHere("-rpc", "-host=https://Go.example.com:443");
     await using replica = await start("-rpc", `-master=${master.url}`, "-host=go.example.com");
     await following(replica);
     using dir = tempDir();

@@ -4,7 +4,9 @@
  */
 import { assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, follow, run, start, tempDir, within } from "./processes.ts";
+import { run } from "./commands.ts";
+import { startHere } from "./here.ts";
+import { add, follow, start, tempDir, within } from "./processes.ts";
 import { where } from "./replicas.ts";
 
 const YOURLS = `"keyword","url","title","timestamp","ip","clicks"
@@ -172,7 +174,7 @@ it("-import says in one line why it can't", async () => {
 
 it("-import refuses a file that a master has, and names the way", async () => {
   using dir = tempDir();
-  await using master = await start("-file", `${dir.path}/store.jsonl`);
+  await using master = await startHere("-file", `${dir.path}/store.jsonl`);
   const key = await within(10_000, "a link", add(master.url, "https://example.com/"));
   const { code, stderr } = await run(
     `-import=${dir.path}/store.jsonl`,

@@ -3,6 +3,7 @@ import { assert, assertEquals, assertGreater, assertLessOrEqual } from "@std/ass
 import { it } from "@std/testing/bdd";
 import { formatAbout } from "../journal/lines.ts";
 import { Seldom } from "../replica/wait.ts";
+import { type Here, startHere } from "./here.ts";
 import { eventually, follow, type Goto, start, tempDir } from "./processes.ts";
 import { freePort, journal, ready, where } from "./replicas.ts";
 
@@ -46,7 +47,7 @@ function feed(offset: number, size: number, body: BodyInit | null): Response {
 }
 
 /** What it warned of. */
-function told({ logs }: Goto): string[] {
+function told({ logs }: Goto | Here): string[] {
   return logs.filter(({ level }) => level !== "info").map(({ msg, reason }) => `${msg}: ${reason}`);
 }
 
@@ -68,7 +69,11 @@ for (const [name, answer] of pages) {
     const file = `${dir.path}/mirror.jsonl`;
     await Deno.writeTextFile(file, journal(10));
     await using impostor = new Impostor(answer);
-    await using mirror = await start({ cwd: dir.path }, `-master=${impostor.url}`, `-file=${file}`);
+    await using mirror = await startHere(
+      { cwd: dir.path },
+      `-master=${impostor.url}`,
+      `-file=${file}`,
+    );
     await mirror.waitForLog(({ msg }) => msg === "lost the master");
     // For so long that what is done again and again shows.
     await eventually(() => impostor.asked.length >= 6);
@@ -98,7 +103,7 @@ it("a replica takes no empty URL for a link", async () => {
     return asked === 1 ? health(0) : Response.json([{ jsonrpc: "2.0", id: 0, result: "" }]);
   });
   for (const { url } of [impostor, good]) {
-    await using replica = await start(`-master=${url}`);
+    await using replica = await startHere(`-master=${url}`);
     assertEquals((await follow(replica.url, "k")).status, 503);
   }
 });
@@ -157,8 +162,12 @@ it("a mirror keeps the copies that others replaced, five of them, and the larges
   for (const [i, text] of texts.entries()) {
     // Each is of a later term than the one before, as after a `-promote`.
     await Deno.writeTextFile(file, text + formatAbout({ term: i + 2 }));
-    await using master = await start({ cwd: dir.path }, address, "-rpc");
-    await using mirror = await start({ cwd: dir.path }, `-master=${master.url}`, `-file=${copy}`);
+    await using master = await startHere({ cwd: dir.path }, address, "-rpc");
+    await using mirror = await startHere(
+      { cwd: dir.path },
+      `-master=${master.url}`,
+      `-file=${copy}`,
+    );
     await mirror.waitForLog(({ msg }) => msg === "the mirror is complete", 20_000);
   }
   const olds = [...Deno.readDirSync(dir.path)].map(({ name }) => name)
@@ -203,7 +212,11 @@ for (const [name, answer] of feeds) {
     const file = `${dir.path}/mirror.jsonl`;
     await Deno.writeTextFile(file, journal(10));
     await using impostor = new Impostor((path) => path === "/rpc/log" ? answer() : health(SIZE));
-    await using mirror = await start({ cwd: dir.path }, `-master=${impostor.url}`, `-file=${file}`);
+    await using mirror = await startHere(
+      { cwd: dir.path },
+      `-master=${impostor.url}`,
+      `-file=${file}`,
+    );
     await mirror.waitForLog(({ msg }) => msg === "lost the master's feed");
     const before = impostor.asked.length;
     const began = performance.now();
@@ -232,7 +245,11 @@ it("a copy that breaks off again and again is gone on with, and told of once", a
     sent.push(at);
     return feed(at, text.length, text.slice(at, at + 1000));
   });
-  await using mirror = await start({ cwd: dir.path }, `-master=${impostor.url}`, `-file=${file}`);
+  await using mirror = await startHere(
+    { cwd: dir.path },
+    `-master=${impostor.url}`,
+    `-file=${file}`,
+  );
   await eventually(() => sent.filter((at) => at > 0).length >= 5, 20_000);
   assertEquals(told(mirror).length, 2, mirror.stderr);
   assertEquals(
@@ -264,7 +281,7 @@ it("a mirror's copy stays when the master's journal shrinks while it is copied",
         response.headers.set("goto-log-term", `${term}`);
         return response;
       });
-      await using mirror = await start(
+      await using mirror = await startHere(
         { cwd: dir.path },
         `-master=${impostor.url}`,
         `-file=${file}`,
@@ -316,7 +333,11 @@ it("two masters behind one address cost a few copies, not one after the other", 
       }),
     );
   });
-  await using mirror = await start({ cwd: dir.path }, `-master=${impostor.url}`, `-file=${copy}`);
+  await using mirror = await startHere(
+    { cwd: dir.path },
+    `-master=${impostor.url}`,
+    `-file=${copy}`,
+  );
   await mirror.waitForLog(({ msg }) => msg === "the mirror is complete");
   await new Promise((resolve) => setTimeout(resolve, 5000)); // it is the rate that counts
   const count = (what: RegExp) => mirror.logs.filter(({ msg }) => what.test(msg)).length;

@@ -6,25 +6,26 @@ import { HTTPError } from "../http/problem.ts";
 import { StoreError } from "../links/errors.ts";
 import { checkURL, isName, plainHost } from "../links/link.ts";
 import { quote, trim } from "../links/text.ts";
-import { add, eventually, follow, type Goto, start } from "./processes.ts";
+import { type Here, startHere } from "./here.ts";
+import { add, eventually, follow, type Goto } from "./processes.ts";
 
 const FORM = { "content-type": "application/x-www-form-urlencoded" };
 const JSON_BODY = { "content-type": "application/json" };
 const HTML = { accept: "text/html,*/*;q=0.8" };
 
 /** Asks as a client does that follows no redirect. */
-async function ask({ url }: Goto, path: string, init: RequestInit = {}) {
+async function ask({ url }: Goto | Here, path: string, init: RequestInit = {}) {
   const signal = AbortSignal.timeout(10_000);
   const response = await fetch(url + path, { redirect: "manual", signal, ...init });
   const text = (await response.text()).trim();
   return { status: response.status, text, headers: response.headers };
 }
 
-const post = (goto: Goto, path: string, body: BodyInit, headers: HeadersInit = FORM) =>
+const post = (goto: Goto | Here, path: string, body: BodyInit, headers: HeadersInit = FORM) =>
   ask(goto, path, { method: "POST", headers, body });
 
 /** How many links there are. */
-const count = async ({ url }: Goto) => (await (await fetch(`${url}/readyz`)).json()).links;
+const count = async ({ url }: Goto | Here) => (await (await fetch(`${url}/readyz`)).json()).links;
 
 /** A form of parts, whose bytes are Latin-1. */
 function multipart(text: string): [Uint8Array<ArrayBuffer>, Record<string, string>] {
@@ -40,7 +41,7 @@ const part = (name: string, value: string) =>
 
 describe("a form", () => {
   it("with a field that isn't known, or that comes twice, is refused by name", async () => {
-    await using master = await start();
+    await using master = await startHere();
     const wrong: [body: string, says: RegExp][] = [
       ["url=https://example.com/?a=1&b=2", /^the field "b" is not known; .*written as %26$/],
       ["url=https://example.com/&expire=", /^the field "expire" is not known; known: url, key, ex/],
@@ -73,7 +74,7 @@ describe("a form", () => {
   });
 
   it("whose end is missing makes nothing", async () => {
-    await using master = await start();
+    await using master = await startHere();
     const typed = part("url", "https://example.com/");
     const torn = `${typed}--X\ncontent-disposition: form-data; name="expires"\n\n36`;
     const { status, text } = await post(master, "/add", ...multipart(torn));
@@ -89,7 +90,7 @@ describe("a form", () => {
   });
 
   it("with a part that can't be read is refused, and none is passed over", async () => {
-    await using master = await start();
+    await using master = await startHere();
     const typed = part("url", "https://example.com/");
     const field = 'content-disposition: form-data; name="expires"';
     const wrong: [body: string, says: string][] = [
@@ -123,7 +124,7 @@ describe("a form", () => {
   });
 
   it("of parts is taken in every form that there is", async () => {
-    await using master = await start();
+    await using master = await startHere();
     const good: [body: string, type: string][] = [
       [part("url", "https://example.com/"), "multipart/form-data; boundary=X"],
       [part("url", "https://example.com/"), 'Multipart/Form-Data; charset=utf-8; Boundary="X"'],
@@ -155,14 +156,14 @@ describe("a form", () => {
   });
 
   it("is not made of a query, of which the body's fields would be parts", async () => {
-    await using master = await start();
+    await using master = await startHere();
     const { status, text } = await post(master, "/add?key=docs", "url=https://example.com/");
     assertEquals([status, text], [400, 'the parameter "key" is not known']);
     assertEquals(await count(master), 0);
   });
 
   it("that changes a link takes its own fields, and no other action", async () => {
-    await using master = await start();
+    await using master = await startHere();
     await add(master.url, "https://example.com/", "docs");
     const wrong: [string, string][] = [
       ["url=https://example.com/?a=1&b=2", 'the field "b" is not known'],
@@ -178,7 +179,7 @@ describe("a form", () => {
   });
 
   it("never cuts what was typed: what is too long is refused, and stays in its field", async () => {
-    await using master = await start();
+    await using master = await startHere();
     await add(master.url, "https://example.com/", "docs");
     for (const path of ["/", "/.detail/docs", "/.all"]) {
       assertFalse((await ask(master, path, { headers: HTML })).text.includes("maxlength"), path);
@@ -204,7 +205,7 @@ describe("a form", () => {
 
 describe("a query", () => {
   it("with a parameter that would be passed over is refused by name", async () => {
-    await using master = await start();
+    await using master = await startHere();
     await add(master.url, "https://example.com/", "docs");
     const wrong: [path: string, name: string][] = [
       ["/?url=https://example.com/?a=1&b=2", "b"],
@@ -243,7 +244,7 @@ describe("a query", () => {
   });
 
   it("fills in all of the form, when the link ends, too", async () => {
-    await using master = await start();
+    await using master = await startHere();
     const { text } = await ask(master, "/?url=example.com/%26b&key=docs&expires=in+30+days");
     assertMatch(text, / value="example.com\/&#38;b"/);
     assertMatch(text, /name="key"[^>]* value="docs"/);
@@ -253,7 +254,7 @@ describe("a query", () => {
 
 describe("what is no UTF-8", () => {
   it("by its own account is refused, unless it is ASCII", async () => {
-    await using master = await start("-rpc");
+    await using master = await startHere("-rpc");
     const typed = (value: string, more = "") =>
       multipart(
         `--X\ncontent-disposition: form-data; name="url"\n${more}\n${value}\n--X--\n`,
@@ -294,7 +295,7 @@ describe("what is no UTF-8", () => {
   });
 
   it("is refused in forms, queries, JSON and RPC", async () => {
-    await using master = await start("-rpc");
+    await using master = await startHere("-rpc");
     for (const bytes of ["%E9", "%FF", "%C3", "%ED%A0%80", "%C0%AF", "a%F0%9F%92"]) {
       const { status, text } = await post(master, "/add", `url=https://example.com/${bytes}`);
       assertEquals([status, text], [400, '"url" is not UTF-8'], bytes);
@@ -329,7 +330,7 @@ describe("what is no UTF-8", () => {
   });
 
   it("stays what it is where it is written in a URL", async () => {
-    await using master = await start("-suffix");
+    await using master = await startHere("-suffix");
     const { status, text } = await post(
       master,
       "/api/links",
@@ -348,7 +349,7 @@ describe("what is no UTF-8", () => {
 
 describe("JSON", () => {
   it("with an empty end is refused: it may be one that was forgotten", async () => {
-    await using master = await start();
+    await using master = await startHere();
     for (const expires of ["", " ", "\u200b"]) {
       const body = JSON.stringify({ url: "https://example.com/", expires });
       for (const method of ["POST", "PUT"]) {
@@ -362,7 +363,7 @@ describe("JSON", () => {
   });
 
   it("with a member twice is refused", async () => {
-    await using master = await start();
+    await using master = await startHere();
     const wrong = [
       '{"url":"https://example.com/1","url":"https://example.com/2"}',
       '{"url":"https://example.com/","key":"a","key":null}',
@@ -400,8 +401,8 @@ describe("trim()", () => {
   });
 
   it("is done to addresses, keys and times wherever they come in", async () => {
-    await using master = await start("-rpc");
-    await using replica = await start(`-master=${master.url}`);
+    await using master = await startHere("-rpc");
+    await using replica = await startHere(`-master=${master.url}`);
     const url = "\u200bhttps://example.com/\u200e";
     const expires = "\u200f3600\u00ad";
     const keyOf = (name: string) => `\ufeff${name}\u2060`;
@@ -510,7 +511,7 @@ describe("-host", () => {
     ]
   ) {
     it(`${host} is go.example.com wherever it is compared`, async () => {
-      await using master = await start(`-host=${host}`);
+      await using master = await startHere(`-host=${host}`);
       const { text } = await post(master, "/add", "url=https://example.com/");
       assertMatch(text, /^https?:\/\/go\.example\.com\/0$/);
       for (const own of ["go.example.com", "go.example.com.", "GO.example.com:443"]) {
@@ -523,7 +524,7 @@ describe("-host", () => {
 
 describe("a number for when a link ends", () => {
   it("is seconds from now, up to ten years, and no time", async () => {
-    await using master = await start();
+    await using master = await startHere();
     const end = async (expires: string) => {
       const body = `{"url":"https://example.com/","expires":${expires}}`;
       const { status, text } = await post(master, "/api/links", body, JSON_BODY);
@@ -565,7 +566,7 @@ describe("a name", () => {
       assertFalse(isName(`a${char}b`), quote(char));
     }
     assert(isName("grâce o’malley"));
-    await using master = await start("-rpc", "-proxy=1", "-user-header=X-User");
+    await using master = await startHere("-rpc", "-proxy=1", "-user-header=X-User");
     for (const break_ of ["\u2028", "\u2029", "\u0085"]) {
       const utf8 = new TextEncoder().encode(`a${break_}b`);
       const headers = { ...FORM, "x-user": String.fromCharCode(...utf8) };
@@ -596,8 +597,8 @@ describe("a name", () => {
 
 describe("answers", () => {
   it("that redirect, or say that there is nothing, are kept by no cache", async () => {
-    await using master = await start("-rpc", "-suffix");
-    await using replica = await start(`-master=${master.url}`, "-suffix");
+    await using master = await startHere("-rpc", "-suffix");
+    await using replica = await startHere(`-master=${master.url}`, "-suffix");
     await add(master.url, "https://example.com/", "report.pdf");
     await add(master.url, "https://example.com/{path}", "p");
     const body = '{"url":"https://example.com/","key":"over","expires":1}';
@@ -637,7 +638,7 @@ describe("answers", () => {
   });
 
   it("to HEAD say nothing wrong of their length", async () => {
-    await using master = await start();
+    await using master = await startHere();
     await add(master.url, "https://example.com/", "docs");
     for (
       const path of [

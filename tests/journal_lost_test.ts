@@ -3,11 +3,12 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { Journal } from "../journal/journal.ts";
 import { changesTo } from "../journal/log.ts";
-import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
+import { type Here, startHere } from "./here.ts";
+import { add, eventually, follow, type Goto, tempDir } from "./processes.ts";
 import { ready } from "./replicas.ts";
 
 /** The status and the body of an attempt to add a link. */
-async function tryToAdd({ url }: Goto): Promise<[status: number, text: string]> {
+async function tryToAdd({ url }: Goto | Here): Promise<[status: number, text: string]> {
   const body = new URLSearchParams({ url: "https://example.com/new" });
   const init = { method: "POST", body, signal: AbortSignal.timeout(10_000) };
   const response = await fetch(`${url}/add`, init);
@@ -43,7 +44,7 @@ for (const [name, happens, reason] of events) {
   }, async () => {
     using dir = tempDir();
     const file = `${dir.path}/store.jsonl`;
-    await using master = await start({ cwd: dir.path });
+    await using master = await startHere({ cwd: dir.path });
     const key = await add(master.url, "https://example.com/");
     await happens(file);
     const left = await Deno.readFile(file).catch(() => undefined);
@@ -70,7 +71,7 @@ for (const [name, happens, reason] of events) {
 it("a master whose journal comes back goes on by itself", { ignore: onWindows }, async () => {
   using dir = tempDir();
   const file = `${dir.path}/store.jsonl`;
-  await using master = await start({ cwd: dir.path });
+  await using master = await startHere({ cwd: dir.path });
   await add(master.url, "https://example.com/");
   await Deno.rename(file, `${file}.moved`);
   assertEquals((await tryToAdd(master))[0], 507);
@@ -87,7 +88,7 @@ it("changes that are on their way when the journal goes are refused", {
 }, async () => {
   using dir = tempDir();
   const file = `${dir.path}/store.jsonl`;
-  await using master = await start({ cwd: dir.path });
+  await using master = await startHere({ cwd: dir.path });
   await add(master.url, "https://example.com/");
   let gone = false;
   const late: number[] = [];
@@ -111,9 +112,9 @@ it("a mirror whose file is gone says so, and answers from the master", {
 }, async () => {
   using dir = tempDir();
   const file = `${dir.path}/mirror.jsonl`;
-  await using master = await start("-rpc");
+  await using master = await startHere("-rpc");
   await add(master.url, "https://example.com/");
-  await using mirror = await start({ cwd: dir.path }, `-master=${master.url}`, `-file=${file}`);
+  await using mirror = await startHere({ cwd: dir.path }, `-master=${master.url}`, `-file=${file}`);
   await eventually(async () => assertEquals((await ready(mirror.url)).lagBytes, 0));
   await Deno.remove(file);
   const key = await add(master.url, "https://example.com/new");

@@ -260,7 +260,7 @@ describe("Journal.load()", () => {
       return best;
     };
     // To seek and copy for each of them took sixteen times as long.
-    assertLess(await time(80_000), 8 * await time(20_000));
+    assertLess(await time(32_000), 8 * await time(8_000));
   });
 });
 

@@ -4,16 +4,9 @@ import { Journal } from "../journal/journal.ts";
 import { formatLine } from "../journal/lines.ts";
 import { StoreError } from "../links/errors.ts";
 import { formatExpires, MAX_TIME, now, parseExpires } from "../links/time.ts";
-import {
-  add,
-  eventually,
-  follow,
-  type Goto,
-  run,
-  start,
-  tempDir,
-  withoutIds,
-} from "./processes.ts";
+import { run } from "./commands.ts";
+import { type Here, startHere } from "./here.ts";
+import { add, eventually, follow, type Goto, start, tempDir, withoutIds } from "./processes.ts";
 import { agree, change, following, keep, ready } from "./replicas.ts";
 import { call } from "./traffic.ts";
 
@@ -116,7 +109,7 @@ describe("when a link was created", () => {
     const { created: there } = await api(replica.url, "POST", "", { url: URL1, key: "there" });
     assertMatch(there, /^20.*Z$/);
     assertEquals((await api(replica.url, "PUT", "/known", { url: URL2 })).created, known);
-    const check = async (node: Goto) => {
+    const check = async (node: Goto | Here) => {
       assertEquals((await api(node.url, "GET", "/known")).created, known);
       assertEquals((await api(node.url, "GET", "/new")).created, fresh.created);
       assertEquals((await api(node.url, "GET", "/old")).created, undefined);
@@ -276,7 +269,7 @@ describe("a link that expires", () => {
         formatLine({ key: "1", url: URL1, expires: 4_000_000_000, id: "x" }) + odd,
     );
     for (const round of ["closed", "in use"]) {
-      await using master = round === "in use" ? await start({ cwd }, "-rpc") : undefined;
+      await using master = round === "in use" ? await startHere({ cwd }, "-rpc") : undefined;
       if (master) {
         const { expires } = await api(master.url, "POST", "", {
           url: `https://example.com/${"x".repeat(200)}`,
@@ -295,7 +288,7 @@ describe("a link that expires", () => {
           `{"Key":"odd\\"","URL":""}\n` + (master ? `{"Key":"2","URL":""}\n` : ""),
       );
     }
-    await using master = await start({ cwd });
+    await using master = await startHere({ cwd });
     assertEquals((await follow(master.url, "1")).location, URL1);
     assertEquals((await follow(master.url, "2")).status, 404);
     for (let n = 0; n < 5; n++) {
@@ -316,7 +309,7 @@ describe("a link that expires", () => {
     assertEquals(code, 0);
     assertEquals(stdout, "links.jsonl: 2 rows: 1 new, 1 refused; see links.jsonl.rejected\n");
     assertStringIncludes(await Deno.readTextFile(`${cwd}/links.jsonl.rejected`), "link expired");
-    await using master = await start({ cwd });
+    await using master = await startHere({ cwd });
     const { created, expires } = await api(master.url, "GET", "/soon");
     assertEquals([created, expires], [iso(1_500_000_000), iso(4_000_000_000)]);
   });
@@ -348,9 +341,9 @@ describe("a link that expires", () => {
   });
 
   it("ends by each server's own clock, and /readyz tells how they differ", async () => {
-    await using master = await start("-rpc");
-    await using replica = await start("-rpc", `-master=${master.url}`);
-    await using leaf = await start(`-master=${replica.url}`);
+    await using master = await startHere("-rpc");
+    await using replica = await startHere("-rpc", `-master=${master.url}`);
+    await using leaf = await startHere(`-master=${replica.url}`);
     for (const node of [replica, leaf]) {
       await following(node);
       const { time, clockSeconds } = await ready(node.url);

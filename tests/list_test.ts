@@ -4,6 +4,7 @@ import { hitsAt } from "./counting.ts";
 import { StoreError } from "../links/errors.ts";
 import { type Query, readQuery } from "../links/query.ts";
 import { Table } from "../links/table.ts";
+import { type Here, startHere } from "./here.ts";
 import { add, eventually, type Goto, start, tempDir } from "./processes.ts";
 import { random } from "./random.ts";
 import { change, journal, ready } from "./replicas.ts";
@@ -288,12 +289,12 @@ it("a list that can't be is refused in a line", async () => {
   await Promise.all(many.slice(0, 100));
 });
 
-async function list({ url }: Goto, query = "") {
+async function list({ url }: Goto | Here, query = "") {
   const response = await fetch(`${url}/api/links${query}`, { signal: AbortSignal.timeout(10_000) });
   return { status: response.status, ...await response.json() };
 }
 
-async function exported({ url }: Goto) {
+async function exported({ url }: Goto | Here) {
   const response = await fetch(`${url}/.export`, { signal: AbortSignal.timeout(20_000) });
   return { status: response.status, text: await response.text() };
 }
@@ -339,12 +340,12 @@ it("every server lists, searches and exports all links: it asks the master", asy
 
 it("what is exported can be imported", async () => {
   using dir = tempDir();
-  await using master = await start();
+  await using master = await startHere();
   for (let i = 0; i < 20; i++) await add(master.url, urlOf(i), `key.${i}`);
   await Deno.writeTextFile(`${dir.path}/store.jsonl`, (await exported(master)).text);
-  await using other = await start({ cwd: dir.path });
+  await using other = await startHere({ cwd: dir.path });
   assertEquals(await exported(other), await exported(master));
-  await using empty = await start();
+  await using empty = await startHere();
   assertEquals(await exported(empty), { status: 200, text: "" });
 });
 

@@ -10,7 +10,8 @@ import { isListing, MAX_LIMIT } from "../links/query.ts";
 import { HTTPTransport } from "../replica/transport.ts";
 import { Replica } from "../replica/replica.ts";
 import type { ProxyStore } from "../rpc.ts";
-import { eventually, start } from "./processes.ts";
+import { startHere } from "./here.ts";
+import { eventually } from "./processes.ts";
 
 const LINK = { key: "k", url: "https://example.com/" };
 
@@ -164,7 +165,7 @@ it("a replica shows nothing of a lying master's lists and numbers", async () => 
     "Store.Traffic": { hits: 1, previews: 0, last: 1e15, days: [] },
     "Store.Put": "a\r\nset-cookie: x=1",
   });
-  await using replica = await start(`-master=${master.url}`);
+  await using replica = await startHere(`-master=${master.url}`);
   await eventually(async () => {
     const answer = await fetch(`${replica.url}/readyz`);
     await answer.body?.cancel();

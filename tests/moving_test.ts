@@ -8,7 +8,8 @@ import { place } from "../http/suffix.ts";
 import { toPlaces } from "../cli/formats/programs/golink.ts";
 import { checkURL } from "../links/link.ts";
 import { type Outcome, OUTCOMES } from "./moving.ts";
-import { follow, run, start, tempDir } from "./processes.ts";
+import { startHere } from "./here.ts";
+import { follow, run, tempDir } from "./processes.ts";
 import locations from "./testdata/moving/golink-locations.json" with { type: "json" };
 
 const FILES = `${import.meta.dirname}/testdata/moving`;
@@ -114,7 +115,7 @@ it("golink's links lead where they led, with what follows", async () => {
   await Deno.copyFile(`${FILES}/golink.jsonl`, `${dir.path}/in`);
   const { stdout } = await run(`-import=${dir.path}/in`, `-file=${file}`);
   assertMatch(stdout, /4 new/);
-  await using goto = await start(`-file=${file}`, "-suffix");
+  await using goto = await startHere(`-file=${file}`, "-suffix");
   for (
     const [path, location] of [
       ["docs", "https://example.com/handbook"],

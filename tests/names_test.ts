@@ -4,13 +4,14 @@ import { it } from "@std/testing/bdd";
 import { formatLine, readLines } from "../journal/lines.ts";
 import { isName, type Link } from "../links/link.ts";
 import { Table } from "../links/table.ts";
+import { type Here, startHere } from "./here.ts";
 import { eventually, type Goto, run, start, tempDir } from "./processes.ts";
 
 const HEADER = "-user-header=X-Forwarded-User";
 
 /** Asks on behalf of `user`, as a proxy does. */
 async function as(
-  { url }: Goto,
+  { url }: Goto | Here,
   user: string | undefined,
   method: string,
   path: string,
@@ -31,7 +32,7 @@ async function as(
 }
 
 /** The author and the editor of a link, as a server shows them. */
-async function names(goto: Goto, key: string) {
+async function names(goto: Goto | Here, key: string) {
   const { json: { author, editor } } = await as(goto, undefined, "GET", `/api/links/${key}`);
   return { author, editor };
 }
@@ -82,7 +83,7 @@ it("the author and the editor of a link are kept, shown, exported, and told to r
 
 it("the names are kept in a database, too", async () => {
   using dir = tempDir();
-  await using master = await start(`-kv=${dir.path}/db`, "-proxy=1", HEADER);
+  await using master = await startHere(`-kv=${dir.path}/db`, "-proxy=1", HEADER);
   const url = "https://example.com/";
   await as(master, "ada", "POST", "/api/links", { url, key: "docs" });
   await as(master, "bob", "PUT", "/api/links/docs", { url });
@@ -95,7 +96,7 @@ it("the names are kept in a database, too", async () => {
 });
 
 it("a name that can't be kept is refused, and without -user-header nobody is believed", async () => {
-  await using master = await start("-rpc", "-proxy=1", HEADER);
+  await using master = await startHere("-rpc", "-proxy=1", HEADER);
   const url = "https://example.com/";
   for (const name of ["x".repeat(101), "é".repeat(60)]) {
     const { status, json } = await as(master, name, "POST", "/api/links", { url });
@@ -105,7 +106,7 @@ it("a name that can't be kept is refused, and without -user-header nobody is bel
   const rpc = { jsonrpc: "2.0", id: 1, method: "Store.Put", params: { url, author: "a\nb" } };
   const answer = await as(master, undefined, "POST", "/rpc", rpc);
   assertMatch(answer.json.error.message, /^invalid name: use 1 to 100 bytes/);
-  await using other = await start("-proxy=1");
+  await using other = await startHere("-proxy=1");
   await as(other, "ada", "POST", "/api/links", { url, key: "docs" });
   assertEquals((await names(other, "docs")).author, undefined);
 });

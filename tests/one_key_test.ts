@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { add, breathe, follow, start, tempDir, within } from "./processes.ts";
+import { startHere } from "./here.ts";
+import { add, breathe, follow, tempDir, within } from "./processes.ts";
 import { JSON_TYPE } from "./sockets.ts";
 import { House } from "./wire.ts";
 
@@ -33,7 +34,7 @@ it("changes of one key share commits, in order, and count in the queue's limit",
 
 it("30 batches of 10,000 changes of one key are done or refused soon, and redirects go on", async () => {
   using dir = tempDir();
-  await using master = await start({ cwd: dir.path }, "-rpc");
+  await using master = await startHere({ cwd: dir.path }, "-rpc");
   const key = await add(master.url, url(-1));
   const answered = Promise.all(Array.from({ length: 30 }, async (_, at) => {
     const calls = Array.from({ length: 10_000 }, (_, n) => {

@@ -5,7 +5,8 @@ import { today } from "../hits/counts.ts";
 import { hitsAt } from "./counting.ts";
 import { Table } from "../links/table.ts";
 import { Browser, type Look, noBrowser } from "./driver.ts";
-import { add, eventually, follow, type Goto, start, tempDir } from "./processes.ts";
+import { type Here, startHere } from "./here.ts";
+import { add, eventually, follow, tempDir } from "./processes.ts";
 import { journal } from "./replicas.ts";
 import { rounds } from "./rounds.ts";
 import { tool } from "./tools.ts";
@@ -47,14 +48,14 @@ async function complaints(browser: Browser): Promise<string[]> {
   return (await browser.complaints()).filter((text) => !/status of 4\d\d/.test(text));
 }
 
-async function count({ url }: Goto): Promise<number> {
+async function count({ url }: Here): Promise<number> {
   return (await (await fetch(`${url}/readyz`)).json()).links;
 }
 
 inBrowser(
   "a link is added by keyboard, shown, copied, and not added again by a refresh",
   async () => {
-    await using master = await start();
+    await using master = await startHere();
     const browser = await open();
     await browser.go(master.url);
     await browser.press(..."https://example.com/long", TAB, ..."my.link", ENTER);
@@ -75,7 +76,7 @@ inBrowser(
 );
 
 inBrowser("a link is copied where the page is not secure, too", async () => {
-  await using master = await start("-host=go");
+  await using master = await startHere("-host=go");
   const key = await add(master.url, "https://example.com/");
   await using browser = await Browser.open({ hosts: "MAP go 127.0.0.1" });
   await browser.go(`http://go:${new URL(master.url).port}/.detail/${key}`);
@@ -89,7 +90,7 @@ inBrowser("a link is copied where the page is not secure, too", async () => {
 });
 
 inBrowser("what is refused is said beside its field, with what was typed", async () => {
-  await using master = await start();
+  await using master = await startHere();
   await add(master.url, "https://example.com/there", "taken");
   const browser = await open();
   await browser.go(`${master.url}/?url=ftp%3A%2F%2Fexample.com&key=k`);
@@ -113,7 +114,7 @@ inBrowser("what is refused is said beside its field, with what was typed", async
 });
 
 inBrowser("an unknown key offers to make its link, on a phone, too", async () => {
-  await using master = await start();
+  await using master = await startHere();
   const browser = await open({ width: 390, height: 844 });
   await browser.go(`${master.url}/holidays`);
   await picture(browser, "unknown-phone");
@@ -127,9 +128,9 @@ inBrowser("an unknown key offers to make its link, on a phone, too", async () =>
 inBrowser(
   "a short link that a phone has no room for goes on with its key in a line of its own",
   async () => {
-    await using master = await start("-host=localhost:8080");
+    await using master = await startHere("-host=localhost:8080");
     await add(master.url, "https://example.com/", "docs");
-    await using browser = await Browser.open({ width: 390, height: 844 });
+    const browser = await open({ width: 390, height: 844 });
     await browser.go(`${master.url}/.detail/docs`);
     const lines = await browser.run(`
     const range = document.createRange();
@@ -140,7 +141,7 @@ inBrowser(
 );
 
 inBrowser("the bookmarklet brings the address of any page into the form", async () => {
-  await using master = await start();
+  await using master = await startHere();
   await add(master.url, "https://example.com/", "docs");
   const browser = await open();
   await browser.go(master.url);
@@ -154,7 +155,7 @@ inBrowser("the bookmarklet brings the address of any page into the form", async 
 });
 
 inBrowser("links are listed, searched as one types, changed and deleted", async () => {
-  await using master = await start();
+  await using master = await startHere();
   for (let i = 0; i < 120; i++) await add(master.url, `https://example.com/page/${i}`);
   await add(master.url, "https://example.com/docs", "docs");
   const browser = await open();
@@ -217,9 +218,8 @@ for (const script of [true, false]) {
       using dir = tempDir();
       await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(120));
       await writeHits(`${dir.path}/store.jsonl`, ["70", "17", "7", "71"]);
-      await using master = await start({ cwd: dir.path });
-      await using own = script ? undefined : await Browser.open({ script });
-      const browser = own ?? await open();
+      await using master = await startHere({ cwd: dir.path });
+      const browser = await open({ script });
       const keys = () =>
         browser.run<string[]>(
           "return [...document.querySelectorAll('.key')].map((e) => e.innerText)",
@@ -271,7 +271,7 @@ for (const script of [true, false]) {
 }
 
 inBrowser("with -token a browser asks who it is before it adds or lists links", async () => {
-  await using master = await start("-token=secret");
+  await using master = await startHere("-token=secret");
   const browser = await open();
   const url = new URL(master.url);
   await browser.go(`${url}.all`);
@@ -286,8 +286,8 @@ inBrowser("with -token a browser asks who it is before it adds or lists links", 
 });
 
 inBrowser("without JavaScript all works but copying", async () => {
-  await using master = await start();
-  await using browser = await Browser.open({ script: false });
+  await using master = await startHere();
+  const browser = await open({ script: false });
   await browser.go(`${master.url}/?url=example.com/x&key=x`);
   await browser.click("main button");
   await says(browser, ".note", "Your link is ready.");
@@ -335,7 +335,7 @@ inBrowser("every page is one that all can use: axe-core finds nothing serious", 
   using dir = tempDir();
   await Deno.writeTextFile(`${dir.path}/store.jsonl`, journal(200));
   await writeHits(`${dir.path}/store.jsonl`, ["7", "8", "9"]);
-  await using master = await start({ cwd: dir.path });
+  await using master = await startHere({ cwd: dir.path });
   const long = `https://example.com/${"very-long-".repeat(20)}?q=${"y".repeat(300)}`;
   await add(master.url, long, "a-rather-long-key-that-somebody-chose.for-a-talk");
   const detail = "/.detail/a-rather-long-key-that-somebody-chose.for-a-talk";
@@ -347,8 +347,9 @@ inBrowser("every page is one that all can use: axe-core finds nothing serious", 
     unknown: "/unknown.key",
     detail: `${detail}?new`,
     chart: "/.detail/7",
-    most: "/.all?order=hits",
-    all: "/.all",
+    // One row is as the next: a few show as much as a hundred.
+    most: "/.all?order=hits&limit=10",
+    all: "/.all?limit=10",
     search: "/.all?q=long",
     none: "/.all?q=nothing",
     bad: "/.all?after=x",

@@ -1,12 +1,13 @@
 /** What browsers are shown, without a browser. */
 import { assert, assertEquals, assertFalse, assertMatch, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
+import { type Here, startHere } from "./here.ts";
 import { add, type Goto, start } from "./processes.ts";
 
 const HTML = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
 
 /** Asks as a browser does, which sends the headers that no page can set. */
-async function browse({ url }: Goto, path: string, fields?: Record<string, string>) {
+async function browse({ url }: Goto | Here, path: string, fields?: Record<string, string>) {
   const response = await fetch(`${url}${path}`, {
     redirect: "manual",
     signal: AbortSignal.timeout(10_000),
@@ -18,7 +19,7 @@ async function browse({ url }: Goto, path: string, fields?: Record<string, strin
 }
 
 it("pages load nothing from elsewhere, have no inline script or style, and say so", async () => {
-  await using master = await start();
+  await using master = await startHere();
   await add(master.url, "https://example.com/", "docs");
   for (
     const path of [
@@ -48,7 +49,7 @@ it("pages load nothing from elsewhere, have no inline script or style, and say s
 });
 
 it("a link that a browser adds is shown on a page that can be loaded again", async () => {
-  await using master = await start();
+  await using master = await startHere();
   const made = await browse(master, "/add", { url: "https://example.com/x", key: "my.link" });
   assertEquals([made.status, made.location], [303, "/.detail/my.link?new"]);
   for (let i = 0; i < 2; i++) {
@@ -61,7 +62,7 @@ it("a link that a browser adds is shown on a page that can be loaded again", asy
 });
 
 it("a link that is refused keeps what was typed, and says what is wrong beside the field", async () => {
-  await using master = await start();
+  await using master = await startHere();
   await add(master.url, "https://example.com/", "docs");
   const url = await browse(master, "/add", { url: "ftp://example.com/", key: "k" });
   assertEquals(url.status, 400);
@@ -80,7 +81,7 @@ it("a link that is refused keeps what was typed, and says what is wrong beside t
 });
 
 it("a key that is taken says where it leads", async () => {
-  await using master = await start();
+  await using master = await startHere();
   await add(master.url, "https://example.com/there", "docs");
   const answers = [
     await browse(master, "/add", { url: "https://example.org/", key: "docs" }),
@@ -97,7 +98,7 @@ it("a key that is taken says where it leads", async () => {
 });
 
 it("an unknown key offers a browser to make it, and is a plain 404 for others", async () => {
-  await using master = await start();
+  await using master = await startHere();
   const { status, text } = await browse(master, "/my.link");
   assertEquals(status, 404);
   assertMatch(text, /name="key"[^>]* value="my\.link"/);
@@ -143,7 +144,7 @@ it("/.detail/KEY, also KEY+, shows a link without following it, changes and dele
 });
 
 it("/.all shows the newest links first, in pages, and those that are searched", async () => {
-  await using master = await start();
+  await using master = await startHere();
   assertStringIncludes((await browse(master, "/.all")).text, "There are no links yet.");
   for (let i = 0; i < 60; i++) await add(master.url, `https://example.com/${i}`, `key.${i}`);
   const keys = (text: string) => [...text.matchAll(/class="key" [^>]*>([^<]*)</g)].map((m) => m[1]);
@@ -167,7 +168,7 @@ it("/.all shows the newest links first, in pages, and those that are searched", 
 });
 
 it("a page of another site changes nothing by the form of a link", async () => {
-  await using master = await start();
+  await using master = await startHere();
   await add(master.url, "https://example.com/", "docs");
   const answer = await fetch(`${master.url}/.detail/docs`, {
     method: "POST",
@@ -179,9 +180,9 @@ it("a page of another site changes nothing by the form of a link", async () => {
 });
 
 it("a slash at the end of a key is passed over", async () => {
-  await using master = await start("-rpc");
+  await using master = await startHere("-rpc");
   await add(master.url, "https://example.com/", "docs");
-  await using replica = await start(`-master=${master.url}`);
+  await using replica = await startHere(`-master=${master.url}`);
   for (const goto of [master, replica]) {
     assertEquals((await browse(goto, "/docs/")).location, "https://example.com/");
     assertEquals((await browse(goto, "/docs//")).status, 404);
@@ -189,7 +190,7 @@ it("a slash at the end of a key is passed over", async () => {
 });
 
 it("there is an icon, and robots.txt keeps crawlers to links", async () => {
-  await using master = await start();
+  await using master = await startHere();
   const icon = await browse(master, "/favicon.ico");
   assertMatch(icon.headers.get("content-type") ?? "", /^image\//);
   const robots = await browse(master, "/robots.txt");
@@ -198,7 +199,7 @@ it("there is an icon, and robots.txt keeps crawlers to links", async () => {
 });
 
 it("the form says when a link ends; a page shows it, changes it, and takes it away", async () => {
-  await using master = await start();
+  await using master = await startHere();
   const day = { url: "https://example.com/", key: "talk", expires: "2099-12-24" };
   assertEquals((await browse(master, "/add", day)).status, 303);
   const path = "/.detail/talk";

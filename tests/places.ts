@@ -7,14 +7,22 @@
 import { Journal } from "../journal/journal.ts";
 import { EmbeddedDatabase } from "../kv/embedded.ts";
 import { KVLog } from "../kv/log.ts";
-import type { Log } from "../journal/log.ts";
+import type { LineReader, Log } from "../journal/log.ts";
 import type { Link } from "../links/link.ts";
 import type { Backend } from "../replica/backend.ts";
 import { URLStore, type URLStoreOptions } from "../store.ts";
 import { eventually, type Goto, type Options, start } from "./processes.ts";
 
-const openLog = async (path: string) =>
-  new KVLog(await EmbeddedDatabase.open(path), "links", { closes: true });
+async function openStore(path: string, options?: URLStoreOptions): Promise<Backend> {
+  const database = await EmbeddedDatabase.open(path);
+  const log = new KVLog(database, "links", { closes: true });
+  const openHits = async (reader: LineReader) => {
+    const hits = new KVLog(database, "hits");
+    await hits.load(reader);
+    return hits;
+  };
+  return new URLStore<Log>(log, { hits: openHits, ...options });
+}
 
 /** A place for links. */
 export interface Place {
@@ -37,7 +45,7 @@ export function placeOf(url: string): Place {
     async open({ path }, options, links = []) {
       const store: Backend = isFile
         ? new URLStore(await Journal.open(`${path}/store.jsonl`), options)
-        : new URLStore<Log>(await openLog(`${path}/links.db`), options);
+        : await openStore(`${path}/links.db`, options);
       await store.load();
       for (const link of links) await store.restore(link);
       // A database's changes are heard of a moment later.

@@ -39,14 +39,19 @@ export interface LogEvent {
   [field: string]: any;
 }
 
+/** The command that runs a module as `deno task start` runs the program. */
+export function programOf(module: string): string[] {
+  // "deno run --allow-... main.ts"
+  const [, ...task] = config.tasks.start.command.replaceAll("'", "").split(" ");
+  return [Deno.execPath(), ...task.slice(0, -1), module];
+}
+
 function spawn(
   flags: string[],
   { through = [], binary = Deno.env.get("GOTO_BINARY"), cwd, env }: Options,
   stdout: "piped" | "null",
 ): Deno.ChildProcess {
-  // "deno run --allow-... main.ts", as in deno.json
-  const [, ...task] = config.tasks.start.command.replaceAll("'", "").split(" ");
-  const program = binary ? [binary] : [Deno.execPath(), ...task.slice(0, -1), main];
+  const program = binary ? [binary] : programOf(main);
   const [file, ...args] = [...through, ...program, ...flags];
   // Not the port that it takes by default, which somebody may be using.
   const all = { GOTO_HTTP: "127.0.0.1:0", ...env };
@@ -54,7 +59,8 @@ function spawn(
     .spawn();
 }
 
-function split(args: (Options | string)[]): [Options, string[]] {
+/** Takes the options, if they are given, from before the flags. */
+export function split(args: (Options | string)[]): [Options, string[]] {
   const [first, ...rest] = args;
   return typeof first === "object" ? [first, rest as string[]] : [{}, args as string[]];
 }
@@ -70,52 +76,15 @@ export async function within<T>(ms: number, what: string, promise: Promise<T>): 
   }
 }
 
-/** The program at work, from {@linkcode start}. Disposing of it stops it. */
-export class Goto implements AsyncDisposable {
+/** What a server logs, and how to wait for it. */
+export abstract class Logs {
   /** What it logged so far. */
   logs: LogEvent[] = [];
-  /** All that it wrote to stderr so far. */
-  stderr = "";
-  /** Where it listens: `http://127.0.0.1:PORT`. */
-  url!: string;
-  /** How many links it had when it began to serve. */
-  links!: number;
-  pid!: number;
-  /** How the process ended, once it has. */
-  status!: Promise<Deno.CommandStatus>;
-  /** Whether the process is gone, though not all that it wrote may have been read. */
-  exited = true;
-
-  #child!: Deno.ChildProcess;
   #ended = false;
   #changed = Promise.withResolvers<void>();
-  #reading = Promise.resolve();
 
-  /** Use {@linkcode start}. */
-  constructor(
-    private readonly flags: string[],
-    private readonly options: Options,
-    private readonly temp?: Disposable,
-  ) {}
-
-  /** Starts the process and waits until it serves. */
-  async begin(): Promise<this> {
-    this.logs = [];
-    this.stderr = "";
-    const address = this.url ? new URL(this.url).host : "127.0.0.1:0";
-    const flags = ["-log=json", `-http=${address}`, ...this.flags];
-    this.#child = spawn(flags, this.options, "null");
-    this.exited = this.#ended = false;
-    this.pid = this.#child.pid;
-    this.status = this.#end(this.#readLogs());
-    const serving = await this.waitForLog(
-      ({ msg }) => msg === "serving",
-      this.options.startsWithin ?? 20_000,
-    );
-    this.url = serving.url;
-    this.links = serving.links;
-    return this;
-  }
+  /** What there is to read of it where an event is waited for in vain. */
+  abstract readonly stderr: string;
 
   /**
    * The first event that `predicate` accepts, of those so far or to come. Fails when the process
@@ -136,6 +105,75 @@ export class Goto implements AsyncDisposable {
     } catch (error) {
       throw new Error(`${(error as Error).message}; it wrote:\n${this.stderr}`, { cause: error });
     }
+  }
+
+  /** Forgets what was logged before: it begins anew. */
+  protected reset() {
+    this.logs = [];
+    this.#ended = false;
+  }
+
+  /** Takes what it logs. */
+  protected add(...events: LogEvent[]) {
+    this.logs.push(...events);
+    this.#notify();
+  }
+
+  /** Nothing more will come. */
+  protected end() {
+    this.#ended = true;
+    this.#notify();
+  }
+
+  #notify() {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
+}
+
+/** The program at work, from {@linkcode start}. Disposing of it stops it. */
+export class Goto extends Logs implements AsyncDisposable {
+  /** All that it wrote to stderr so far. */
+  stderr = "";
+  /** Where it listens: `http://127.0.0.1:PORT`. */
+  url!: string;
+  /** How many links it had when it began to serve. */
+  links!: number;
+  pid!: number;
+  /** How the process ended, once it has. */
+  status!: Promise<Deno.CommandStatus>;
+  /** Whether the process is gone, though not all that it wrote may have been read. */
+  exited = true;
+
+  #child!: Deno.ChildProcess;
+  #reading = Promise.resolve();
+
+  /** Use {@linkcode start}. */
+  constructor(
+    private readonly flags: string[],
+    private readonly options: Options,
+    private readonly temp?: Disposable,
+  ) {
+    super();
+  }
+
+  /** Starts the process and waits until it serves. */
+  async begin(): Promise<this> {
+    this.reset();
+    this.stderr = "";
+    const address = this.url ? new URL(this.url).host : "127.0.0.1:0";
+    const flags = ["-log=json", `-http=${address}`, ...this.flags];
+    this.#child = spawn(flags, this.options, "null");
+    this.exited = false;
+    this.pid = this.#child.pid;
+    this.status = this.#end(this.#readLogs());
+    const serving = await this.waitForLog(
+      ({ msg }) => msg === "serving",
+      this.options.startsWithin ?? 20_000,
+    );
+    this.url = serving.url;
+    this.links = serving.links;
+    return this;
   }
 
   /** Sends a signal; nothing happens if the process is gone. `await status` to see it end. */
@@ -182,8 +220,7 @@ export class Goto implements AsyncDisposable {
     const status = await this.#child.status;
     this.exited = true;
     await within(5000, "the end of stderr", read);
-    this.#ended = true;
-    this.#notify();
+    this.end();
     return status;
   }
 
@@ -195,16 +232,8 @@ export class Goto implements AsyncDisposable {
       const lines = (rest + text).split("\n");
       rest = lines.pop()!;
       // What is not JSON (a message of Deno itself) stays in `stderr`.
-      this.logs.push(
-        ...lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line)),
-      );
-      this.#notify();
+      this.add(...lines.filter((line) => line.startsWith("{")).map((line) => JSON.parse(line)));
     }
-  }
-
-  #notify() {
-    this.#changed.resolve();
-    this.#changed = Promise.withResolvers();
   }
 }
 

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { clientOf, networkOf } from "../http/client.ts";
 import { Rate } from "../http/rate.ts";
+import { type Here, startHere } from "./here.ts";
 import { add, follow, type Goto, start } from "./processes.ts";
 
 it("Rate gives so many a minute, at once at first and one after the other then", () => {
@@ -79,7 +80,7 @@ it("networkOf() takes the 64 bits of an IPv6 address that one customer has for o
 });
 
 /** Adds links until one is refused, at most 20, and gives the statuses. */
-async function addAll(server: Goto, path: string, client?: string) {
+async function addAll(server: Goto | Here, path: string, client?: string) {
   const statuses: number[] = [];
   for (let i = 0; i < 20; i++) {
     const url = `https://example.com/${i}`;
@@ -125,7 +126,7 @@ it("-rate counts changes and deletions, by the API and by the page of a link", a
     [".detail/docs", { method: "POST", headers: form, body: "action=delete" }],
   ];
   for (const [path, init] of changes) {
-    await using server = await start("-rate=2");
+    await using server = await startHere("-rate=2");
     await add(server.url, "https://example.com/", "docs");
     const change = async () => {
       const response = await fetch(`${server.url}/${path}`, { ...init, redirect: "manual" });
@@ -140,7 +141,7 @@ it("-rate counts changes and deletions, by the API and by the page of a link", a
 });
 
 it("-rate doesn't count what was refused", async () => {
-  await using server = await start("-rate=2");
+  await using server = await startHere("-rate=2");
   for (let i = 0; i < 5; i++) {
     const body = new URLSearchParams({ url: "ftp://example.com/" });
     const response = await fetch(`${server.url}/add`, { method: "POST", body });
@@ -151,14 +152,14 @@ it("-rate doesn't count what was refused", async () => {
 });
 
 it("-rate takes clients for those whom a believed proxy names, IPv6 by /64", async () => {
-  await using server = await start("-rate=1", "-proxy=1");
+  await using server = await startHere("-rate=1", "-proxy=1");
   assertEquals(await addAll(server, "add", "192.0.2.1"), [200, 429]);
   assertEquals(await addAll(server, "add", "192.0.2.2"), [200, 429]);
   assertEquals(await addAll(server, "add", "192.0.2.3, 192.0.2.1"), [429], "what a client claims");
   assertEquals(await addAll(server, "add", "2001:db8::1"), [200, 429]);
   assertEquals(await addAll(server, "add", "2001:db8::2:0:0:1"), [429]);
   assertEquals(await addAll(server, "add", "2001:db8:0:1::1"), [200, 429]);
-  await using plain = await start("-rate=1");
+  await using plain = await startHere("-rate=1");
   assertEquals(await addAll(plain, "add", "192.0.2.1"), [200, 429]);
   assertEquals(
     await addAll(plain, "add", "192.0.2.2"),
@@ -199,6 +200,6 @@ it("a bad -rate or -proxy says what is allowed", async () => {
     }
     throw new Error(`${arg} was taken`);
   }
-  await using server = await start("-rate=0");
+  await using server = await startHere("-rate=0");
   for (let i = 0; i < 30; i++) await add(server.url, "https://example.com/");
 });

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertGreater, assertLess, assertMatch } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { wholeLines } from "../journal/feed.ts";
+import { startHere } from "./here.ts";
 import { add, breathe, eventually, follow, run, start, tempDir, within } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { random } from "./random.ts";
@@ -91,7 +92,7 @@ it("a replica doesn't keep the old URL when a change overtakes the answer", asyn
     await late.promise;
     return found;
   });
-  await using replica = await start("-rpc", `-master=${master.url}`);
+  await using replica = await startHere("-rpc", `-master=${master.url}`);
   // What the replica has taken in, it passes on: that shows when it has.
   const passed = await eventually(async () => {
     const { status, body } = await fetch(`${replica.url}/rpc/log?offset=end`);
@@ -122,7 +123,7 @@ it("a replica asks once for what many ask for, and for what is unknown once a se
     await late.promise;
     return "https://example.com/";
   });
-  await using replica = await start(`-master=${master.url}`);
+  await using replica = await startHere(`-master=${master.url}`);
   // Until it follows the feed, it keeps nothing.
   await eventually(async () => {
     await follow(replica.url, "unknown");
@@ -145,10 +146,10 @@ it("a replica asks once for what many ask for, and for what is unknown once a se
 
 it("replicas agree with the master after random changes under load", async () => {
   const { seed, pick } = random();
-  await using master = await start("-rpc");
-  await using plain = await start(`-master=${master.url}`, "-rpc", "-cache=20");
-  await using mirror = await start(`-master=${master.url}`, "-file=mirror.jsonl");
-  await using behind = await start(`-master=${plain.url}`);
+  await using master = await startHere("-rpc");
+  await using plain = await startHere(`-master=${master.url}`, "-rpc", "-cache=20");
+  await using mirror = await startHere(`-master=${master.url}`, "-file=mirror.jsonl");
+  await using behind = await startHere(`-master=${plain.url}`);
   const nodes = [master, plain, mirror, behind];
   const keys = Array.from({ length: 48 }, (_, i) => `k${i}`);
   const urls = new Map<string, string | undefined>();
@@ -181,10 +182,10 @@ it("replicas agree with the master after random changes under load", async () =>
 });
 
 it("a new link is at once everywhere", async () => {
-  await using master = await start("-rpc");
-  await using plain = await start(`-master=${master.url}`, "-rpc");
-  await using mirror = await start(`-master=${master.url}`, "-file=mirror.jsonl");
-  await using behind = await start(`-master=${plain.url}`);
+  await using master = await startHere("-rpc");
+  await using plain = await startHere(`-master=${master.url}`, "-rpc");
+  await using mirror = await startHere(`-master=${master.url}`, "-file=mirror.jsonl");
+  await using behind = await startHere(`-master=${plain.url}`);
   const nodes = [master, plain, mirror, behind];
   for (let i = 0; i < rounds(12, 40); i++) {
     const url = `https://example.com/${i}`;
@@ -195,9 +196,9 @@ it("a new link is at once everywhere", async () => {
 
 it("cut connections cost no answer, make no second link and leave nothing stale", async () => {
   const { seed, pick } = random();
-  await using master = await start("-rpc");
+  await using master = await startHere("-rpc");
   await using link = new Proxy(master.url);
-  await using replica = await start(`-master=${link.url}`);
+  await using replica = await startHere(`-master=${link.url}`);
   const key = await add(master.url, "https://example.com/0");
   const added: string[] = [];
   const writers = Array.from({ length: 8 }, async (_, writer) => {
@@ -308,11 +309,11 @@ it("a replica finds its master again: on its file, compacted, or on another file
 
 it("a replica may be started before its master", async () => {
   const port = freePort();
-  await using replica = await start(`-master=127.0.0.1:${port}`);
+  await using replica = await startHere(`-master=127.0.0.1:${port}`);
   await replica.waitForLog(({ msg }) => msg === "lost the master");
   assertEquals((await follow(replica.url, "0")).status, 503);
   assertEquals((await ready(replica.url)).status, 503);
-  await using master = await start(`-http=127.0.0.1:${port}`, "-rpc");
+  await using master = await startHere(`-http=127.0.0.1:${port}`, "-rpc");
   const key = await add(master.url, "https://example.com/");
   await agree([replica], key, "https://example.com/");
   assertEquals((await ready(replica.url)).status, 200);

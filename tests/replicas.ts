@@ -8,6 +8,9 @@ import { crc32 } from "../journal/crc32.ts";
 import { formatAbout } from "../journal/lines.ts";
 import { eventually, follow, type Goto } from "./processes.ts";
 
+/** A server, in this process or another. */
+export type Server = Pick<Goto, "url">;
+
 /** Changes a link through the API; without `url`, deletes it. Gives the status. */
 export async function change(base: string, key: string, url?: string): Promise<number> {
   const response = await fetch(`${base}/api/links/${key}`, {
@@ -29,14 +32,14 @@ export async function where(base: string, key: string): Promise<string | undefin
 }
 
 /** Waits until `key` leads to `url` at each of `nodes`. */
-export async function agree(nodes: Goto[], key: string, url: string | undefined, ms = 5000) {
+export async function agree(nodes: Server[], key: string, url: string | undefined, ms = 5000) {
   await Promise.all(
     nodes.map((node) => eventually(async () => assert.equal(await where(node.url, key), url), ms)),
   );
 }
 
 /** Asks `replica` for a link until it keeps it, which it does for good once it follows the feed. */
-export async function keep(replica: Goto, key: string) {
+export async function keep(replica: Server, key: string) {
   await following(replica);
   await eventually(async () => {
     assert.equal((await follow(replica.url, key)).status, 302);
@@ -45,7 +48,7 @@ export async function keep(replica: Goto, key: string) {
 }
 
 /** Waits until `replica` follows the feed, and knows of nothing that is amiss. */
-export async function following(replica: Goto) {
+export async function following(replica: Server) {
   await eventually(async () => assert.equal((await ready(replica.url)).reason, undefined));
 }
 

@@ -292,7 +292,7 @@ it("params that a method does not take are refused, whatever is wrong with them"
     ["Store.Update", ["a"]],
     ["Store.Update", { url: URL2 }],
     ["Store.Delete", []],
-    ["Store.Health", [1]],
+    ["Store.Health", [1, 2]],
   ];
   for (const [method, params] of wrong) {
     assertEquals(await rpc.call(method, params), -32602, `${method} ${JSON.stringify(params)}`);

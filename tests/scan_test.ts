@@ -8,8 +8,9 @@ import type { Change, Link } from "../links/link.ts";
 import type { Marked } from "../links/scan.ts";
 import { Table } from "../links/table.ts";
 import { random } from "./random.ts";
+import { rounds } from "./rounds.ts";
 
-const FILES = 150;
+const FILES = rounds(50, 150);
 // GOTO_FUZZ_SEED=... repeats a run.
 const { seed, pick } = random(Number(Deno.env.get("GOTO_FUZZ_SEED") ?? random().seed));
 

@@ -10,7 +10,6 @@ const decoder = new TextDecoder();
 
 /** One connection to a server. */
 export class Client implements Disposable {
-  #rest = "";
   #closed = false;
   private constructor(private readonly conn: Deno.TcpConn) {}
 
@@ -29,11 +28,10 @@ export class Client implements Disposable {
     }
   }
 
-  /** Reads until `enough` accepts what came since the last time, or the connection ends. */
+  /** Reads until `enough` accepts what came since, or the connection ends. */
   async read(enough: (text: string) => boolean, ms = 10_000): Promise<string> {
     const buffer = new Uint8Array(1 << 16);
-    const parts = [this.#rest];
-    this.#rest = "";
+    const parts: string[] = [];
     const all = async () => {
       while (!enough(parts.join(""))) {
         const n = await this.conn.read(buffer).catch(() => null);
@@ -43,6 +41,18 @@ export class Client implements Disposable {
       return parts.join("");
     };
     return await within(ms, "an answer", all());
+  }
+
+  /** Reads until what comes ends with `end`; gives how it began. */
+  async readTo(end: string, ms = 10_000): Promise<string> {
+    let first = "";
+    for (let last = ""; !last.endsWith(end);) {
+      const part = await this.read((text) => text !== "", ms);
+      if (part === "") throw new Error(`the connection ended after: ${last}`);
+      first ||= part;
+      last = (last + part).slice(-end.length);
+    }
+    return first;
   }
 
   /** The status of the next answer. */

@@ -3,11 +3,12 @@ import { it } from "@std/testing/bdd";
 import { parseFlags } from "../cli/flags.ts";
 import { whoMayWrite } from "../cli/open.ts";
 import { isGuarded } from "../http/token.ts";
+import { startHere } from "./here.ts";
 import { add, eventually, follow, start } from "./processes.ts";
 import { agree, ready } from "./replicas.ts";
 
 it("without the right token, RPC and the feed are refused", async () => {
-  await using master = await start("-rpc", "-rpc-token=secret");
+  await using master = await startHere("-rpc", "-rpc-token=secret");
   const key = await add(master.url, "https://example.com/");
   const call = { jsonrpc: "2.0", id: 1, method: "Store.Get", params: [key] };
   const json = { "content-type": "application/json" };

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { it } from "@std/testing/bdd";
+import { startHere } from "./here.ts";
 import { add, eventually, follow, start, tempDir } from "./processes.ts";
 import { Proxy } from "./proxy.ts";
 import { agree, change, journal, keep, ready, where } from "./replicas.ts";
@@ -21,11 +22,11 @@ it("a replica of a replica writes through it, and hears of every change", async 
 });
 
 it("a replica of a replica hears of what was changed while it was cut off", async () => {
-  await using master = await start("-rpc");
+  await using master = await startHere("-rpc");
   await using top = new Proxy(master.url);
-  await using middle = await start(`-master=${top.url}`, "-rpc");
+  await using middle = await startHere(`-master=${top.url}`, "-rpc");
   await using link = new Proxy(middle.url);
-  await using leaf = await start(`-master=${link.url}`);
+  await using leaf = await startHere(`-master=${link.url}`);
   const key = await add(master.url, "https://example.com/");
   for (const [round, proxies] of [[link], [top], [top, link]].entries()) {
     await agree(

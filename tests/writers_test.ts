@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { follow, type Goto, run, start, tempDir } from "./processes.ts";
+import { run } from "./commands.ts";
+import { type Here, startHere } from "./here.ts";
+import { follow, type Goto, start, tempDir } from "./processes.ts";
 
 const form = { "content-type": "application/x-www-form-urlencoded" };
 const json = { "content-type": "application/json" };
@@ -18,7 +20,7 @@ function basic(user: string, password: string): string {
 }
 
 /** Sends all that is guarded, and gives the statuses. */
-async function tryAll({ url }: Goto, authorization?: string): Promise<number[]> {
+async function tryAll({ url }: Goto | Here, authorization?: string): Promise<number[]> {
   const statuses = [];
   for (const [method, path, given, body] of guarded) {
     const headers = new Headers(given);
@@ -33,7 +35,7 @@ async function tryAll({ url }: Goto, authorization?: string): Promise<number[]> 
   return statuses;
 }
 
-async function assertGuarded(server: Goto): Promise<void> {
+async function assertGuarded(server: Goto | Here): Promise<void> {
   const headers = { ...json, authorization: "Bearer secret" };
   const body = JSON.stringify({ url: "https://example.com/", key: "docs" });
   const made = await fetch(`${server.url}/api/links`, { method: "POST", headers, body });
@@ -69,7 +71,7 @@ async function assertGuarded(server: Goto): Promise<void> {
 }
 
 it("with -token only its bearers change links, and everybody follows them", async () => {
-  await using master = await start("-token=secret");
+  await using master = await startHere("-token=secret");
   await assertGuarded(master);
 });
 
@@ -79,8 +81,8 @@ it("with -token each thread asks for it", async () => {
 });
 
 it("a replica asks for a token of its own, and passes writes on with the RPC's", async () => {
-  await using master = await start("-rpc", "-rpc-token=between", "-token=other");
-  await using replica = await start(
+  await using master = await startHere("-rpc", "-rpc-token=between", "-token=other");
+  await using replica = await startHere(
     `-master=${master.url}`,
     "-rpc-token=between",
     "-token=secret",
