@@ -137,7 +137,7 @@ export class URLStore<L extends Log = Log> implements Served {
     if (hits === false) return;
     const { name, readOnly } = log;
     const open: OpenHits = hits === true
-      ? (state) => loadHits(hitsOf(name), state, { events, readOnly })
+      ? (state, create) => loadHits(hitsOf(name), state, { events, readOnly, create })
       : hits;
     this.hits = new Hits(open, this.urls, log, { events });
   }

@@ -14,6 +14,8 @@ export interface OpenOptions {
   events?: Events;
   /** Whether it is left as it is. */
   readOnly?: boolean;
+  /** Whether it is made where it is missing. */
+  create?: boolean;
 }
 
 /** The log of hits beside the journal at `file`. */
@@ -31,9 +33,9 @@ export function hitsOf(file: string): string {
 export async function loadHits(
   path: string,
   reader: HitsState,
-  { events = silent, readOnly = false }: OpenOptions = {},
+  { events = silent, readOnly = false, create = !readOnly }: OpenOptions = {},
 ): Promise<Journal | undefined> {
-  if (readOnly && !await exists(path)) return;
+  if (!create && !await exists(path)) return;
   for (let tries = 0;; tries++) {
     const log = readOnly
       ? await Journal.read(path)

@@ -31,8 +31,8 @@ const MANY = 1000; // links, whose lines are worth an append
 /** Nobody counts, or the log can't be used. */
 export const errNoHits = new StoreError("unavailable", "hits can't be read");
 
-/** Opens a log of hits, and has its lines read; nothing where there is none. */
-export type OpenHits = (reader: HitsState) => Promise<Log | undefined>;
+/** Opens a log of hits, and has its lines read. Where there is none it is made, or, without `create`, not yet. */
+export type OpenHits = (reader: HitsState, create: boolean) => Promise<Log | undefined>;
 
 /** How {@linkcode Hits} goes about it. */
 export interface HitsOptions {
@@ -86,6 +86,7 @@ export class Hits implements Counting {
   #appending: Promise<void> = Promise.resolve();
   #appended = -Infinity; // when that was last done
   #timer?: ReturnType<typeof setTimeout>;
+  #isMissing = false; // whether there is no log yet
   #retry?: ReturnType<typeof setTimeout>;
   #closed = false;
   readonly #newId = ids();
@@ -101,16 +102,17 @@ export class Hits implements Counting {
   }
 
   /** Reads what there is, and goes on with it. */
-  load(): Promise<void> {
-    const loaded = this.#load();
+  load(create = false): Promise<void> {
+    const loaded = this.#load(create);
     this.#state.whenLoaded = loaded;
     return loaded;
   }
 
-  async #load(): Promise<void> {
+  async #load(create: boolean): Promise<void> {
     const { events = silent } = this.options;
     try {
-      const log = this.#log = await this.open(this.#state);
+      const log = this.#log = await this.open(this.#state, create);
+      this.#isMissing = log === undefined;
       if (log === undefined || log.readOnly) return;
       log.publish();
       log.onreplace = () => {
@@ -123,10 +125,22 @@ export class Hits implements Counting {
     } catch (error) {
       // Nobody shall have to do without links for that; but what is there must not be lost either.
       events("error", "cannot load hits", { reason: reasonOf(error) });
+      this.#isMissing = false;
       // A database that is away may be back soon.
       if (!(error instanceof StoreError) || this.#closed) return;
       this.#retry = setTimeout(() => this.load(), RETRY_MS);
     }
+  }
+
+  /** The log, once it is loaded; it is made when it is needed for the first time. */
+  async #opened(): Promise<Log | undefined> {
+    await this.#state.whenLoaded;
+    if (this.#isMissing) {
+      this.#isMissing = false;
+      this.load(true);
+    }
+    await this.#state.whenLoaded;
+    return this.#log;
   }
 
   /** Goes on with the links of another table, which took the place of the one before. */
@@ -150,8 +164,7 @@ export class Hits implements Counting {
   }
 
   async #take({ day, hits }: Counts, id: string): Promise<void> {
-    await this.#state.whenLoaded;
-    const log = this.#log;
+    const log = await this.#opened();
     if (log === undefined) throw errNoHits;
     // A clock that is far ahead shall not end the days of all others.
     day = Math.min(day, today() + 1);
@@ -184,10 +197,10 @@ export class Hits implements Counting {
    * @throws {StoreError} unavailable: there is none
    */
   async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
-    await this.#state.whenLoaded;
-    if (this.#log === undefined) throw errNoHits;
-    await this.#log.catchUp();
-    return await openFeed(this.#log.feed, offset, check, until);
+    const log = await this.#opened();
+    if (log === undefined) throw errNoHits;
+    await log.catchUp();
+    return await openFeed(log.feed, offset, check, until);
   }
 
   /** Lets followers go. */
@@ -201,8 +214,8 @@ export class Hits implements Counting {
   }
 
   async #append(): Promise<void> {
-    await this.#state.whenLoaded;
-    const log = this.#log;
+    if (this.#gathered.size + this.#waiting.length === 0) return;
+    const log = await this.#opened();
     if (log === undefined || log.readOnly) return;
     this.#appended = performance.now();
     // As long as lines wait that were made before, the rest stays where it takes the least.
@@ -269,6 +282,7 @@ export class Hits implements Counting {
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
     await this.append();
+    await this.#state.whenLoaded;
     await this.#upkeep?.close();
     const { events = silent } = this.options;
     const links = this.#gathered.size + this.#waiting.length;

@@ -111,7 +111,7 @@ export class HitsState implements CountedHits, LineReader {
   addUp({ day, counts, id }: DayCounts & { id: string }): void {
     if (!this.#isNew(id)) return;
     for (let i = 0; i < counts.length; i += 3) {
-      if (this.table.roomFor(counts[i]) === 0) continue; // it has ended meanwhile
+      if (!this.table.isCounted(counts[i])) continue; // it has ended meanwhile
       this.#sums.add(counts[i], day, counts[i + 1], counts[i + 2]);
     }
   }

@@ -198,7 +198,7 @@ export class EntryReader {
 
   /** When the link was created, in seconds since 1970, or 0 where that isn't known. */
   createdOf(ref: number): number {
-    return this.segments[ref >>> this.shift]!.readUInt32LE(((ref << 3) & this.mask) + CREATED);
+    return this.words[ref >>> this.shift]![(((ref << 3) & this.mask) + CREATED) >>> 2];
   }
 
   /** The number of the counter of a link, or 0 where it has none. */

@@ -189,6 +189,11 @@ export class Table {
     return { key: this.#entries.keyOf(ref), created: this.#entries.createdOf(ref) };
   }
 
+  /** Whether there is a link with that counter. */
+  isCounted(counter: number): boolean {
+    return this.#counted.of(counter) !== 0;
+  }
+
   /** How many bytes {@linkcode writeCounted} takes at most; 0 where the link has ended. */
   roomFor(counter: number): number {
     const ref = this.#counted.of(counter);

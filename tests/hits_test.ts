@@ -515,6 +515,37 @@ for (const [threads, signal] of [[1, "SIGTERM"], [3, "SIGTERM"], [1, "SIGHUP"]] 
   });
 }
 
+for (const threads of [1, 2]) {
+  it(`-threads=${threads}: a link that takes the key of one before begins at 0, though it is the same second`, async () => {
+    using dir = tempDir();
+    const flags = ["-rpc", `-threads=${threads}`, `-file=${dir.path}/l.jsonl`];
+    await using master = await start(...flags);
+    await using replica = await start(`-master=${master.url}`, `-threads=${threads}`);
+    const remove = async () => {
+      const removed = await fetch(`${master.url}/api/links/docs`, { method: "DELETE" });
+      assertEquals(removed.status, 204);
+      await removed.body?.cancel();
+    };
+    for (let round = 0; round < 3; round++) {
+      await add(master.url, "https://example.com/", "docs");
+      await visit(master.url, "docs", 20);
+      await visit(replica.url, "docs", 20);
+      await remove();
+    }
+    await add(master.url, "https://example.com/", "docs");
+    await visit(master.url, "docs", 5);
+    await visit(replica.url, "docs", 3);
+    await counted(master, 8);
+    await add(master.url, "https://example.com/", "other");
+    await visit(replica.url, "other", 2);
+    await counted(master, 2, "other"); // all that the replica counted before has come
+    await counted(master, 8);
+    await replica.stop();
+    await master.restart();
+    await counted(master, 8);
+  });
+}
+
 it("kill -9 loses what was counted in the last two seconds at most", async () => {
   using dir = tempDir();
   const flags = ["-rpc", `-file=${dir.path}/l.jsonl`];

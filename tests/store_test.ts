@@ -72,6 +72,29 @@ it("URLStore.put() counts up", async () => {
   for (const key of ["0", "1", "2"]) assertLink(await store.put(URL1), key, URL1);
 });
 
+it("URLStore.put() tells a link from those that had its key before by when it was created", async () => {
+  using dir = tempDir();
+  let last = 0;
+  for (let start = 0; start < 2; start++) {
+    await using store = await open(dir);
+    const isLater = async (link: Promise<Link>) => {
+      const { created = 0 } = await link;
+      assert(created > last, `${created} after ${last}`);
+      assertEquals((await store.link("key")).created, created);
+      last = created;
+      await store.delete("key");
+    };
+    for (let n = 0; n < 3; n++) await isLater(store.put(URL1, "key"));
+    await isLater(store.put(URL1, "key", { created: 1000 }));
+    await isLater(store.restore({ key: "key", url: URL1 }));
+    await isLater(store.restore({ key: "key", url: URL1, created: last + 1000 }));
+    await isLater(store.restore({ key: "key", url: URL1, created: 7 }));
+  }
+  await using store = await open(dir);
+  await store.restore({ key: "other", url: URL1, created: 7 }); // which had no link before
+  assertEquals((await store.link("other")).created, 7);
+});
+
 inFile("URLStore.put() skips reserved keys", async () => {
   using dir = tempDir();
   await using store = await openFile(dir);
