@@ -69,7 +69,7 @@ describe("-import into a master that runs", () => {
         const kv = place === "links.db" ? ["-kv=links.db"] : [];
         const all = ["-rpc", ...flags, ...kv];
         await using master =
-          await (flags.includes("-threads=2") ? start(...all) : startHere(...all));
+          await (flags.includes("-threads=2") || kv.length > 0 ? start(...all) : startHere(...all));
         for (const [text, count] of [[OURS, 2], [GOLINK, 1]] as const) {
           await Deno.writeTextFile(input, text);
           const done = await run(`-import=${input}`, `-master=${master.url}`, ...from);
