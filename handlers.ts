@@ -11,14 +11,14 @@ import { cors } from "./http/cors.ts";
 import { Counters, handlerOf } from "./http/counters.ts";
 import type { Handler, Peer } from "./http/client.ts";
 import { exportLinks } from "./http/export.ts";
-import { guard, type GuardOptions } from "./http/guard.ts";
-import type { Tally } from "./hits/tally.ts";
+import { guard } from "./http/guard.ts";
 import { followed, Redirects } from "./http/location.ts";
 import { placing } from "./http/placing.ts";
-import { type Probe, probes } from "./http/probes.ts";
-import { fail, type OnError } from "./http/problem.ts";
+import type { HandlerOptions } from "./http/options.ts";
+import { probes } from "./http/probes.ts";
+import { fail } from "./http/problem.ts";
 import { allow, keyOf, prefersHTML, query } from "./http/request.ts";
-import { call, feed, noRPC, type RPC } from "./http/rpc.ts";
+import { call, feed, noRPC } from "./http/rpc.ts";
 import { mayHaveRest, restOf } from "./http/suffix.ts";
 import { StoreError } from "./links/errors.ts";
 import { trim } from "./links/text.ts";
@@ -31,24 +31,6 @@ import { detail } from "./web/detail.ts";
 import { FIELDS, filledForm, refuseForm } from "./web/form.ts";
 import { missing, type Otherwise } from "./web/missing.ts";
 import { detailOf, page, seeOther } from "./web/page.ts";
-
-/** What the handlers work on. */
-export interface HandlerOptions extends GuardOptions {
-  store: Store;
-  /** RPC for replicas; without it, `/rpc` is not found. */
-  rpc?: RPC;
-  /** Whether what follows a key goes into its URL. */
-  suffix?: boolean;
-  /** The header in which a proxy names the user. */
-  userHeader?: string;
-  /** What is answered to those who watch over the server; without it, what its store says. */
-  probes?: [path: string, probe: Probe][];
-  /** What counts the answers. */
-  counters?: Counters;
-  /** What counts how often each link is followed. */
-  tally?: Tally;
-  onError?: OnError;
-}
 
 /**
  * Makes the server's handler.

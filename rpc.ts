@@ -5,14 +5,15 @@
  */
 import { parseCounts } from "./hits/counts.ts";
 import { isTrafficOrNull, type Traffic } from "./hits/traffic.ts";
-import type { Asked, Caller, Position } from "./journal/position.ts";
+import type { Asked } from "./journal/position.ts";
+import type { Call } from "./jsonrpc/call.ts";
 import { ask, type Client, toRPCError } from "./jsonrpc/client.ts";
 import { checkLength, Lookup } from "./jsonrpc/lookup.ts";
 import { formatOptions, readChange, readOptions } from "./jsonrpc/options.ts";
 import { PARAMS } from "./jsonrpc/params.ts";
 import { type Args, type Method, type Observer, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
-import { checkLeft, StoreError } from "./links/errors.ts";
+import { checkLeft, errNoLog, StoreError } from "./links/errors.ts";
 import { type Health, isHealth } from "./links/health.ts";
 import { checkKey, checkURL, isKey, type Link, randomKey } from "./links/link.ts";
 import { isListing, type Listing, type Query, readQuery } from "./links/query.ts";
@@ -20,23 +21,6 @@ import { trim } from "./links/text.ts";
 import { formatExpires } from "./links/time.ts";
 import type { ChangeOptions } from "./links/wanted.ts";
 import type { Served, Store } from "./store.ts";
-
-/** What is sent back: a text, unless there were only notifications, and how new it is. */
-export interface Reply {
-  text?: string;
-  position: Position;
-}
-
-/**
- * Answers a JSON-RPC text, no older than at `since`; at once where the store does. Who is `trusted` may say
- * when links were created, and who changed them. Work is given up that the `caller` waits for no more.
- */
-export type Call = (
-  text: string,
-  since?: number,
-  trusted?: boolean,
-  caller?: Caller,
-) => Reply | Promise<Reply>;
 
 type Context = Asked & { trusted: boolean };
 
@@ -80,10 +64,7 @@ export function serveRPC(
   ) => (await store.hits?.take({ ...parseCounts(counts), id }), true);
   const traffic = async ([key = ""]: Args) => await store.traffic(key) ?? null;
   const health = ([term]: Args) => store.health(Number(term ?? 0));
-  const compact = ([id = ""]: Args) => {
-    if (store.compact) return store.compact(id);
-    throw new StoreError("unavailable", "this server keeps no log: ask its master");
-  };
+  const compact = ([id = ""]: Args) => store.compact?.(id) ?? Promise.reject(errNoLog);
   const answer = serve(
     new Map<string, Method<Context>>([
       ["Store.Get", { params: PARAMS.get, safe: true, call: get }],

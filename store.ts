@@ -4,21 +4,19 @@
  * @module
  */
 import type { ServedHits } from "./hits/counting.ts";
-import { hitsOf, loadHits } from "./hits/file.ts";
-import { errNoHits, Hits, type OpenHits } from "./hits/hits.ts";
+import { hitsOn } from "./hits/file.ts";
+import { errNoHits, type Hits, type OpenHits } from "./hits/hits.ts";
 import type { Traffic } from "./hits/traffic.ts";
 import { Batch, commit, type Save } from "./journal/batch.ts";
 import { type Events, silent } from "./journal/events.ts";
 import { type FeedStream, type LogName, openFeed } from "./journal/feed.ts";
 import { LinkReader } from "./journal/link_reader.ts";
-import { keepLoaded } from "./journal/loading.ts";
-import { type Log, statusOf } from "./journal/log.ts";
+import type { Log } from "./journal/log.ts";
+import { OwnedLog } from "./journal/owned.ts";
 import type { Asked, Position } from "./journal/position.ts";
 import { SaveQueue } from "./journal/queue.ts";
-import { FollowedTerms } from "./journal/term.ts";
-import { type CompactionState, Upkeep } from "./journal/upkeep.ts";
+import type { CompactionState } from "./journal/upkeep.ts";
 import { Answers } from "./links/answers.ts";
-import { StoreError } from "./links/errors.ts";
 import type { Health } from "./links/health.ts";
 import * as rules from "./links/link.ts";
 import type { Change, Link } from "./links/link.ts";
@@ -124,22 +122,16 @@ export class URLStore<L extends Log = Log> implements Served {
   readonly #queue = new SaveQueue();
   #saving?: Promise<void>;
   #loads = 0;
-  #isLoaded = false;
-  #upkeep?: Upkeep;
+  #hasHits = false;
   #share: (memory: TableMemory) => void = () => {};
-  readonly #closed = new AbortController();
+  readonly #own: OwnedLog;
   readonly #answers = new Answers();
-  readonly #terms = new FollowedTerms();
   readonly #name = rules.randomKey();
 
   constructor(readonly log: L, private readonly options: URLStoreOptions = {}) {
-    const { hits = true, events } = options;
-    if (hits === false) return;
-    const { name, readOnly } = log;
-    const open: OpenHits = hits === true
-      ? (state, create) => loadHits(hitsOf(name), state, { events, readOnly, create })
-      : hits;
-    this.hits = new Hits(open, this.urls, log, { events });
+    const { hits, events = silent } = options;
+    this.#own = new OwnedLog(log, () => this.#load(), events);
+    this.hits = hitsOn(log, this.urls, hits, events);
   }
 
   get(key: string, asked?: Asked): string | Promise<string> {
@@ -218,9 +210,7 @@ export class URLStore<L extends Log = Log> implements Served {
 
   /** Queues a change for {@linkcode saveLoop}; resolves once it is durable and visible. */
   #save(wanted: Wanted): Promise<Link> {
-    if (this.#closed.signal.aborted) throw new StoreError("unavailable", "shutting down");
-    const refusal = this.#terms.refusal(this.log.term);
-    if (refusal !== undefined) throw new StoreError("unavailable", refusal);
+    this.#own.check();
     const saved = this.#queue.push(wanted);
     this.#saving ??= this.saveLoop();
     return saved;
@@ -263,14 +253,13 @@ export class URLStore<L extends Log = Log> implements Served {
 
   /** Reads the log. What is out of reach is read as soon as it can be. */
   async load(): Promise<void> {
-    const { log, options: { events = silent } } = this;
-    await keepLoaded(log, () => this.#load(), this.#closed.signal, events);
-    if (!log.readOnly) this.#upkeep = new Upkeep(log, events);
+    await this.#own.load();
   }
 
   /** The counter goes on behind the links that are there. */
   async #load(): Promise<void> {
-    const urls = this.#loads++ === 0 ? this.urls : new Table();
+    const isFirst = this.#loads++ === 0;
+    const urls = isFirst ? this.urls : new Table();
     const remember = ({ id, ...link }: Marked) => this.#answers.remember(id, link);
     const set = (change: Change) => this.set(change, urls.add(change), urls);
     await this.log.load(new LinkReader(urls, set, remember));
@@ -278,19 +267,17 @@ export class URLStore<L extends Log = Log> implements Served {
     this.urls = urls;
     urls.share(this.#share);
     this.#next = urls.size;
-    if (!this.#isLoaded) this.hits?.load();
-    this.#isLoaded = true;
-    if (this.log.failure === undefined) this.log.publish();
+    if (!this.#hasHits) this.hits?.load();
+    this.#hasHits = true;
   }
 
   /** Leaves the log alone from now on, but for changes. */
   async rest(): Promise<void> {
-    await this.#upkeep?.close();
+    await this.#own.rest();
   }
 
   compact(id: string): CompactionState {
-    if (!this.#upkeep) throw new StoreError("unavailable", "the log is not loaded");
-    return this.#upkeep.compact(id);
+    return this.#own.compact(id);
   }
 
   get about() {
@@ -306,12 +293,8 @@ export class URLStore<L extends Log = Log> implements Served {
   }
 
   async health(term = 0): Promise<Health> {
-    const { log, options: { host } } = this;
-    if (term > log.term) await log.catchUp()?.catch(() => {}); // it may be that of this log by now
-    this.#terms.see(term);
-    const { failure = this.#terms.refusal(log.term) } = log;
-    const state = { ready: this.#isLoaded, writable: failure === undefined, reason: failure };
-    return { ...state, links: this.count, ...statusOf(log), path: this.#name, host };
+    const { count: links, options: { host } } = this;
+    return { ...await this.#own.health(term), links, path: this.#name, host };
   }
 
   async feed(
@@ -320,13 +303,10 @@ export class URLStore<L extends Log = Log> implements Served {
     log: LogName = "links",
     until?: AbortSignal,
   ): Promise<FeedStream> {
-    const { term } = this.log;
-    if (log === "hits") {
-      if (this.hits) return { ...await this.hits.feed(offset, check, until), term };
-      throw errNoHits;
-    }
-    if (offset === undefined || offset > this.log.feed.size) await this.log.catchUp();
-    return { ...await openFeed(this.log.feed, offset, check, until), term };
+    const from = log === "links" ? this.log : await this.hits?.opened();
+    if (from === undefined) throw errNoHits;
+    if (offset === undefined || offset > from.feed.size) await from.catchUp();
+    return { ...await openFeed(from.feed, offset, check, until), term: this.log.term };
   }
 
   share(take: (memory: TableMemory) => void): void {
@@ -342,7 +322,7 @@ export class URLStore<L extends Log = Log> implements Served {
   }
 
   async close(): Promise<void> {
-    this.#closed.abort();
+    this.#own.close();
     await this.#saving;
     await this.rest();
     await this.hits?.close();

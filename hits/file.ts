@@ -7,6 +7,9 @@ import { type Events, silent } from "../journal/events.ts";
 import { exists } from "../journal/file.ts";
 import { Journal } from "../journal/journal.ts";
 import { ForeignError } from "../journal/torn.ts";
+import type { Log } from "../journal/log.ts";
+import type { Table } from "../links/table.ts";
+import { Hits, type OpenHits } from "./hits.ts";
 import type { HitsState } from "./state.ts";
 
 /** How a log of hits is opened. */
@@ -56,4 +59,22 @@ export async function loadHits(
       events("warn", "set aside what is no log of hits", { file: path, kept: `${path}.bad` });
     }
   }
+}
+
+/**
+ * Counts how often the links of a log are followed.
+ *
+ * @param open opens the log of hits, in place of the file beside that of the links; false where nobody counts
+ */
+export function hitsOn(
+  links: Log,
+  table: Table,
+  open: boolean | OpenHits = true,
+  events?: Events,
+): Hits | undefined {
+  if (open === false) return;
+  const { name, readOnly } = links;
+  const openFile: OpenHits = (state, create) =>
+    loadHits(hitsOf(name), state, { events, readOnly, create });
+  return new Hits(open === true ? openFile : open, table, links, { events });
 }

@@ -4,7 +4,6 @@
  * @module
  */
 import { type Events, silent } from "../journal/events.ts";
-import { type FeedStream, openFeed } from "../journal/feed.ts";
 import { reasonOf } from "../journal/file.ts";
 import { formatAbout } from "../journal/lines.ts";
 import { type Log, LogConflict } from "../journal/log.ts";
@@ -191,16 +190,10 @@ export class Hits implements Counting {
     return this.#state.traffic(key);
   }
 
-  /**
-   * Opens the feed of the log.
-   *
-   * @throws {StoreError} unavailable: there is none
-   */
-  async feed(offset?: number, check?: string, until?: AbortSignal): Promise<FeedStream> {
-    const log = await this.#opened();
-    if (log === undefined) throw errNoHits;
-    await log.catchUp();
-    return await openFeed(log.feed, offset, check, until);
+  /** The log, once it is known; nothing where there is none. */
+  async opened(): Promise<Log | undefined> {
+    await this.#state.whenLoaded;
+    return this.#log;
   }
 
   /** Lets followers go. */

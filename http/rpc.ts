@@ -6,7 +6,7 @@
 import type { FeedStream, LogName } from "../journal/feed.ts";
 import { formatPosition, parsePosition } from "../journal/position.ts";
 import { MAX_BATCH_ANSWER } from "../jsonrpc/server.ts";
-import type { Call } from "../rpc.ts";
+import type { Call } from "../jsonrpc/call.ts";
 import { Room, rpcAnswers, sized } from "./answers.ts";
 import { readJSONText, rpcBodies } from "./body.ts";
 import { sendPatiently } from "./patience.ts";

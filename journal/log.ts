@@ -109,8 +109,3 @@ export interface Log {
   /** Lets go of everything. */
   close(): Promise<void>;
 }
-
-/** What there is to tell of a log, in a health. */
-export function statusOf({ bytes, feed: { size: position }, term, syncs }: Log) {
-  return { bytes, position, term, syncs, time: Date.now() / 1000 };
-}

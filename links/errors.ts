@@ -41,6 +41,8 @@ export const errNotFound = new StoreError("not found", "key not found");
 export const errExpired = new StoreError("expired", "link expired");
 /** The key asked for is taken. */
 export const errExists = new StoreError("exists", "key already exists");
+/** A server without a log was asked to compact it. */
+export const errNoLog = new StoreError("unavailable", "this server keeps no log: ask its master");
 /** Nobody waits for the answer any more. */
 export const errLeft = new StoreError("unavailable", "whoever asked has left");
 

@@ -11,7 +11,7 @@ import type { JournalOptions } from "../journal/journal.ts";
 import type { Position } from "../journal/position.ts";
 import type { CompactionState } from "../journal/upkeep.ts";
 import type { Copy } from "../links/copy.ts";
-import { causeOf, StoreError } from "../links/errors.ts";
+import { causeOf, errNoLog, StoreError } from "../links/errors.ts";
 import { type Link, randomKey } from "../links/link.ts";
 import type { Listing, Query } from "../links/query.ts";
 import type { TableMemory } from "../links/table.ts";
@@ -230,7 +230,7 @@ export class Replica extends ProxyStore implements Backend {
   /** A mirror compacts its own log. */
   compact(id: string): CompactionState {
     if (this.#copy.compact) return this.#copy.compact(id);
-    throw new StoreError("unavailable", "this server keeps no log: ask its master");
+    throw errNoLog;
   }
 
   /** Opens its feed for those below, unless they would hear of nothing by it. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { FeedStream, LogName } from "../journal/feed.ts";
-import type { Reply } from "../rpc.ts";
+import type { Reply } from "../jsonrpc/call.ts";
 import { readReason, readText } from "../http/response.ts";
 import { parsePosition } from "../journal/position.ts";
 import { Trust } from "./trust.ts";

@@ -7,7 +7,8 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { it } from "@std/testing/bdd";
-import { handler, type HandlerOptions } from "../handlers.ts";
+import { handler } from "../handlers.ts";
+import type { HandlerOptions } from "../http/options.ts";
 import { starting } from "../http/health.ts";
 import { Redirects, toLocation } from "../http/location.ts";
 import { errNotFound } from "../links/errors.ts";
