@@ -184,8 +184,9 @@ export class KVLog implements Log {
 
   async #append(lines: string): Promise<void> {
     const loaded = this.#loaded;
-    const refused = loaded.refusal ?? this.#health.failure;
-    if (refused) throw refused;
+    if (loaded.refusal) throw loaded.refusal;
+    // A database that is only full may have room by now.
+    if (this.#health.failure === errAway) throw errAway;
     await this.#yield();
     if (this.#turn.isNeeded) {
       await this.#lose();
@@ -207,6 +208,7 @@ export class KVLog implements Log {
         throw error;
       });
     if ("rows" in outcome) return await this.#conflict(outcome);
+    this.#health.work();
     this.syncs++;
     this.options.observer?.synced((performance.now() - start) / 1000);
     this.options.observer?.committed(countLines(bytes));
