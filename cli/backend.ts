@@ -45,7 +45,8 @@ export async function openBackend(
   try {
     await backend.load();
     if (backend instanceof URLStore && !backend.log.readOnly) {
-      if (backend.hits) await takeUnsent(flags.file || FILE, backend.hits, events);
+      const file = flags.file || (flags.kv === "" ? FILE : "");
+      if (backend.hits && file) await takeUnsent(file, backend.hits, events);
       if (flags.promote) await promote(backend, events);
     }
     return backend;
@@ -90,7 +91,15 @@ async function openKVStore(
 ): Promise<URLStore> {
   const { KVLog } = await import("../kv/log.ts");
   const database = await openDatabaseOf(flags);
-  const log = new KVLog(database, "links", { events, observer: stats?.journal, closes: true });
+  const { file, promote } = flags;
+  const { LocalCopy } = await import("../kv/copy.ts");
+  const copy = file === "" ? undefined : new LocalCopy(file, { events, promote });
+  const log = new KVLog(database, "links", {
+    events,
+    observer: stats?.journal,
+    closes: true,
+    copy,
+  });
   const openHits = async (reader: LineReader) => {
     const hits = new KVLog(database, "hits"); // what is amiss with the database the other one tells
     await hits.load(reader);

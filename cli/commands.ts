@@ -40,11 +40,12 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
   if (flags.backup) return await runBackup(flags, events);
   const { export: form, import: path } = flags;
   if (form) {
-    const { kv, file } = flags;
+    const { kv } = flags;
+    const file = kv === "" ? flags.file : ""; // a copy is the server's
     const master = file ? [] : flags.master; // what is at hand, as -backup
     if (master.length === 0 && !isService(kv)) await requireFile(kv || file || FILE);
     const { runExport } = await import("./export.ts");
-    const source = { ...flags, master };
+    const source = { ...flags, master, file };
     return await withBackend(source, events, (store) => runExport(form, store, events));
   }
   if (path) {
@@ -52,7 +53,8 @@ export async function runCommand(flags: Flags, events: Events): Promise<number |
     const input = await openInput(path);
     const dry = flags["dry-run"];
     const take = (target: Target) => runImport(input, target, { events, dry });
-    const target = flags.master.length > 0 ? { ...flags, file: "" } : flags; // which would be a mirror's
+    const isElsewhere = flags.master.length > 0 || flags.kv !== "";
+    const target = isElsewhere ? { ...flags, file: "" } : flags; // which would be a mirror's, or a copy's
     return await (dry ? withDry : withBackend)(target, events, take);
   }
 }

@@ -8,7 +8,7 @@ import { isService } from "./values.ts";
 
 /** Why one flag makes no sense beside, or without, another; nothing, if all go together. */
 export function conflictOf(flags: Flags): string | undefined {
-  const { kv, file, master, promote, compact, repair, backup, sync } = flags;
+  const { kv, master, promote, compact, repair, backup, sync } = flags;
   const { "tls-cert": cert, "tls-key": key } = flags;
   if (promote && master.length > 0) {
     return "-promote makes a master: leave -master out, and GOTO_MASTER";
@@ -37,7 +37,6 @@ export function conflictOf(flags: Flags): string | undefined {
   }
   if (kv === "") return;
   const [other] = given({
-    "-file": file !== "",
     "-master": master.length > 0,
     "-repair": repair,
     "-sync=none": sync === "none",

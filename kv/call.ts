@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { JournalError } from "../journal/file.ts";
 import { causeOf, StoreError } from "../links/errors.ts";
 
 /** How long a call of the database may take, in milliseconds. */
@@ -14,12 +15,17 @@ export const DEADLINE_MS = 2000;
  * @throws {StoreError} unavailable: it is out of reach
  */
 export async function ask<T>(call: Call<T>): Promise<T> {
-  try {
-    return await within(DEADLINE_MS, call);
-  } catch (error) {
-    if (error instanceof Error && KNOWN.has(error.name)) throw error;
-    throw new StoreError("unavailable", `the database is out of reach: ${causeOf(error)}`);
-  }
+  return await within(DEADLINE_MS, call).catch(explainAway);
+}
+
+/**
+ * Tells that a database is out of reach, unless something is wrong with what it answered.
+ *
+ * @throws {StoreError} or else {@linkcode JournalError}
+ */
+export function explainAway(error: unknown): never {
+  if (error instanceof StoreError || error instanceof JournalError) throw error;
+  throw new StoreError("unavailable", `the database is out of reach: ${causeOf(error)}`);
 }
 
 /** Something that is asked, until the signal says otherwise. */
@@ -43,6 +49,3 @@ export async function within<T>(ms: number, call: Call<T>): Promise<T> {
     clearTimeout(timer);
   }
 }
-
-// What is wrong with what was read, not with the reading.
-const KNOWN = new Set(["StoreError", "JournalError", "RowsGone"]);

@@ -10,7 +10,7 @@ import type { LineReader } from "../journal/log.ts";
 import { Published } from "../journal/published.ts";
 import { StoreError } from "../links/errors.ts";
 import { NEWLINE } from "../links/syntax.ts";
-import { ask } from "./call.ts";
+import { explainAway } from "./call.ts";
 import type { Database } from "./database.ts";
 import type { Mutex } from "./mutex.ts";
 import { readRows, RowReader, RowsGone, Run } from "./pages.ts";
@@ -159,16 +159,12 @@ export class Loaded {
         if (this.rows.next === head.next) break;
         this.#apply(row);
       }
+      // However long it takes: nothing else may be taken in meanwhile.
       const { database, layout, rows } = this;
-      await ask(() =>
-        each(readRows(database, layout.rows, rows.next, head.next), (row) => this.#apply(row))
-      );
+      await each(readRows(database, layout.rows, rows.next, head.next), (row) => this.#apply(row));
     } catch (error) {
-      if (error instanceof StoreError) throw error;
-      if (error instanceof JournalError || error instanceof RowsGone) {
-        return this.#replace(error.message);
-      }
-      throw error;
+      const isOther = error instanceof JournalError || error instanceof RowsGone;
+      return isOther ? this.#replace(error.message) : explainAway(error);
     }
     this.publish();
     if (this.#isAt(head)) return;

@@ -8,19 +8,21 @@ import type { Compacted, CompactionOptions } from "../journal/compaction.ts";
 import { type Events, silent } from "../journal/events.ts";
 import { explain, JournalError } from "../journal/file.ts";
 import { countLines, formatAbout } from "../journal/lines.ts";
+import type { Journal } from "../journal/journal.ts";
 import { type LineReader, type Log, LogConflict } from "../journal/log.ts";
 import type { Published } from "../journal/published.ts";
 import { isFuture, nextTerm } from "../journal/term.ts";
 import { StoreError } from "../links/errors.ts";
-import { ask, DEADLINE_MS } from "./call.ts";
+import { findHead, type Found } from "./begin.ts";
+import { ask, DEADLINE_MS, explainAway } from "./call.ts";
 import { commitOnce, type End, readEnd } from "./commit.ts";
-import type { Database, Entry } from "./database.ts";
+import type { LocalCopy } from "./copy.ts";
+import type { Database } from "./database.ts";
 import { errAway, Health } from "./health.ts";
 import { Keeper } from "./keeper.ts";
 import { Loaded } from "./loaded.ts";
 import { Mutex } from "./mutex.ts";
-import { EARLIER, formatHead, formatRow, Layout, newNonce, parseHead } from "./rows.ts";
-import { ROW_BYTES, rowKey, toRows } from "./rows.ts";
+import { Layout, newNonce, parseHead, ROW_BYTES, toRows } from "./rows.ts";
 import { parseSnapshot } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
 import { Watcher } from "./watcher.ts";
@@ -30,14 +32,9 @@ const YIELD_LOOK_MS = 50; // from one look to the next whether another's turn is
 const RELOAD_MS = 100; // from one look to the next whether a log that is another one was loaded anew
 const MAX_APPEND = 600_000; // bytes: a commit has room for 800,000, with the keys
 
-const encoder = new TextEncoder();
+const UNREAD = "it was not read yet"; // why nothing is appended before that
 
-/** What stands at the beginning and the end of a log. */
-interface Found {
-  head: Entry;
-  turn?: Entry;
-  snapshot?: Entry;
-}
+const encoder = new TextEncoder();
 
 /** How a {@linkcode KVLog} goes about it. */
 export interface KVLogOptions {
@@ -45,6 +42,8 @@ export interface KVLogOptions {
   observer?: JournalObserver;
   /** Whether the database is closed with the log. */
   closes?: boolean;
+  /** A copy of it in a file, from which one starts while the database is away. */
+  copy?: LocalCopy;
   /** How long replaced rows stay for those who are reading them, in milliseconds; ten minutes by default. */
   keepMs?: number;
 }
@@ -73,6 +72,7 @@ export class KVLog implements Log {
   readonly #health: Health;
   readonly #keeper: Keeper;
   #loaded: Loaded;
+  #local?: Journal; // the copy, as long as nothing else was loaded
   #version: string | null = null; // of the head, as it was last read or written
   #unpublished?: () => void; // unlocks what waits until readers of this process see what was appended
   #catchingUp?: Promise<void>; // which reads nothing yet
@@ -87,6 +87,7 @@ export class KVLog implements Log {
   ) {
     this.#layout = new Layout(part);
     this.#loaded = new Loaded(database, this.#layout);
+    this.#loaded.replaced = UNREAD;
     this.#watcher = new Watcher(database, this.#layout.head);
     const { events = silent, keepMs } = options;
     this.#health = new Health(database, this.#layout.probe, events);
@@ -103,72 +104,58 @@ export class KVLog implements Log {
   }
 
   get feed(): Published {
-    return this.#loaded.feed;
+    return (this.#local ?? this.#loaded).feed;
   }
 
   get term(): number {
-    return this.#loaded.term;
+    return (this.#local ?? this.#loaded).term;
   }
 
   get failure(): string | undefined {
-    return this.#loaded.replaced ?? this.#health.failure?.message;
+    return this.#health.failure?.message ?? this.#loaded.replaced;
   }
 
   get bytes(): number {
-    return this.#loaded.bytes;
+    return (this.#local ?? this.#loaded).bytes;
   }
 
   get lines(): number {
-    return this.#loaded.lines;
+    return (this.#local ?? this.#loaded).lines;
   }
 
   async load(reader: LineReader): Promise<void> {
-    await this.#mutex.run(async () => {
-      const loaded = new Loaded(this.database, this.#layout, reader);
-      const { head, turn, snapshot } = await this.#read(loaded).catch((error) => {
-        if (error instanceof JournalError) throw explain(this.name, `${error.message}`);
-        if (error instanceof StoreError) this.#health.fail(error);
-        throw error;
-      });
-      this.#health.work();
-      this.#loaded = loaded;
-      this.#version = head.version;
-      this.#turn.see(turn, head.version);
-      this.#keeper.see(snapshot);
+    const isRead = await this.#mutex.run(() => this.#loadDatabase(reader)).catch(async (error) => {
+      if (error instanceof JournalError) throw explain(this.name, error.message);
+      if (!(error instanceof StoreError)) throw error;
+      this.#health.fail(error);
+      if (this.#loaded.replaced !== UNREAD || this.#local) throw errAway;
+      this.#local = await this.options.copy?.load(reader);
+      if (this.#local === undefined) throw errAway;
+      queueMicrotask(() => this.onreplace(errAway.message));
+      return false;
     });
+    if (!isRead) return;
     this.#watcher.start(() => this.#version, (isNew) => this.#look(isNew));
+    await this.options.copy?.follow(this);
+  }
+
+  async #loadDatabase(reader: LineReader): Promise<true> {
+    const loaded = new Loaded(this.database, this.#layout, reader);
+    const { head, turn, snapshot } = await this.#read(loaded);
+    this.#health.work();
+    this.#local = undefined;
+    this.#loaded = loaded;
+    this.#version = head.version;
+    this.#turn.see(turn, head.version);
+    this.#keeper.see(snapshot);
+    return true;
   }
 
   async #read(loaded: Loaded): Promise<Found> {
-    const found = await this.#readHead();
-    await loaded.read(parseHead(found.head), parseSnapshot(found.snapshot));
+    const found = await findHead(this.database, this.#layout);
+    const snapshot = parseSnapshot(found.snapshot);
+    await loaded.read(parseHead(found.head), snapshot).catch(explainAway);
     return found;
-  }
-
-  /** Reads the head; where there is none, the log begins, with a term of its own. */
-  async #readHead(): Promise<Found> {
-    const { head: key, turn: turnKey, snapshot: snapshotKey, rows } = this.#layout;
-    for (;;) {
-      const [head, turn, snapshot, ...earlier] = await ask((signal) =>
-        this.database.read([key, turnKey, snapshotKey, ...EARLIER], signal)
-      );
-      if (head) return { head, turn, snapshot };
-      if (earlier.some((entry) => entry)) {
-        throw new JournalError(
-          `its links are those of an earlier goto: -export them there, and -import them into a new database`,
-        );
-      }
-      const lines = encoder.encode(formatAbout({ term: nextTerm(1) }));
-      const { rows: [row], end } = toRows(lines, { position: 0, sum: 0 }, newNonce());
-      const mutations = [
-        { key: rowKey(rows, 0), set: formatRow(row) },
-        { key, set: formatHead({ next: 1, ...end }) },
-      ];
-      // Where others were first, or the answer is lost, the next look shows what is there.
-      await ask((signal) =>
-        this.database.commit({ checks: [{ key, version: null }], mutations }, signal)
-      );
-    }
   }
 
   async append(lines: string): Promise<void> {
@@ -338,6 +325,7 @@ export class KVLog implements Log {
   }
 
   async close(): Promise<void> {
+    await this.options.copy?.close();
     this.publish();
     this.end();
     this.#health.close();

@@ -55,9 +55,6 @@ export function rowKey(rows: Key, number: number): Key {
   return [...rows, String(number).padStart(DIGITS, "0")];
 }
 
-/** What an earlier form of this program, which had a row for each link, kept. */
-export const EARLIER: Key[] = ["head", "size", "next"].map((part) => ["goto", part]);
-
 /** How far a log has come. */
 export interface Head extends Point {
   /** The number of the next row. */

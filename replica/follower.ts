@@ -7,7 +7,8 @@ import { type Events, silent } from "../journal/events.ts";
 import { type FeedStream, HEARTBEAT_MS, type LogName, wholeLines } from "../journal/feed.ts";
 import { StoreError } from "../links/errors.ts";
 import { type Masters, MAX_BACKOFF_MS, MIN_BACKOFF_MS } from "./masters.ts";
-import { kindOf } from "./prober.ts";
+import { kindOf, type Sign } from "./prober.ts";
+import type { Transport } from "./transport.ts";
 import { pause } from "./wait.ts";
 
 const SILENT_MS = 3 * HEARTBEAT_MS; // a feed that is silent for longer is dead
@@ -99,6 +100,12 @@ export class Follower {
   }
 }
 
+/** Where a feed comes from: a master, as a rule. */
+export type FeedSource = Pick<Masters, "session" | "checkTerm"> & {
+  readonly transport: Pick<Transport, "feed">;
+  ask(): Promise<Sign>;
+};
+
 /** A connection for the feed, which is given up when nothing comes over it for too long. */
 export class FeedConnection {
   /** Whether something came, and was taken in: who does that, says so. */
@@ -109,7 +116,7 @@ export class FeedConnection {
 
   /** @param letGo lets those go who follow the copy, where it hears of no changes, but they can ask */
   constructor(
-    private readonly masters: Masters,
+    private readonly masters: FeedSource,
     closed: AbortSignal,
     readonly letGo: () => void,
   ) {

@@ -1,6 +1,6 @@
 /**
  * Servers in this process, for tests whose subject is what they do, not that they are processes: as `main.ts`
- * makes them of flags, with one thread. To start one takes a twentieth of the time of a process.
+ * makes them of flags, with one thread and a file. To start one takes a twentieth of the time of a process.
  *
  * @example
  * ```ts
@@ -14,7 +14,6 @@ import { resolve } from "node:path";
 import { baseOf, FILE, openBackend, schemeOf } from "../cli/backend.ts";
 import { parseFlags } from "../cli/flags.ts";
 import { handlerFor, listening, tallyFor, type ThreadConfig } from "../cli/thread.ts";
-import { isService } from "../cli/values.ts";
 import { starting } from "../http/health.ts";
 import type { Handler } from "../http/client.ts";
 import { COUNTERS_BYTES } from "../http/counters.ts";
@@ -57,9 +56,8 @@ export class Here extends Logs implements AsyncDisposable {
     this.reset();
     const address = this.url ? new URL(this.url).host : "127.0.0.1:0";
     const flags = parseFlags([`-http=${address}`, "-threads=1", ...this.args], () => undefined);
-    if (flags.master.length === 0 && flags.kv === "") flags.file ||= FILE;
+    if (flags.master.length === 0) flags.file ||= FILE;
     if (flags.file !== "") flags.file = resolve(this.cwd, flags.file);
-    if (flags.kv !== "" && !isService(flags.kv)) flags.kv = resolve(this.cwd, flags.kv);
     const events: Events = (level, msg, fields) => {
       const time = new Date().toISOString();
       this.add(JSON.parse(JSON.stringify({ time, level, msg, ...fields })) as LogEvent);

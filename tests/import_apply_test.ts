@@ -69,7 +69,7 @@ describe("-import into a master that runs", () => {
         const kv = place === "links.db" ? ["-kv=links.db"] : [];
         const all = ["-rpc", ...flags, ...kv];
         await using master =
-          await (flags.includes("-threads=2") ? start(...all) : startHere(...all));
+          await (flags.includes("-threads=2") || kv.length > 0 ? start(...all) : startHere(...all));
         for (const [text, count] of [[OURS, 2], [GOLINK, 1]] as const) {
           await Deno.writeTextFile(input, text);
           const done = await run(`-import=${input}`, `-master=${master.url}`, ...from);
@@ -96,11 +96,11 @@ describe("-import into a master that runs", () => {
   }
 
   it("leaves a mirror's file alone", async () => {
-    await using master = await startHere("-rpc");
+    await using master = await start("-rpc");
     using dir = tempDir();
     const cwd = dir.path;
     await Deno.writeTextFile(`${cwd}/in`, OURS);
-    await using _mirror = await startHere({ cwd }, `-master=${master.url}`, "-file=mirror.jsonl");
+    await using _mirror = await start({ cwd }, `-master=${master.url}`, "-file=mirror.jsonl");
     for (const file of ["mirror.jsonl", "other.jsonl"]) {
       const done = await run({ cwd }, "-import=in", `-master=${master.url}`, `-file=${file}`);
       assertEquals([done.code, done.stderr], [0, ""]);

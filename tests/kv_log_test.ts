@@ -127,3 +127,90 @@ it("a service that was restored is noticed: all masters and replicas show what i
   await agree([promoted, one, two, below, mirror], "docs", url("new"));
   await following(below);
 });
+
+it("a master starts from its copy while the service is away, and goes on with the service once it is there", async () => {
+  await using service = await Denokv.start();
+  const begin = (...flags: string[]) => start({ cwd: dir.path, ...service.options }, ...flags);
+  using dir = tempDir();
+  await using one = await begin(`-kv=${service.url}`, "-rpc", "-file=copy.jsonl");
+  await using two = await begin(`-kv=${service.url}`, "-rpc");
+  for (let i = 0; i < 20; i++) await add(one.url, url(i));
+  await add(two.url, url("docs"), "docs");
+  const same = async () => {
+    const { position } = await ready(two.url);
+    await eventually(async () => assertEquals((await ready(one.url)).position, position));
+    const feed = await fetch(`${two.url}/rpc/log?offset=0`);
+    const reader = feed.body!.getReader();
+    const log = new TextDecoder().decode((await reader.read()).value);
+    await reader.cancel();
+    await eventually(async () =>
+      assertEquals(await Deno.readTextFile(`${dir.path}/copy.jsonl`), log)
+    );
+  };
+  await same();
+  await one.stop();
+  await service.stop();
+  await one.begin();
+  const { status, writable, reason, links } = await ready(one.url);
+  assertEquals(
+    [status, writable, reason, links],
+    [200, false, "the database is out of reach", 21],
+  );
+  assertEquals(await where(one.url, "docs"), url("docs"));
+  assertEquals((await follow(one.url, "unknown")).status, 503);
+  assertEquals(await change(one.url, "docs", url("no")), 503);
+  await service.begin();
+  await eventually(async () => assertEquals(await change(two.url, "docs", url("two")), 200));
+  await agree([one, two], "docs", url("two"));
+  await eventually(async () => assertEquals(await change(one.url, "docs", url("one")), 200));
+  await agree([one, two], "docs", url("one"));
+  await same();
+
+  // Compacted while the copy was away, it is copied anew.
+  await one.stop();
+  for (let i = 0; i < 200; i++) await change(two.url, "docs", url(i));
+  assertEquals((await run("-compact", `-master=${two.url}`)).code, 0);
+  await one.begin();
+  await eventually(async () => assertEquals(await where(one.url, "docs"), url(199)));
+  await same();
+});
+
+test("a file that is no copy of the database's log is refused, and left as it is", async () => {
+  using dir = tempDir();
+  const cwd = dir.path;
+  const copy = `${cwd}/copy.jsonl`;
+  {
+    await using master = await start({ cwd }, "-kv=links.db", "-file=copy.jsonl");
+    await add(master.url, url(1), "docs");
+    await eventually(async () => assert((await Deno.readTextFile(copy)).includes("docs")));
+  }
+  await Deno.copyFile(`${cwd}/links.db`, `${cwd}/older.db`);
+  for (const text of [`{"Key":"mine","URL":"${url("mine")}"}\n`, "no journal\n"]) {
+    await Deno.writeTextFile(`${cwd}/other.jsonl`, text);
+    const { code, stderr } = await run({ cwd }, "-kv=links.db", "-file=other.jsonl");
+    assertEquals(code, 1);
+    assertMatch(
+      stderr,
+      /^goto: other\.jsonl:.* it is no copy of .*\n$/,
+    );
+    assertEquals(await Deno.readTextFile(`${cwd}/other.jsonl`), text);
+  }
+  {
+    await using master = await start({ cwd }, "-kv=links.db", "-file=copy.jsonl");
+    await change(master.url, "docs", url(2));
+    await eventually(async () => assert((await Deno.readTextFile(copy)).includes(url(2))));
+  }
+  // An older database: the copy reaches further.
+  const text = await Deno.readTextFile(copy);
+  const { code, stderr } = await run({ cwd }, "-kv=older.db", "-file=copy.jsonl");
+  assertEquals(code, 1);
+  assertMatch(
+    stderr,
+    /^goto: copy\.jsonl: it reaches to \d+, and the log in older\.db to \d+: .*-promote/,
+  );
+  assertEquals(await Deno.readTextFile(copy), text);
+  await using promoted = await start({ cwd }, "-kv=older.db", "-file=copy.jsonl", "-promote");
+  assertEquals(await where(promoted.url, "docs"), url(1));
+  const { old } = await promoted.waitForLog(({ msg }) => msg === "the copy is complete");
+  assertEquals(await Deno.readTextFile(`${cwd}/${old}`), text);
+});

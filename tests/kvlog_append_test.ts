@@ -257,6 +257,30 @@ describe("KVLog, of what others append", () => {
     await other.save("y");
   });
 
+  it("takes in what takes longer than those who ask wait for it", async () => {
+    await using masters = await two();
+    const { one, other, first } = masters;
+    let replaced = "";
+    one.log.onreplace = (reason) => replaced = reason;
+    for (let n = 0; n < 50; n++) await other.save(`k${n}`);
+    const slow = Promise.withResolvers<void>();
+    first.onrange = () => slow.promise;
+    await assertRejects(async () => await one.log.catchUp(), StoreError, "out of reach");
+    // What was slow goes on while the next look reads, if there is one already.
+    first.onread = async () => {
+      first.onread = () => {};
+      slow.resolve();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      await other.save("k50");
+    };
+    setTimeout(slow.resolve, 1500);
+    await eventually(() => assertEquals(one.keys.length, 51));
+    await eventually(() => assertEquals(one.log.failure, undefined));
+    await one.save("last");
+    assertEquals(replaced, "");
+    assertEquals(one.log.feed.size, (await other.log.catchUp(), other.log.feed.size));
+  });
+
   it("lets a master go first that lost three times", async () => {
     await using masters = await two();
     const { one, other, first } = masters;

@@ -21,6 +21,8 @@ export class Faulty implements Database {
   readonly asked = { reads: 0, ranges: 0, commits: 0 };
   /** Awaited before a read is done, and told which keys. */
   onread: (keys: Key[]) => Promise<void> | void = () => {};
+  /** Awaited before a range is read. */
+  onrange: () => Promise<void> | void = () => {};
 
   constructor(private readonly real: Database) {}
 
@@ -40,6 +42,7 @@ export class Faulty implements Database {
 
   async range(range: Range, signal: AbortSignal): Promise<Entry[]> {
     this.asked.ranges++;
+    await this.onrange();
     return await this.real.range(range, signal);
   }
 
