@@ -211,10 +211,12 @@ export class Hits implements Counting {
     const log = await this.#opened();
     if (log === undefined || log.readOnly) return;
     this.#appended = performance.now();
-    // As long as lines wait that were made before, the rest stays where it takes the least.
-    if (this.#waiting.every(({ resolve }) => resolve !== undefined)) this.#make();
     try {
-      while (this.#waiting.length > 0) await this.#appendSome(log);
+      do {
+        // As long as lines wait that were made before, the rest stays where it takes the least.
+        if (this.#waiting.every(({ resolve }) => resolve !== undefined)) this.#make();
+        while (this.#waiting.length > 0) await this.#appendSome(log);
+      } while (this.#gathered.size > 0);
     } catch (error) {
       const refusal = error instanceof StoreError
         ? error

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { type Counts, today } from "../hits/counts.ts";
 import { Gathered } from "../hits/gathered.ts";
@@ -11,8 +11,10 @@ import { Senders } from "../hits/senders.ts";
 import { Sums } from "../hits/sums.ts";
 import { Tally } from "../hits/tally.ts";
 import { DAYS } from "../hits/traffic.ts";
+import { MaybeSavedError } from "../journal/appender.ts";
 import type { Log } from "../journal/log.ts";
 import { Window } from "../journal/window.ts";
+import { StoreError } from "../links/errors.ts";
 import { Table } from "../links/table.ts";
 import { hitsAt, hitsOn } from "./counting.ts";
 import { add, type LogEvent, start, tempDir, within } from "./processes.ts";
@@ -386,6 +388,37 @@ describe("Hits", () => {
     state.reach();
     assertEquals([(await state.traffic("new")).hits, (await state.traffic("k1")).hits], [3, 2]);
     await log.close();
+  });
+
+  it("appends what a log refuses later, once, also what was counted meanwhile", async () => {
+    using dir = tempDir();
+    const path = `${dir.path}/links.hits`;
+    let log: Log;
+    const hits = hitsOn(path, tableOf(3), (opened) => log = opened);
+    await hits.load(true);
+    const { append } = log!;
+    let tried = 0;
+    log!.append = async (lines) => {
+      // It is there, though nobody knows, or isn't.
+      if (tried++ % 2 === 0) await append.call(log, lines);
+      throw new MaybeSavedError("the disk refuses");
+    };
+    for (let n = 0; n < 4; n++) {
+      hits.add({ day: DAY, hits: [["k1", 1, 0]] });
+      await hits.append();
+      assertEquals((await hits.traffic("k1")).hits, 0);
+      const taken = hits.take({ day: DAY, hits: [["k2", 1, 0]], id: "name-1" });
+      await assertRejects(() => taken, StoreError, "may have been saved");
+    }
+    log!.append = append;
+    await hits.append();
+    await hits.take({ day: DAY, hits: [["k2", 1, 0]], id: "name-1" });
+    assertEquals((await hits.traffic("k1")).hits, 4);
+    await hits.close();
+    const again = hitsAt(path, tableOf(3));
+    await again.load();
+    assertEquals([(await again.traffic("k1")).hits, (await again.traffic("k2")).hits], [4, 1]);
+    await again.close();
   });
 
   it("sets aside a file of an earlier form, and says so", async () => {
