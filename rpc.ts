@@ -49,19 +49,16 @@ export function serveRPC(
   const link = ([key = ""]: Args, asked: Asked) => store.link(key, asked);
   const put = async ([url = "", key, ...options]: Args, { trusted }: Context) =>
     (await store.put(url, key && trim(key), readOptions(options, trusted))).key;
-  const update = async (
-    [key = "", url = "", ...options]: Args,
-  ) => (await store.update(key, url, readChange(options)), true);
-  const remove = async (
-    [key = "", id, editor]: Args,
-  ) => (await store.delete(key, readChange([id, undefined, editor])), true);
+  const done = async (change?: Promise<unknown>) => (await change, true);
+  const update = ([key = "", url = "", ...options]: Args) =>
+    done(store.update(key, url, readChange(options)));
+  const remove = ([key = "", id, editor]: Args) =>
+    done(store.delete(key, readChange([id, undefined, editor])));
   const trusts = async (_: Args, { trusted }: Context) =>
     trusted && (await store.trusted?.() ?? true);
   const list = ([q, after, limit, order]: Args, { caller }: Asked) =>
     store.list(readQuery({ q, after, limit, order }), caller?.signal);
-  const hits = async (
-    [counts = "", id]: Args,
-  ) => (await store.hits?.take({ ...parseCounts(counts), id }), true);
+  const hits = ([counts = "", id]: Args) => done(store.hits?.take({ ...parseCounts(counts), id }));
   const traffic = async ([key = ""]: Args) => await store.traffic(key) ?? null;
   const health = ([term]: Args) => store.health(Number(term ?? 0));
   const compact = ([id = ""]: Args) => store.compact?.(id) ?? Promise.reject(errNoLog);

@@ -121,8 +121,6 @@ export class URLStore<L extends Log = Log> implements Served {
   #next = 0; // what genKey makes the next key of
   readonly #queue = new SaveQueue();
   #saving?: Promise<void>;
-  #loads = 0;
-  #hasHits = false;
   #share: (memory: TableMemory) => void = () => {};
   readonly #own: OwnedLog;
   readonly #answers = new Answers();
@@ -130,7 +128,7 @@ export class URLStore<L extends Log = Log> implements Served {
 
   constructor(readonly log: L, private readonly options: URLStoreOptions = {}) {
     const { hits, events = silent } = options;
-    this.#own = new OwnedLog(log, () => this.#load(), events);
+    this.#own = new OwnedLog(log, (isFirst) => this.#load(isFirst), events);
     this.hits = hitsOn(log, this.urls, hits, events);
   }
 
@@ -257,9 +255,8 @@ export class URLStore<L extends Log = Log> implements Served {
   }
 
   /** The counter goes on behind the links that are there. */
-  async #load(): Promise<void> {
-    const isFirst = this.#loads++ === 0;
-    const urls = isFirst ? this.urls : new Table();
+  async #load(isFirst: boolean): Promise<void> {
+    const urls = this.urls.size === 0 ? this.urls : new Table();
     const remember = ({ id, ...link }: Marked) => this.#answers.remember(id, link);
     const set = (change: Change) => this.set(change, urls.add(change), urls);
     await this.log.load(new LinkReader(urls, set, remember));
@@ -267,8 +264,7 @@ export class URLStore<L extends Log = Log> implements Served {
     this.urls = urls;
     urls.share(this.#share);
     this.#next = urls.size;
-    if (!this.#hasHits) this.hits?.load();
-    this.#hasHits = true;
+    if (isFirst) this.hits?.load();
   }
 
   /** Leaves the log alone from now on, but for changes. */

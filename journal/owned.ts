@@ -24,10 +24,10 @@ export class OwnedLog {
   readonly #closed = new AbortController();
   readonly #terms = new FollowedTerms();
 
-  /** @param read reads the log, into another table than the one before */
+  /** @param read reads the log, into another table than the one before; told whether it is the first */
   constructor(
     private readonly log: Log,
-    private readonly read: () => Promise<void>,
+    private readonly read: (isFirst: boolean) => Promise<void>,
     private readonly events: Events,
   ) {}
 
@@ -46,7 +46,7 @@ export class OwnedLog {
   }
 
   async #load(): Promise<void> {
-    await this.read();
+    await this.read(!this.#isLoaded);
     this.#isLoaded = true;
     if (this.log.failure === undefined) this.log.publish();
   }
