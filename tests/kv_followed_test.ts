@@ -58,7 +58,8 @@ test("with -hits=false a master on a database counts nothing, and what was count
     await using other = await start(place, "-rpc", "-hits=false");
     await visit(other.url, "docs", 5);
     assertEquals(await rpc(other.url, "Store.Traffic", "docs"), null);
-    assertEquals((await fetch(`${other.url}/api/links/docs/hits`)).status, 404);
+    const days = await fetch(`${other.url}/api/links/docs/hits`);
+    assertEquals(days.status, 404, await days.text());
   }
   await using again = await start(place, "-rpc");
   await counted(again, 5);
@@ -94,7 +95,7 @@ test("what can't be written to a full disk is counted once there is room", {
   ignore: !canMount,
 }, async () => {
   using dir = tempDir();
-  await using disk = await smallDisk(dir.path, "1m");
+  await using disk = await smallDisk(dir.path, "8m");
   await using master = await start({ through: disk.through }, "-kv=links.db", "-rpc");
   await add(master.url, URL1, "docs");
   await visit(master.url, "docs", 10);
