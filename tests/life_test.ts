@@ -270,22 +270,24 @@ describe("a link that expires", () => {
     );
     for (const round of ["closed", "in use"]) {
       await using master = round === "in use" ? await startHere({ cwd }, "-rpc") : undefined;
+      let made = "";
       if (master) {
-        const { expires } = await api(master.url, "POST", "", {
+        const { expires, created } = await api(master.url, "POST", "", {
           url: `https://example.com/${"x".repeat(200)}`,
           key: "2",
           expires: 1,
         });
         await until(Date.parse(expires) / 1000);
         assertEquals((await follow(master.url, "2")).status, 410);
+        made = formatLine({ key: "2", url: "", created: Date.parse(created) / 1000 });
       }
       const at = master ? [`-master=${master.url}`] : [];
       assertEquals((await run({ cwd }, "-compact", ...at)).code, 0);
       assertEquals(
         (await Deno.readTextFile(file)).replace(/^.*\n/, ""),
-        `{"Key":"0","URL":""}\n` +
+        formatLine({ key: "0", url: "", created: 1_500_000_000 }) +
           formatLine({ key: "1", url: URL1, expires: 4_000_000_000, id: "x" }) +
-          `{"Key":"odd\\"","URL":""}\n` + (master ? `{"Key":"2","URL":""}\n` : ""),
+          `{"Key":"odd\\"","URL":""}\n` + made,
       );
     }
     await using master = await startHere({ cwd });

@@ -70,10 +70,12 @@ const METHODS: Record<string, { params: string[]; needed: number }> = {
   "Store.Update": { params: ["key", "url", "id", "expires", "editor"], needed: 2 },
   "Store.Delete": { params: ["key", "id", "editor"], needed: 1 },
   "Store.Trusts": { params: [], needed: 0 },
-  "Store.Health": { params: [], needed: 0 },
+  "Store.Health": { params: ["term"], needed: 0 },
 };
 
-const NUMBERS: ReadonlySet<string> = new Set(["expires", "created"]);
+const TERMS = [null, 0, 1, "1", "x", -1, 1.5, 1e15, "9".repeat(16)];
+
+const NUMBERS: ReadonlySet<string> = new Set(["expires", "created", "term"]);
 
 /** What must be answered: an error with this code, a result, or some result that is looked at. */
 type Expected = { code: number } | { result: unknown } | { look: (result: unknown) => boolean };
@@ -101,6 +103,7 @@ function makeCall(pick: Pick): Record<string, unknown> {
         author: NAMES,
         editor: NAMES,
         created: CREATED,
+        term: TERMS,
       }[name]!,
     )
   );
@@ -181,6 +184,7 @@ class Model {
     if (args.id !== undefined && (args.id === "" || args.id.length > 64)) return { code: -32602 };
     if (args.expires !== undefined && args.expires.length > 64) return { code: -32602 };
     if (args.created !== undefined && args.created.length > 10) return { code: -32602 };
+    if (args.term !== undefined && !/^\d{1,15}$/.test(args.term)) return { code: -32602 };
     const { key = "", url = "", id } = args;
     if (method === "Store.Health") return { look: (result) => Object(result).ready === true };
     if (method === "Store.Trusts") return { result: false };
