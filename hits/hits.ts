@@ -132,7 +132,7 @@ export class Hits implements Counting {
   }
 
   /** The log, once it is loaded; it is made when it is needed for the first time. */
-  async #opened(): Promise<Log | undefined> {
+  async opened(): Promise<Log | undefined> {
     await this.#state.whenLoaded;
     if (this.#isMissing) {
       this.#isMissing = false;
@@ -163,7 +163,7 @@ export class Hits implements Counting {
   }
 
   async #take({ day, hits }: Counts, id: string): Promise<void> {
-    const log = await this.#opened();
+    const log = await this.opened();
     if (log === undefined) throw errNoHits;
     // A clock that is far ahead shall not end the days of all others.
     day = Math.min(day, today() + 1);
@@ -190,12 +190,6 @@ export class Hits implements Counting {
     return this.#state.traffic(key);
   }
 
-  /** The log, once it is known; nothing where there is none. */
-  async opened(): Promise<Log | undefined> {
-    await this.#state.whenLoaded;
-    return this.#log;
-  }
-
   /** Lets followers go. */
   end(): void {
     this.#log?.end();
@@ -208,7 +202,7 @@ export class Hits implements Counting {
 
   async #append(): Promise<void> {
     if (this.#gathered.size + this.#waiting.length === 0) return;
-    const log = await this.#opened();
+    const log = await this.opened();
     if (log === undefined || log.readOnly) return;
     this.#appended = performance.now();
     try {

@@ -179,6 +179,7 @@ class Model {
       let value = values[i] ?? undefined;
       if (NUMBERS.has(name) && typeof value === "number") value = `${value}`;
       if (value === undefined ? i < needed : typeof value !== "string") return { code: -32602 };
+      if (typeof value === "string" && !value.isWellFormed()) return { code: -32602 };
       args[name] = value as string | undefined;
     }
     if (args.id !== undefined && (args.id === "" || args.id.length > 64)) return { code: -32602 };
@@ -291,6 +292,7 @@ export async function fuzzRPC(
     const open = async () => {
       const store = new URLStore(await Journal.open(`${dir}/store.jsonl`, { sync: false }));
       await store.load();
+      await store.log.promote(); // which no term in a text is later than
       return store;
     };
     let store = await open();
