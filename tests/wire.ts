@@ -11,7 +11,7 @@
  *
  * @module
  */
-import type { FeedStream } from "../journal/feed.ts";
+import type { FeedStream, LogName } from "../journal/feed.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { Replica, type ReplicaOptions } from "../replica/replica.ts";
 import type { Transport } from "../replica/transport.ts";
@@ -98,7 +98,9 @@ export class Wire implements Transport {
     offset: number | undefined,
     check: string | undefined,
     signal: AbortSignal,
+    log?: LogName,
   ): Promise<FeedStream> {
+    if (log === "hits") return await this.target.feed(offset, check, log);
     if (this.cut || this.feedCut) throw new Error("cut");
     await this.feeds.pass(signal);
     const stream = await this.target.feed(offset, check);
@@ -128,7 +130,9 @@ export class House implements AsyncDisposable {
   }
 
   async master(options: URLStoreOptions & JournalOptions & { file?: string } = {}) {
-    const store = new URLStore(await Journal.open(options.file ?? this.file(), options), options);
+    // What wires do to feeds shall be done to that of the links.
+    const log = await Journal.open(options.file ?? this.file(), options);
+    const store = new URLStore(log, { hits: false, ...options });
     this.#stores.push(store);
     await store.load();
     return store;
