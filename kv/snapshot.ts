@@ -11,21 +11,13 @@ import { type CompactionOptions, compactTo, type Kept } from "../journal/compact
 import { join } from "../journal/feed.ts";
 import { JournalError } from "../journal/file.ts";
 import { lastLines } from "../journal/superseded.ts";
+import { isCount } from "../links/count.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { now } from "../links/time.ts";
 import { ask } from "./call.ts";
 import { after, type Database, type Entry, MAX_RANGE, type Mutation } from "./database.ts";
 import type { Loaded } from "./loaded.ts";
-import {
-  formatRow,
-  fromJSON,
-  isCount,
-  type Layout,
-  newNonce,
-  rowKey,
-  toJSON,
-  toRows,
-} from "./rows.ts";
+import { formatRow, fromJSON, type Layout, newNonce, rowKey, toJSON, toRows } from "./rows.ts";
 
 const KEPT_BYTES = 4096; // stay as they were, for followers who are a little behind
 const COMMIT_BYTES = 600_000; // of lines in one commit
