@@ -29,7 +29,7 @@ import { loadLines } from "./load.ts";
 import { type LineReader, type Log } from "./log.ts";
 import { Published } from "./published.ts";
 import { compactFile } from "./rewrite.ts";
-import { isFuture, nextTerm } from "./term.ts";
+import { termAfter } from "./term.ts";
 import { Ending, refuseForeign } from "./torn.ts";
 
 const CHUNK = 1 << 20;
@@ -283,12 +283,7 @@ export class Journal implements Log {
    * @throws what the file system said
    */
   async promote(): Promise<void> {
-    const term = nextTerm(this.#term);
-    if (isFuture(term)) {
-      throw new JournalError(
-        `${this.path}: its term ${this.#term} is over a day ahead of this clock`,
-      );
-    }
+    const term = termAfter(this);
     await this.append(formatAbout({ term }));
     this.#term = term;
     this.publish();
