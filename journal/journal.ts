@@ -233,11 +233,6 @@ export class Journal implements Log {
     this.feed.begin(base, isCompacted ? { kept, sum, fileSum } : undefined);
   };
 
-  /** Lets an empty journal begin at the position where the feed does that it will be a copy of. */
-  begin(position: number): void {
-    this.feed.begin(position);
-  }
-
   /**
    * Writes lines of one's own at the end, all or none, and syncs. Now and then it writes the checksum of
    * what is before them.

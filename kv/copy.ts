@@ -112,14 +112,9 @@ export class LocalCopy implements Copied {
   }
 
   async open(file: Journal): Promise<void> {
-    try {
-      await file.load(this.#reader, (line, reason) => {
-        throw new JournalError(`${this.path}:${line}: ${reason}: it is no copy of a log`);
-      });
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
+    await file.load(this.#reader, (line, reason) => {
+      throw new JournalError(`${this.path}:${line}: ${reason}: it is no copy of a log`);
+    });
     file.publish();
     this.#file = file;
   }
@@ -137,12 +132,6 @@ export class LocalCopy implements Copied {
   placed(old?: string): void {
     this.#events("info", "the copy is complete", { file: this.path, ...(old ? { old } : {}) });
   }
-
-  ask(): void {}
-  refuse(): void {}
-  fits(): void {}
-  spoil(): void {}
-  async rest(): Promise<void> {}
 
   async letGo(): Promise<void> {
     await this.#file?.close();

@@ -95,13 +95,8 @@ export class HitsMirror implements Copied, Followed {
   lost(): void {}
 
   async open(log: Journal): Promise<void> {
-    try {
-      this.#state!.begin();
-      await log.load(this.#state!);
-    } catch (error) {
-      await log.close();
-      throw error;
-    }
+    this.#state!.begin();
+    await log.load(this.#state!);
     log.publish();
     this.#log = log;
     this.#upkeep = new Upkeep(log, this.#events);
@@ -111,11 +106,6 @@ export class HitsMirror implements Copied, Followed {
   refuse({ size }: { size: number }): void {
     if (size === 0 && this.#log && this.#log.size > 0) throw new KnownTrouble("nothing is counted");
   }
-
-  ask(): void {}
-  fits(): void {}
-  spoil(): void {}
-  placed(): void {}
 
   async takeIn(log: Journal, connection: FeedConnection, stream: FeedStream): Promise<void> {
     const state = this.#state!;

@@ -20,25 +20,25 @@ export interface Copied {
   /** Reads lines that are only copied. */
   readonly copyReader: LineReader;
   /** The feed is about to be asked for. */
-  ask(): void;
-  /** Reads a log, and goes on with it. It is closed where that fails. */
+  ask?(): void;
+  /** Reads a log, and goes on with it. */
   open(log: Journal): Promise<void>;
   /**
    * Refuses a log for which the one that is there shall not be given up.
    *
    * @throws {Refusal} or {@linkcode KnownTrouble} why not
    */
-  refuse(log: { size: number; term?: number }): void;
+  refuse?(log: { size: number; term?: number }): void;
   /** The master's log is the one that is there, or another: that is copied, for the first time or once more. */
-  fits(how: "same" | "other" | "still other"): void;
+  fits?(how: "same" | "other" | "still other"): void;
   /** Takes over what a feed brings, from where the log ends. */
   takeIn(log: Journal, connection: FeedConnection, stream: FeedStream): Promise<void>;
   /** The log proved to be another one than the master's. */
-  spoil(): void;
+  spoil?(): void;
   /** A whole copy took the place of the file, which stays as `old`. */
-  placed(old?: string): void;
+  placed?(old?: string): void;
   /** Leaves the file alone, which another is to take the place of. */
-  rest(): Promise<void>;
+  rest?(): Promise<void>;
   /** Lets go of the log. */
   letGo(): Promise<void>;
 }
@@ -60,11 +60,6 @@ export class LogCopy {
     this.#part = new Part(file, copied, options);
   }
 
-  /** The whole copy; nothing, where there is none. */
-  get log(): Journal | undefined {
-    return this.#log;
-  }
-
   /**
    * Opens the file, as far as there is one.
    *
@@ -75,7 +70,12 @@ export class LogCopy {
   }
 
   async #open(log: Journal): Promise<void> {
-    await this.copied.open(log);
+    try {
+      await this.copied.open(log);
+    } catch (error) {
+      await log.close();
+      throw error;
+    }
     this.#log = log;
     this.#isSpoilt = false;
   }
@@ -86,19 +86,19 @@ export class LogCopy {
     const [log, { copied }] = [this.#log, this];
     if (log) {
       if (log.failure !== undefined) throw new KnownTrouble(log.failure);
-      copied.ask();
+      copied.ask?.();
       const check = await log.feed.check(log.size);
       const stream = await connection.open(log.size, check, copied.logName);
       if (stream.offset === log.size && !this.#isSpoilt) {
         await this.#part.close();
-        copied.fits("same");
+        copied.fits?.("same");
         return await this.#takeIn(log, connection, stream);
       }
       await stream.body.cancel();
-      copied.refuse(stream);
+      copied.refuse?.(stream);
       const isBegun = this.#part.begun;
       if (!isBegun) this.#part.begin();
-      copied.fits(isBegun ? "still other" : "other");
+      copied.fits?.(isBegun ? "still other" : "other");
       connection.letGo();
     }
     await this.#copy(connection);
@@ -111,7 +111,7 @@ export class LogCopy {
     } catch (error) {
       if (error instanceof ChecksumError) {
         this.#isSpoilt = true;
-        this.copied.spoil();
+        this.copied.spoil?.();
       }
       throw error;
     }
@@ -124,7 +124,7 @@ export class LogCopy {
     this.#log = undefined;
     await this.copied.letGo();
     await this.#open(part);
-    this.copied.placed(old);
+    this.copied.placed?.(old);
   }
 
   async close(): Promise<void> {

@@ -125,12 +125,7 @@ export class Mirror implements Copy, Copied, Followed {
 
   async open(log: Journal): Promise<void> {
     const store = new URLStore(log, { hits: false, events: this.#events });
-    try {
-      await store.load();
-    } catch (error) {
-      await store.close();
-      throw error;
-    }
+    await store.load();
     this.#links.readable = store.urls.readable = false;
     this.#store = store;
     this.#links = store.urls;

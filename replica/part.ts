@@ -72,12 +72,12 @@ export class Part {
     if (part.failure !== undefined) throw new KnownTrouble(part.failure);
     const { logName, copyReader } = this.copied;
     const stream = await connection.open(part.size, await part.feed.check(part.size), logName);
-    this.copied.refuse(stream);
+    this.copied.refuse?.(stream);
     if (stream.offset !== part.size) { // it is of another journal
       if (part.size > 0) this.begin();
       await this.#discard();
       part = this.#journal = await this.#open();
-      part.begin(stream.offset);
+      part.feed.begin(stream.offset);
     }
     try {
       for await (const lines of connection.blocks(stream)) {
@@ -115,8 +115,8 @@ export class Part {
    */
   async place(copy: Journal, isThere: boolean): Promise<string | undefined> {
     try {
-      this.copied.refuse(copy); // whatever the master said of it
-      await this.copied.rest(); // or it might put a file of its own in the place of the new one
+      this.copied.refuse?.(copy); // whatever the master said of it
+      await this.copied.rest?.(); // or it might put a file of its own in the place of the new one
       const old = isThere && this.copied.keepsOld ? await keepOld(this.file) : undefined;
       await copy.rename(this.file);
       return old;
