@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { pause } from "../links/wait.ts";
 import type { Events } from "./events.ts";
 import { type Draft, type Locked, reasonOf, syncFolder, writeAll } from "./file.ts";
 import { SameFile } from "./same.ts";
@@ -163,7 +164,7 @@ export class Appender {
         await this.#cutOff();
         return true;
       } catch {
-        if (wait !== undefined) await new Promise((resolve) => setTimeout(resolve, wait));
+        if (wait !== undefined) await pause(wait);
       }
     }
     return false;

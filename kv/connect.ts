@@ -9,7 +9,7 @@
  */
 import { readBytes, readReason, readText } from "../http/response.ts";
 import { StoreError } from "../links/errors.ts";
-import { limit } from "../replica/wait.ts";
+import { limit } from "../links/wait.ts";
 import {
   after,
   type Database,

@@ -12,7 +12,7 @@ import { FeedConnection, type FeedSource, KnownTrouble, refuseLine } from "../re
 import { checkCopy } from "../replica/judge.ts";
 import { type Copied, LogCopy } from "../replica/log_copy.ts";
 import { append } from "../replica/replicate.ts";
-import { pause } from "../replica/wait.ts";
+import { pause } from "../links/wait.ts";
 
 const RETRY_MS = 1000;
 

@@ -11,7 +11,7 @@ import { type Events, silent } from "../journal/events.ts";
 import { reasonOf } from "../journal/file.ts";
 import { StoreError } from "../links/errors.ts";
 import { randomKey } from "../links/link.ts";
-import { pause } from "./wait.ts";
+import { pause } from "../links/wait.ts";
 
 const SEND_MS = 1000;
 const MAX_WAIT_MS = 8000; // after failures: longer and longer, up to that

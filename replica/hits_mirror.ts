@@ -19,7 +19,7 @@ import { type FeedConnection, type Followed, KnownTrouble } from "./follower.ts"
 import { checkCopy, refuseFuture } from "./judge.ts";
 import { type Copied, LogCopy } from "./log_copy.ts";
 import { append } from "./replicate.ts";
-import { pause } from "./wait.ts";
+import { pause } from "../links/wait.ts";
 
 const LOOK_MS = 20; // whether the links have come as far
 

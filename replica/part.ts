@@ -12,7 +12,7 @@ import { checkCopy, Refusal, refuseFuture } from "./judge.ts";
 import type { Copied } from "./log_copy.ts";
 import { keepOld } from "./old.ts";
 import { append } from "./replicate.ts";
-import { Seldom } from "./wait.ts";
+import { Seldom } from "../links/wait.ts";
 
 const MIN_AGAIN_MS = 1000; // from one copy that is begun to the next, at first
 const MAX_AGAIN_MS = 600_000; // and at last
