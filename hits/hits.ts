@@ -10,14 +10,13 @@ import { type Log, LogConflict } from "../journal/log.ts";
 import { nextTerm } from "../journal/term.ts";
 import { Upkeep } from "../journal/upkeep.ts";
 import { StoreError } from "../links/errors.ts";
-import { randomKey } from "../links/link.ts";
 import type { Table } from "../links/table.ts";
 import type { Counting } from "./counting.ts";
 import { type Counts, type Hit, today } from "./counts.ts";
 import { Gathered } from "./gathered.ts";
 import { type Made, makeLines } from "./lines.ts";
+import { newIds } from "./senders.ts";
 import { HitsState, type LinksLog } from "./state.ts";
-import { Taking } from "./taking.ts";
 import type { Traffic } from "./traffic.ts";
 
 const APPEND_MS = 1000;
@@ -78,7 +77,7 @@ interface Waiting {
 export class Hits implements Counting {
   readonly #state: HitsState;
   readonly #gathered = new Gathered();
-  readonly #taking = new Taking();
+  readonly #taking = new Map<string, Promise<void>>(); // counts of other servers, by their ids
   #waiting: Waiting[] = [];
   #log?: Log;
   #upkeep?: Upkeep;
@@ -88,7 +87,7 @@ export class Hits implements Counting {
   #isMissing = false; // whether there is no log yet
   #retry?: ReturnType<typeof setTimeout>;
   #closed = false;
-  readonly #newId = ids();
+  readonly #newId = newIds();
 
   /** @param links the log of the links */
   constructor(
@@ -159,7 +158,10 @@ export class Hits implements Counting {
 
   take(counts: Counts): Promise<void> {
     const { id = this.#newId() } = counts;
-    return this.#taking.once(id, () => this.#take(counts, id));
+    const taken = this.#taking.get(id) ??
+      this.#take(counts, id).finally(() => this.#taking.delete(id));
+    this.#taking.set(id, taken);
+    return taken;
   }
 
   async #take({ day, hits }: Counts, id: string): Promise<void> {
@@ -307,11 +309,4 @@ function partsOf(hits: Hit[]): Hit[][] {
     }
   }
   return parts;
-}
-
-/** Makes ids of lines, one after the other. */
-function ids(): () => string {
-  const name = randomKey();
-  let count = 0;
-  return () => `${name}-${(count++).toString(36)}`;
 }
