@@ -91,7 +91,6 @@ export class Loaded {
         run.begin(row.position);
       }
       this.#take(row, run);
-      feed.checksum.append(row.lines);
       reader.expect?.(feed.checksum.end - feed.base, head.position - feed.base);
     };
     await each(readRows(database, parts.rows, 0, snapshot.parts), take(parts));
@@ -154,14 +153,17 @@ export class Loaded {
     if (head.next < this.rows.next || head.position < end) {
       return this.#replace(`it ends at ${head.position}, and reached ${end}: it was restored`);
     }
+    const { database, layout, rows } = this;
     try {
       for (const row of known) {
-        if (this.rows.next === head.next) break;
-        this.#apply(row);
+        if (rows.next === head.next) break;
+        this.#take(row, rows);
       }
       // However long it takes: nothing else may be taken in meanwhile.
-      const { database, layout, rows } = this;
-      await each(readRows(database, layout.rows, rows.next, head.next), (row) => this.#apply(row));
+      await each(
+        readRows(database, layout.rows, rows.next, head.next),
+        (row) => this.#take(row, rows),
+      );
     } catch (error) {
       const isOther = error instanceof JournalError || error instanceof RowsGone;
       return isOther ? this.#replace(error.message) : explainAway(error);
@@ -175,12 +177,7 @@ export class Loaded {
     return position === this.head.position && sum === this.head.sum;
   }
 
-  /** Gives a row that others wrote to the reader. */
-  #apply(row: Row): void {
-    this.#take(row, this.rows);
-    this.feed.append(row.lines);
-  }
-
+  /** Gives the next row to the reader. */
   #take({ position, sum, lines }: Row, run: Run): void {
     const { next } = run;
     const { checksum } = this.feed;
@@ -192,6 +189,7 @@ export class Loaded {
     };
     this.lines += this.reader.read(lines, bad, this.#tell);
     run.add(lines.length);
+    this.feed.append(lines);
   }
 
   readonly #tell: Tell = (line, { term = 1, kept, sum, fileSum }) => {

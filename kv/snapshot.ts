@@ -7,7 +7,13 @@
  * @module
  */
 import { Checksum } from "../journal/checksum.ts";
-import { type CompactionOptions, compactTo, type Kept } from "../journal/compaction.ts";
+import {
+  type Blocks,
+  type CompactionOptions,
+  compactTo,
+  type Kept,
+  paced,
+} from "../journal/compaction.ts";
 import { join } from "../journal/feed.ts";
 import { JournalError } from "../journal/file.ts";
 import { lastLines } from "../journal/superseded.ts";
@@ -69,7 +75,7 @@ export class Compactor {
    */
   async compact(
     loaded: Loaded,
-    { progress, pause }: CompactionOptions,
+    options: CompactionOptions,
     begun: () => void,
   ): Promise<boolean> {
     const { feed, reader, rows, snapshot, term, isScattered } = loaded;
@@ -78,15 +84,7 @@ export class Compactor {
     const next = lines ? rows.next : Math.max(rows.first, rows.find(end - KEPT_BYTES));
     const kept = rows.startOf(next);
     begun();
-    let turn = 0;
-    const blocks = async function* (size: number) {
-      for await (const block of loaded.blocks(size)) {
-        yield block;
-        progress?.(turn * size + block.at, 3 * size);
-        await pause?.();
-      }
-      turn++;
-    };
+    const blocks = paced((size) => loaded.blocks(size), options);
     const part = { base, kept, end, start };
     const stays: Kept = lines
       ? { sum: parseInt(endSum, 16), lines }
@@ -109,7 +107,7 @@ export class Compactor {
         checksum.add(row.lines);
       }
       await this.#commit(mutations, version);
-      await pause?.();
+      await options.pause?.();
     }
     await this.#set({
       id,
@@ -180,6 +178,6 @@ async function* together(
   if (size > 0) yield new Uint8Array(join(held));
 }
 
-async function* linesOf(blocks: AsyncIterable<{ bytes: Uint8Array }>) {
+async function* linesOf(blocks: ReturnType<Blocks>) {
   for await (const { bytes } of blocks) yield bytes;
 }
