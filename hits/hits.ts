@@ -10,6 +10,7 @@ import { type Log, LogConflict } from "../journal/log.ts";
 import { nextTerm } from "../journal/term.ts";
 import { Upkeep } from "../journal/upkeep.ts";
 import { StoreError } from "../links/errors.ts";
+import { Mutex } from "../links/mutex.ts";
 import type { Table } from "../links/table.ts";
 import type { Counting } from "./counting.ts";
 import { type Counts, type Hit, today } from "./counts.ts";
@@ -81,7 +82,7 @@ export class Hits implements Counting {
   #waiting: Waiting[] = [];
   #log?: Log;
   #upkeep?: Upkeep;
-  #appending: Promise<void> = Promise.resolve();
+  readonly #mutex = new Mutex();
   #appended = -Infinity; // when that was last done
   #timer?: ReturnType<typeof setTimeout>;
   #isMissing = false; // whether there is no log yet
@@ -205,7 +206,7 @@ export class Hits implements Counting {
 
   /** Appends what was gathered until now. What the log refuses stays, and is appended later. */
   append(): Promise<void> {
-    return this.#appending = this.#appending.then(() => this.#append());
+    return this.#mutex.run(() => this.#append());
   }
 
   async #append(): Promise<void> {

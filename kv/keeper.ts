@@ -9,7 +9,7 @@ import { explain, JournalError, reasonOf } from "../journal/file.ts";
 import { ask } from "./call.ts";
 import type { Database, Entry } from "./database.ts";
 import type { Loaded } from "./loaded.ts";
-import type { Mutex } from "./mutex.ts";
+import type { Mutex } from "../links/mutex.ts";
 import type { Layout } from "./rows.ts";
 import { Compactor, parseSnapshot, type Snapshot } from "./snapshot.ts";
 

@@ -12,7 +12,7 @@ import { StoreError } from "../links/errors.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { explainAway } from "./call.ts";
 import type { Database } from "./database.ts";
-import type { Mutex } from "./mutex.ts";
+import type { Mutex } from "../links/mutex.ts";
 import { readRows, RowReader, RowsGone, Run } from "./pages.ts";
 import type { Head, Layout, Row } from "./rows.ts";
 import { parseSnapshot, type Snapshot } from "./snapshot.ts";

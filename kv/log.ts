@@ -21,7 +21,7 @@ import type { Database } from "./database.ts";
 import { errAway, Health } from "./health.ts";
 import { Keeper } from "./keeper.ts";
 import { Loaded } from "./loaded.ts";
-import { Mutex } from "./mutex.ts";
+import { Mutex } from "../links/mutex.ts";
 import { Layout, newNonce, parseHead, ROW_BYTES, toRows } from "./rows.ts";
 import { parseSnapshot } from "./snapshot.ts";
 import { Turn } from "./turn.ts";

@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "../journal/feed.ts";
+import { Mutex } from "../links/mutex.ts";
 import { within } from "./call.ts";
 import { type Database, type Key, MAX_RANGE } from "./database.ts";
 import { parseRow, type Row, rowKey } from "./rows.ts";
@@ -124,7 +125,7 @@ export class Run {
 /** Reads a log by positions, for all followers, for each in its turn. */
 export class RowReader {
   #page?: { position: number; bytes: Uint8Array };
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex();
   #closed = false;
 
   /** @param runs the rows of the snapshot, if there is one, and those behind it */
@@ -138,9 +139,7 @@ export class RowReader {
 
   /** Gives so many bytes from `position`; none, where the log begins behind it. */
   read(position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = this.#last.then(() => this.#read(position, length));
-    this.#last = bytes.catch(() => {});
-    return bytes;
+    return this.#mutex.run(() => this.#read(position, length));
   }
 
   async #read(position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -174,6 +173,6 @@ export class RowReader {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#last;
+    await this.#mutex.run(() => {});
   }
 }

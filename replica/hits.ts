@@ -11,6 +11,7 @@ import type { Client } from "../jsonrpc/client.ts";
 import { type Events, silent } from "../journal/events.ts";
 import { reasonOf } from "../journal/file.ts";
 import { StoreError } from "../links/errors.ts";
+import { Mutex } from "../links/mutex.ts";
 import { pause } from "../links/wait.ts";
 
 const SEND_MS = 1000;
@@ -40,7 +41,7 @@ export class SentHits implements Counting {
   #dropping = false;
   #failing = false; // whether the file can't be written
   #wait = SEND_MS;
-  #sending: Promise<void> = Promise.resolve();
+  readonly #mutex = new Mutex();
   #timer?: ReturnType<typeof setTimeout>;
   #closed = false;
   readonly #left: Counts[] = []; // by who ran here before
@@ -118,7 +119,7 @@ export class SentHits implements Counting {
 
   #send(): Promise<void> {
     this.#timer = undefined;
-    return this.#sending = this.#sending.then(async () => {
+    return this.#mutex.run(async () => {
       let failed = false;
       while (!failed && (this.#sent ??= this.#next()) !== undefined) {
         try {
