@@ -46,8 +46,7 @@ export interface HitsOptions {
 /** A line that is to be appended; those of other servers' counts have somebody who waits for it. */
 interface Waiting {
   made: Made;
-  resolve?: () => void;
-  reject?: (error: StoreError) => void;
+  done?: PromiseWithResolvers<void>;
 }
 
 /**
@@ -179,9 +178,9 @@ export class Hits implements Counting {
       const { size } = this.links.feed;
       const [made] = makeLines(this.table, { day, counts }, size, () => partId, Infinity);
       if (made === undefined) return; // of all these links none is there
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      this.#waiting.push({ made, resolve, reject });
-      await promise;
+      const done = Promise.withResolvers<void>();
+      this.#waiting.push({ made, done });
+      await done.promise;
     });
     if (log.shared) this.#later();
     else this.append();
@@ -217,7 +216,7 @@ export class Hits implements Counting {
     try {
       do {
         // As long as lines wait that were made before, the rest stays where it takes the least.
-        if (this.#waiting.every(({ resolve }) => resolve !== undefined)) this.#make();
+        if (this.#waiting.every(({ done }) => done)) this.#make();
         while (this.#waiting.length > 0) await this.#appendSome(log);
       } while (this.#gathered.size > 0);
     } catch (error) {
@@ -225,8 +224,8 @@ export class Hits implements Counting {
         ? error
         : new StoreError("full", `cannot save: ${reasonOf(error)}`);
       // Other servers send theirs again.
-      for (const { reject } of this.#waiting) reject?.(refusal);
-      this.#waiting = this.#waiting.filter(({ reject }) => reject === undefined);
+      for (const { done } of this.#waiting) done?.reject(refusal);
+      this.#waiting = this.#waiting.filter(({ done }) => !done);
       this.#later();
     }
   }
@@ -241,7 +240,7 @@ export class Hits implements Counting {
   /** Appends as much of what waits as the log takes at once. */
   async #appendSome(log: Log): Promise<void> {
     // By another master, or by a write of which nobody knew what came of it.
-    for (const { made, resolve } of this.#waiting) if (this.#state.has(made.id)) resolve?.();
+    for (const { made, done } of this.#waiting) if (this.#state.has(made.id)) done?.resolve();
     this.#waiting = this.#waiting.filter(({ made }) => !this.#state.has(made.id));
     let text = log.bytes === 0 ? formatAbout({ term: nextTerm(1) }) : "";
     let count = 0;
@@ -260,7 +259,7 @@ export class Hits implements Counting {
     const appended = this.#waiting.splice(0, count);
     for (const { made } of appended) this.#state.addUp(made);
     log.publish();
-    for (const { resolve } of appended) resolve?.();
+    for (const { done } of appended) done?.resolve();
   }
 
   #later(): void {

@@ -24,7 +24,7 @@ import {
   rename,
   unlock,
 } from "./file.ts";
-import { type Bad, countLines, formatAbout, OLD_NAME, type Tell } from "./lines.ts";
+import { type Bad, countLines, formatAbout, OLD_NAME, startOf, type Tell } from "./lines.ts";
 import { loadLines } from "./load.ts";
 import { type LineReader, type Log } from "./log.ts";
 import { Published } from "./published.ts";
@@ -226,11 +226,9 @@ export class Journal implements Log {
   }
 
   /** Takes over what a line says of the journal itself; where the file begins, its first one says. */
-  readonly tell: Tell = (line, { term = 1, base = 0, kept, sum, fileSum }) => {
-    this.#term = Math.max(this.#term, term);
-    if (line !== 1 || this.bytes > 0) return;
-    const isCompacted = kept !== undefined && sum !== undefined && fileSum !== undefined;
-    this.feed.begin(base, isCompacted ? { kept, sum, fileSum } : undefined);
+  readonly tell: Tell = (line, about) => {
+    this.#term = Math.max(this.#term, about.term ?? 1);
+    if (line === 1 && this.bytes === 0) this.feed.begin(about.base ?? 0, startOf(about));
   };
 
   /**

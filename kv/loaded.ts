@@ -5,7 +5,7 @@
  */
 import { formatSum } from "../journal/checksum.ts";
 import { JournalError } from "../journal/file.ts";
-import { type Bad, countLines, readLines, type Tell } from "../journal/lines.ts";
+import { type Bad, countLines, readLines, startOf, type Tell } from "../journal/lines.ts";
 import type { LineReader } from "../journal/log.ts";
 import { Published } from "../journal/published.ts";
 import { StoreError } from "../links/errors.ts";
@@ -192,12 +192,12 @@ export class Loaded {
     this.feed.append(lines);
   }
 
-  readonly #tell: Tell = (line, { term = 1, kept, sum, fileSum }) => {
-    this.term = Math.max(this.term, term);
+  readonly #tell: Tell = (line, about) => {
+    this.term = Math.max(this.term, about.term ?? 1);
     const { feed } = this;
     const isFirst = line === 1 && feed.checksum.end === feed.base;
-    if (!isFirst || kept === undefined || sum === undefined || fileSum === undefined) return;
-    feed.begin(feed.base, { kept, sum, fileSum });
+    const start = isFirst ? startOf(about) : undefined;
+    if (start) feed.begin(feed.base, start);
   };
 
   /** Adds a row of one's own, which readers of this process are shown by whoever wrote it. */

@@ -8,10 +8,10 @@ import { exists, explain, JournalError } from "../journal/file.ts";
 import { Journal, type JournalOptions } from "../journal/journal.ts";
 import { ForeignError } from "../journal/torn.ts";
 import { type FeedConnection, KnownTrouble, refuseLine } from "./follower.ts";
-import { checkCopy, Refusal, refuseFuture } from "./judge.ts";
+import { checkCopy, Refusal } from "./judge.ts";
 import type { Copied } from "./log_copy.ts";
 import { keepOld } from "./old.ts";
-import { append } from "./replicate.ts";
+import { append, tellOf } from "./replicate.ts";
 import { Seldom } from "../links/wait.ts";
 
 const MIN_AGAIN_MS = 1000; // from one copy that is begun to the next, at first
@@ -81,10 +81,7 @@ export class Part {
     }
     try {
       for await (const lines of connection.blocks(stream)) {
-        copyReader.read(lines, refuseLine, (line, about) => {
-          refuseFuture(about.term);
-          part.tell(line, about);
-        });
+        copyReader.read(lines, refuseLine, tellOf(part));
         if (lines.length > 0) await append(part, lines, stream);
         connection.worked ||= lines.length > 0;
         part.publish();
