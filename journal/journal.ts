@@ -73,11 +73,11 @@ export class Journal implements Log {
   readonly maxAppend = Infinity;
   /** Never called: a file that others put in this one's place is refused by each append. */
   onreplace: (reason: string) => void = () => {};
+  term = 1;
+  lines = 0;
   #locked: Locked;
   #appender: Appender;
   #reader?: LineReader;
-  #term = 1;
-  #lines = 0;
   #closing?: Promise<void>;
 
   private constructor(
@@ -135,14 +135,6 @@ export class Journal implements Log {
     return this.#appender.size;
   }
 
-  get lines(): number {
-    return this.#lines;
-  }
-
-  get term(): number {
-    return this.#term;
-  }
-
   get failure(): string | undefined {
     return this.#appender.failure;
   }
@@ -187,7 +179,7 @@ export class Journal implements Log {
       const { size, lines, unended } = loaded;
       if (lines + Number(unended > 0) === bads) await refuseForeign(this.#locked);
       this.#appender = new Appender(this.#locked, size, this.options);
-      this.#lines = lines;
+      this.lines = lines;
       // What a killed process left unsynced must not be shown as durable.
       if (sync && !this.readOnly) await file.syncData();
       if (changed !== undefined && !this.options.copy) { // of a copy its master's checksum decides
@@ -220,14 +212,14 @@ export class Journal implements Log {
       this.feed.checksum.add(await readAt(this.#locked.file, at, length));
     }
     this.#appender.size = ending.size;
-    this.#lines++;
+    this.lines++;
     await this.#offer();
     this.publish();
   }
 
   /** Takes over what a line says of the journal itself; where the file begins, its first one says. */
   readonly tell: Tell = (line, about) => {
-    this.#term = Math.max(this.#term, about.term ?? 1);
+    this.term = Math.max(this.term, about.term ?? 1);
     if (line === 1 && this.bytes === 0) this.feed.begin(about.base ?? 0, startOf(about));
   };
 
@@ -254,7 +246,7 @@ export class Journal implements Log {
   async copy(bytes: Uint8Array, compared = false): Promise<void> {
     await this.#appender.append(bytes);
     const count = countLines(bytes);
-    this.#lines += count;
+    this.lines += count;
     this.options.observer?.committed(count);
     const wrong = this.feed.append(bytes);
     if (wrong !== undefined && !compared) {
@@ -278,14 +270,14 @@ export class Journal implements Log {
   async promote(): Promise<void> {
     const term = termAfter(this);
     await this.append(formatAbout({ term }));
-    this.#term = term;
+    this.term = term;
     this.publish();
   }
 
   async compact(options: CompactionOptions = {}): Promise<Compacted | undefined> {
-    const placed = (lines: number) => this.#lines = lines;
+    const placed = (lines: number) => this.lines = lines;
     const parts = { locked: this.#locked, appender: this.#appender, feed: this.feed, placed };
-    return await compactFile({ ...parts, term: this.#term }, this.#reader, options);
+    return await compactFile({ ...parts, term: this.term }, this.#reader, options);
   }
 
   /** Gives the file another name; the lock goes with it. */

@@ -88,7 +88,7 @@ export class Loaded {
     const take = (run: Run) => (row: Row) => {
       if (feed.checksum.end === feed.base) {
         feed.begin(row.position);
-        run.begin(row.position);
+        run.end = row.position;
       }
       this.#take(row, run);
       reader.expect?.(feed.checksum.end - feed.base, head.position - feed.base);

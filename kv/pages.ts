@@ -63,35 +63,22 @@ function gone(): RowsGone {
 /** Rows one after the other, and where each begins. */
 export class Run {
   readonly #starts: number[] = [];
-  #end: number;
 
   /**
    * @param rows where they are
    * @param first the number of the first one
-   * @param start the position where it begins
+   * @param end the position where the last one ends
    */
-  constructor(readonly rows: Key, readonly first: number, start: number) {
-    this.#end = start;
-  }
+  constructor(readonly rows: Key, readonly first: number, public end: number) {}
 
   /** How many there are. */
   get count(): number {
     return this.#starts.length;
   }
 
-  /** Begins at a position, with none yet. */
-  begin(start: number): void {
-    this.#end = start;
-  }
-
-  /** The position where the first one begins, */
+  /** The position where the first one begins. */
   get start(): number {
-    return this.#starts[0] ?? this.#end;
-  }
-
-  /** and where the last one ends. */
-  get end(): number {
-    return this.#end;
+    return this.#starts[0] ?? this.end;
   }
 
   /** The number of the next one. */
@@ -101,13 +88,13 @@ export class Run {
 
   /** Takes the next one over, which has so many bytes of lines. */
   add(length: number): void {
-    this.#starts.push(this.#end);
-    this.#end += length;
+    this.#starts.push(this.end);
+    this.end += length;
   }
 
   /** The position where a row begins. */
   startOf(number: number): number {
-    return this.#starts[number - this.first] ?? this.#end;
+    return this.#starts[number - this.first] ?? this.end;
   }
 
   /** The number of the row that a position is in. */
