@@ -75,18 +75,17 @@ export class Journal implements Log {
   onreplace: (reason: string) => void = () => {};
   term = 1;
   lines = 0;
-  #locked: Locked;
   #appender: Appender;
   #reader?: LineReader;
   #closing?: Promise<void>;
 
   private constructor(
-    locked: Locked,
+    /** The file, for those who put another in its place. */
+    readonly locked: Locked,
     private readonly options: JournalOptions,
     /** Whether the file is left as it is. */
     readonly readOnly = false,
   ) {
-    this.#locked = locked;
     this.#appender = new Appender(locked, 0, options);
   }
 
@@ -109,21 +108,16 @@ export class Journal implements Log {
   }
 
   get path(): string {
-    return this.#locked.path;
+    return this.locked.path;
   }
 
   get name(): string {
-    return this.#locked.path;
+    return this.locked.path;
   }
 
   /** Who is told what the operator must know. */
   get events(): Events {
     return this.options.events ?? silent;
-  }
-
-  /** The file, for those who put another in its place. */
-  get locked(): Locked {
-    return this.#locked;
   }
 
   /** The position where what is published ends. */
@@ -155,7 +149,7 @@ export class Journal implements Log {
    * @throws {JournalError} what is wrong with the file, and where
    */
   async load(reader: LineReader, bad: Bad = refuse(this.path)): Promise<void> {
-    const { path, file } = this.#locked;
+    const { path, file } = this.locked;
     const { events } = this;
     const { sync, progress } = this.options;
     this.#reader = reader;
@@ -177,8 +171,8 @@ export class Journal implements Log {
       const loaded = await loadLines(file, reader, counted, this.tell, added);
       reader.loaded?.();
       const { size, lines, unended } = loaded;
-      if (lines + Number(unended > 0) === bads) await refuseForeign(this.#locked);
-      this.#appender = new Appender(this.#locked, size, this.options);
+      if (lines + Number(unended > 0) === bads) await refuseForeign(this.locked);
+      this.#appender = new Appender(this.locked, size, this.options);
       this.lines = lines;
       // What a killed process left unsynced must not be shown as durable.
       if (sync && !this.readOnly) await file.syncData();
@@ -188,9 +182,9 @@ export class Journal implements Log {
         events("warn", `${what}: ${hint}`, { file: path, before: changed });
       }
       await this.#offer();
-      const ending = new Ending(this.#locked, loaded, !this.options.copy);
+      const ending = new Ending(this.locked, loaded, !this.options.copy);
       if (this.readOnly) return ending.tell(events, "left out");
-      await removeLeft(this.#locked);
+      await removeLeft(this.locked);
       if (ending.isOdd) await this.#appender.mend(() => this.#mend(ending));
     } catch (error) {
       throw explain(path, error);
@@ -209,7 +203,7 @@ export class Journal implements Log {
     if (ending.size === size) return;
     for (let at = size, length; at < ending.size; at += length) {
       length = Math.min(CHUNK, ending.size - at);
-      this.feed.checksum.add(await readAt(this.#locked.file, at, length));
+      this.feed.checksum.add(await readAt(this.locked.file, at, length));
     }
     this.#appender.size = ending.size;
     this.lines++;
@@ -276,14 +270,14 @@ export class Journal implements Log {
 
   async compact(options: CompactionOptions = {}): Promise<Compacted | undefined> {
     const placed = (lines: number) => this.lines = lines;
-    const parts = { locked: this.#locked, appender: this.#appender, feed: this.feed, placed };
+    const parts = { locked: this.locked, appender: this.#appender, feed: this.feed, placed };
     return await compactFile({ ...parts, term: this.term }, this.#reader, options);
   }
 
   /** Gives the file another name; the lock goes with it. */
   async rename(path: string): Promise<void> {
-    await rename(this.#locked, path);
-    this.#locked.path = path;
+    await rename(this.locked, path);
+    this.locked.path = path;
   }
 
   /**
@@ -307,8 +301,8 @@ export class Journal implements Log {
       throw explain(this.path, error);
     } finally {
       await this.feed.close();
-      if (this.readOnly) this.#locked.file.close();
-      else await unlock(this.#locked);
+      if (this.readOnly) this.locked.file.close();
+      else await unlock(this.locked);
     }
   }
 }

@@ -86,9 +86,11 @@ export class Compactor {
     begun();
     const blocks = paced((size) => loaded.blocks(size), options);
     const part = { base, kept, end, start };
-    const stays: Kept = lines
-      ? { sum: parseInt(endSum, 16), lines }
-      : await lastLines(blocks, { ...part, keys, endSum }, now() - (this.shared ? DAY : 0));
+    const stays: Kept = lines ? { sum: parseInt(endSum, 16), lines } : await lastLines(
+      blocks,
+      { ...part, keys, endSum },
+      now() - (this.database.exclusive ? 0 : DAY),
+    );
     const compacted = await compactTo(part, term, stays);
     if (compacted === undefined && !isScattered) return false;
     // Where no line is superseded, the same bytes are put into fewer rows.
@@ -148,10 +150,6 @@ export class Compactor {
     const made = await ask((signal) => this.database.commit({ checks, mutations }, signal));
     if (made === undefined) throw new JournalError("another master compacts it");
     return made;
-  }
-
-  private get shared(): boolean {
-    return !this.database.exclusive;
   }
 }
 

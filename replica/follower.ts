@@ -33,7 +33,7 @@ export interface Followed {
   /** Opens the feed by `connection` and takes it in until it ends. */
   follow(connection: FeedConnection): Promise<void>;
   /** The feed was lost: what comes from now on is not heard of. */
-  lost(): void;
+  lost?(): void;
 }
 
 /** Follows the feed of whichever master answers, until it is closed. */
@@ -76,7 +76,7 @@ export class Follower {
         trouble = error;
       }
       connection.end();
-      this.copy.lost();
+      this.copy.lost?.();
       if (closed.aborted) return;
       const lasted = performance.now() - began;
       if (lasted > STEADY_MS) backoff.ease(MIN_BACKOFF_MS);

@@ -92,8 +92,6 @@ export class HitsMirror implements Copied, Followed {
     await this.#copy?.follow(connection);
   }
 
-  lost(): void {}
-
   async open(log: Journal): Promise<void> {
     this.#state!.begin();
     await log.load(this.#state!);
