@@ -115,8 +115,8 @@ async function openKVStore(
 
 /** Opens the database that the flags name. */
 export async function openDatabaseOf({ kv, "kv-token": token }: Flags): Promise<Database> {
-  const { openDatabase } = await import("../kv/open.ts");
-  return await openDatabase(kv, isService(kv) ? token : undefined);
+  if (isService(kv)) return new (await import("../kv/connect.ts")).ConnectDatabase(kv, token);
+  return await (await import("../kv/embedded.ts")).EmbeddedDatabase.open(kv);
 }
 
 /** Makes the store a master that is followed in place of those before. */

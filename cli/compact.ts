@@ -13,7 +13,7 @@ import { isCount } from "../links/count.ts";
 import { Table } from "../links/table.ts";
 import { causeOf } from "../links/errors.ts";
 import { randomKey } from "../links/link.ts";
-import { limit } from "../replica/wait.ts";
+import { limit, pause } from "../links/wait.ts";
 import { FILE, openDatabaseOf, transportsOf } from "./backend.ts";
 import type { Flags } from "./flags.ts";
 import { print } from "./print.ts";
@@ -78,7 +78,7 @@ async function compactAt(flags: Flags, events: Events): Promise<Compaction> {
       if (done) return done;
       if (error !== undefined) throw new Error(error);
       progress(percent, 100);
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await pause(POLL_MS);
     }
   } catch (error) {
     throw new JournalError(`${transport.address}: ${reasonOf(causeOf(error))}`);

@@ -5,6 +5,7 @@
  */
 import { Buffer } from "node:buffer";
 import { printable } from "../links/text.ts";
+import { pause } from "../links/wait.ts";
 
 const MAX_WAITING = 1 << 20; // bytes that wait for whoever reads; what comes beyond them is dropped
 const BLOCK = 64 << 10; // so much is written at once: what a pipe holds
@@ -122,7 +123,7 @@ export class LineWriter {
         bytes = bytes.subarray(await this.to.write(bytes));
       } catch (error) {
         if (!(error instanceof Deno.errors.WouldBlock)) return this.#alive = false;
-        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+        await pause(RETRY_MS);
       }
     }
     return this.#alive = true;

@@ -16,6 +16,11 @@ const MAX_HITS = 2 ** 40;
  */
 export type Hit = [key: string, hits: number, previews: number, created?: number];
 
+/** A hit, which says when its link was created if that is known to be known, or not. */
+export function hitOf(key: string, hits: number, previews: number, created?: number): Hit {
+  return created === undefined ? [key, hits, previews] : [key, hits, previews, created];
+}
+
 /** What was counted on one day. */
 export interface Counts {
   /** In days since 1970, by UTC. */

@@ -91,7 +91,7 @@ export class Days {
 }
 
 /** Moves a column to a longer one. */
-function longer<Column extends Float64Array | Uint32Array | Uint16Array>(
+export function longer<Column extends Float64Array | Uint32Array | Uint16Array>(
   column: Column,
   to: Column,
 ): Column {

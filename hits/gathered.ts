@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { longer } from "./days.ts";
 import type { DayCounts } from "./lines.ts";
 
 const MIN_LENGTH = 1024;
@@ -67,9 +68,8 @@ class GatheredDay {
 
   add(counter: number, hits: number, previews: number): void {
     if (counter >= this.#hits.length) {
-      const longer = new Float64Array(Math.max(2 * this.#hits.length, counter + 1));
-      longer.set(this.#hits);
-      this.#hits = longer;
+      const length = Math.max(2 * this.#hits.length, counter + 1);
+      this.#hits = longer(this.#hits, new Float64Array(length));
     }
     const isNew = this.#hits[counter] === 0 &&
       (this.#previews.size === 0 || !this.#previews.has(counter));
@@ -95,9 +95,7 @@ class GatheredDay {
 
   #note(counter: number): void {
     if (this.size === this.#counters.length) {
-      const longer = new Uint32Array(2 * this.size);
-      longer.set(this.#counters);
-      this.#counters = longer;
+      this.#counters = longer(this.#counters, new Uint32Array(2 * this.size));
     }
     this.#counters[this.size++] = counter;
   }

@@ -10,14 +10,14 @@ import { type Log, LogConflict } from "../journal/log.ts";
 import { nextTerm } from "../journal/term.ts";
 import { Upkeep } from "../journal/upkeep.ts";
 import { StoreError } from "../links/errors.ts";
-import { randomKey } from "../links/link.ts";
+import { Mutex } from "../links/mutex.ts";
 import type { Table } from "../links/table.ts";
 import type { Counting } from "./counting.ts";
 import { type Counts, type Hit, today } from "./counts.ts";
 import { Gathered } from "./gathered.ts";
 import { type Made, makeLines } from "./lines.ts";
+import { newIds } from "./senders.ts";
 import { HitsState, type LinksLog } from "./state.ts";
-import { Taking } from "./taking.ts";
 import type { Traffic } from "./traffic.ts";
 
 const APPEND_MS = 1000;
@@ -46,8 +46,7 @@ export interface HitsOptions {
 /** A line that is to be appended; those of other servers' counts have somebody who waits for it. */
 interface Waiting {
   made: Made;
-  resolve?: () => void;
-  reject?: (error: StoreError) => void;
+  done?: PromiseWithResolvers<void>;
 }
 
 /**
@@ -78,17 +77,17 @@ interface Waiting {
 export class Hits implements Counting {
   readonly #state: HitsState;
   readonly #gathered = new Gathered();
-  readonly #taking = new Taking();
+  readonly #taking = new Map<string, Promise<void>>(); // counts of other servers, by their ids
   #waiting: Waiting[] = [];
   #log?: Log;
   #upkeep?: Upkeep;
-  #appending: Promise<void> = Promise.resolve();
+  readonly #mutex = new Mutex();
   #appended = -Infinity; // when that was last done
   #timer?: ReturnType<typeof setTimeout>;
   #isMissing = false; // whether there is no log yet
   #retry?: ReturnType<typeof setTimeout>;
   #closed = false;
-  readonly #newId = ids();
+  readonly #newId = newIds();
 
   /** @param links the log of the links */
   constructor(
@@ -159,7 +158,10 @@ export class Hits implements Counting {
 
   take(counts: Counts): Promise<void> {
     const { id = this.#newId() } = counts;
-    return this.#taking.once(id, () => this.#take(counts, id));
+    const taken = this.#taking.get(id) ??
+      this.#take(counts, id).finally(() => this.#taking.delete(id));
+    this.#taking.set(id, taken);
+    return taken;
   }
 
   async #take({ day, hits }: Counts, id: string): Promise<void> {
@@ -176,9 +178,9 @@ export class Hits implements Counting {
       const { size } = this.links.feed;
       const [made] = makeLines(this.table, { day, counts }, size, () => partId, Infinity);
       if (made === undefined) return; // of all these links none is there
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      this.#waiting.push({ made, resolve, reject });
-      await promise;
+      const done = Promise.withResolvers<void>();
+      this.#waiting.push({ made, done });
+      await done.promise;
     });
     if (log.shared) this.#later();
     else this.append();
@@ -197,7 +199,7 @@ export class Hits implements Counting {
 
   /** Appends what was gathered until now. What the log refuses stays, and is appended later. */
   append(): Promise<void> {
-    return this.#appending = this.#appending.then(() => this.#append());
+    return this.#mutex.run(() => this.#append());
   }
 
   async #append(): Promise<void> {
@@ -208,7 +210,7 @@ export class Hits implements Counting {
     try {
       do {
         // As long as lines wait that were made before, the rest stays where it takes the least.
-        if (this.#waiting.every(({ resolve }) => resolve !== undefined)) this.#make();
+        if (this.#waiting.every(({ done }) => done)) this.#make();
         while (this.#waiting.length > 0) await this.#appendSome(log);
       } while (this.#gathered.size > 0);
     } catch (error) {
@@ -216,8 +218,8 @@ export class Hits implements Counting {
         ? error
         : new StoreError("full", `cannot save: ${reasonOf(error)}`);
       // Other servers send theirs again.
-      for (const { reject } of this.#waiting) reject?.(refusal);
-      this.#waiting = this.#waiting.filter(({ reject }) => reject === undefined);
+      for (const { done } of this.#waiting) done?.reject(refusal);
+      this.#waiting = this.#waiting.filter(({ done }) => !done);
       this.#later();
     }
   }
@@ -232,7 +234,7 @@ export class Hits implements Counting {
   /** Appends as much of what waits as the log takes at once. */
   async #appendSome(log: Log): Promise<void> {
     // By another master, or by a write of which nobody knew what came of it.
-    for (const { made, resolve } of this.#waiting) if (this.#state.has(made.id)) resolve?.();
+    for (const { made, done } of this.#waiting) if (this.#state.has(made.id)) done?.resolve();
     this.#waiting = this.#waiting.filter(({ made }) => !this.#state.has(made.id));
     let text = log.bytes === 0 ? formatAbout({ term: nextTerm(1) }) : "";
     let count = 0;
@@ -251,7 +253,7 @@ export class Hits implements Counting {
     const appended = this.#waiting.splice(0, count);
     for (const { made } of appended) this.#state.addUp(made);
     log.publish();
-    for (const { resolve } of appended) resolve?.();
+    for (const { done } of appended) done?.resolve();
   }
 
   #later(): void {
@@ -301,11 +303,4 @@ function partsOf(hits: Hit[]): Hit[][] {
     }
   }
   return parts;
-}
-
-/** Makes ids of lines, one after the other. */
-function ids(): () => string {
-  const name = randomKey();
-  let count = 0;
-  return () => `${name}-${(count++).toString(36)}`;
 }

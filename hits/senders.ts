@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { randomKey } from "../links/link.ts";
 
 /**
  * Knows ids that came before, of the form `NAME-N`: of each name it remembers the greatest `N`, in base 36,
@@ -40,6 +41,13 @@ export class Senders {
   *[Symbol.iterator](): Generator<string, void, void> {
     for (const [name, n] of this.#last) yield `${name}-${n.toString(36)}`;
   }
+}
+
+/** Makes ids, one after the other. */
+export function newIds(): () => string {
+  const name = randomKey();
+  let count = 0;
+  return () => `${name}-${(count++).toString(36)}`;
 }
 
 /**

@@ -7,6 +7,7 @@ import type { Bad, Tell } from "../journal/lines.ts";
 import type { LineReader, Log } from "../journal/log.ts";
 import type { CountedHits } from "../links/search.ts";
 import type { Table } from "../links/table.ts";
+import { pause } from "../links/wait.ts";
 import { today } from "./counts.ts";
 import { type DayCounts, formatLine, type Line, MAX_LINE, readHits } from "./lines.ts";
 import { Senders } from "./senders.ts";
@@ -182,7 +183,7 @@ export class HitsState implements CountedHits, LineReader {
       if (lines.size > 0 && (isLast || lines.size > MAX_LINE / 2)) {
         yield lines.text;
         lines = new SumsLine(day, at);
-        await turn();
+        await pause(0); // everybody else has a turn
       }
     }
   }
@@ -229,9 +230,4 @@ class SumsLine {
       at: this.at,
     });
   }
-}
-
-/** Everybody else has a turn. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve));
 }

@@ -69,16 +69,10 @@ export class Sums {
 
   /** A row for one more link. */
   newRow(): number {
-    this.have(this.rows + 1);
-    return this.rows;
-  }
-
-  /** Has room for all rows up to that one. */
-  have(row: number): void {
-    this.rows = Math.max(this.rows, row);
-    while (this.#chunks.length << CHUNK_BITS <= row) {
+    if (this.#chunks.length << CHUNK_BITS <= ++this.rows) {
       this.#chunks.push(new Uint32Array(ROW << CHUNK_BITS));
     }
+    return this.rows;
   }
 
   /** Adds what was counted of a link on a day. */

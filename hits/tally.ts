@@ -4,7 +4,7 @@
  * @module
  */
 import { hash, RANDOM_HASH } from "../links/hash.ts";
-import { type Counts, type Hit, today } from "./counts.ts";
+import { type Counts, type Hit, hitOf, today } from "./counts.ts";
 import { isAhead, isPreview } from "./previews.ts";
 
 const SETTLE_MS = 100; // which redirects need to be answered, and feeds don't
@@ -173,9 +173,4 @@ class KeyTally {
     }
     this.#keys[place] = key;
   }
-}
-
-/** A hit, which says when its link was created if that is known to be known, or not. */
-function hitOf(key: string, hits: number, previews: number, created?: number): Hit {
-  return created === undefined ? [key, hits, previews] : [key, hits, previews, created];
 }

@@ -16,26 +16,17 @@ export function unsentOf(file: string): string {
 
 /** Where what a server counted stands until it is sent; without a path, nowhere. */
 export class Unsent {
-  #there = false;
+  /** Whether something is there. */
+  there = false;
 
   /** @param path that of the file; without one, nothing is kept */
-  constructor(private readonly path?: string) {}
-
-  /** Whether anything can be kept. */
-  get keeps(): boolean {
-    return this.path !== undefined;
-  }
-
-  /** Whether something is. */
-  get there(): boolean {
-    return this.#there;
-  }
+  constructor(readonly path?: string) {}
 
   /** What was left there. What is damaged is left out. */
   async load(): Promise<Counts[]> {
     if (this.path === undefined || !await exists(this.path)) return [];
     const lines = (await readBeside(this.path)).split("\n");
-    this.#there = true;
+    this.there = true;
     return lines.filter((line) => line !== "").flatMap((line) => parse(line) ?? []);
   }
 
@@ -45,10 +36,10 @@ export class Unsent {
    * @throws what the file system said
    */
   async save(all: Counts[]): Promise<void> {
-    if (this.path === undefined || (all.length === 0 && !this.#there)) return;
+    if (this.path === undefined || (all.length === 0 && !this.there)) return;
     if (all.length === 0) {
       await Deno.remove(this.path).catch(() => {});
-      this.#there = false;
+      this.there = false;
       return;
     }
     const temp = `${this.path}.tmp`;
@@ -63,7 +54,7 @@ export class Unsent {
       await Deno.remove(temp).catch(() => {});
       throw error;
     }
-    this.#there = true;
+    this.there = true;
   }
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Events, silent } from "../journal/events.ts";
+import { pause } from "../links/wait.ts";
 import { type Address, canShare, hostsOf, isOutOfDescriptors, tryOut } from "./address.ts";
 import type { Certificate } from "./certificate.ts";
 import type { Handler } from "./client.ts";
@@ -161,8 +162,4 @@ class Listener implements Server {
       }
     }
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

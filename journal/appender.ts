@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { Mutex } from "../links/mutex.ts";
+import { pause } from "../links/wait.ts";
 import type { Events } from "./events.ts";
 import { type Draft, type Locked, reasonOf, syncFolder, writeAll } from "./file.ts";
 import { SameFile } from "./same.ts";
@@ -53,7 +55,7 @@ export class Appender {
   #lost = false; // whether the file is not as it was left
   #named = true; // whether the file's name is on disk
   readonly #same: SameFile;
-  #writing: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex();
   #closed = false;
   #probe?: ReturnType<typeof setTimeout>;
 
@@ -86,9 +88,7 @@ export class Appender {
    * @throws {MaybeSavedError} or else what the file system said: the file is then as it was before
    */
   append(lines: Uint8Array): Promise<void> {
-    const done = this.#writing.then(() => this.#append(lines));
-    this.#writing = done.catch(() => {});
-    return done;
+    return this.#mutex.run(() => this.#append(lines));
   }
 
   /**
@@ -102,7 +102,7 @@ export class Appender {
     finish: (size: number) => Promise<void>,
     placed: () => number,
   ): Promise<void> {
-    const done = this.#writing.then(async () => {
+    return this.#mutex.run(async () => {
       const wrong = this.failure ?? await this.#same.wrong(this.size);
       if (wrong !== undefined) throw new Error(wrong);
       await finish(this.size);
@@ -113,8 +113,6 @@ export class Appender {
       // There is no way back: where the name can't be made durable, nothing more is taken until it can.
       await this.#name().catch((error) => this.#fail(reasonOf(error)));
     });
-    this.#writing = done.catch(() => {});
-    return done;
   }
 
   async #name(): Promise<void> {
@@ -163,7 +161,7 @@ export class Appender {
         await this.#cutOff();
         return true;
       } catch {
-        if (wait !== undefined) await new Promise((resolve) => setTimeout(resolve, wait));
+        if (wait !== undefined) await pause(wait);
       }
     }
     return false;
@@ -209,7 +207,7 @@ export class Appender {
     clearTimeout(this.#probe);
     if (this.#closed) return;
     this.#probe = setTimeout(() => {
-      this.#writing = this.#writing.then(() => this.#tryRoom()).catch(() => this.#probeLater());
+      this.#mutex.run(() => this.#tryRoom()).catch(() => this.#probeLater());
     }, PROBE_MS);
     Deno.unrefTimer(this.#probe);
   }
@@ -245,9 +243,10 @@ export class Appender {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#probe);
-    await this.#writing;
-    await this.#cutOff();
-    await this.locked.file.syncData();
+    await this.#mutex.run(async () => {
+      await this.#cutOff();
+      await this.locked.file.syncData();
+    });
   }
 }
 

@@ -52,45 +52,29 @@ export interface Start {
  * ```
  */
 export class Checksum {
+  /** The position behind all that was added. */
+  end = 0;
+  /** The checksum there. */
+  sum = 0;
+  /** The position of the last line with a checksum; where none is, that of the beginning. */
+  written = 0;
+  /** What the first line said. */
+  start?: Start;
   #points: Point[] = [];
-  #end = 0;
-  #sum = 0;
-  #start?: Start;
   #isFirst = false; // whether the first line of a compacted file comes next
-  #written = 0;
 
   constructor(position = 0, sum = 0) {
     this.begin(position, sum);
   }
 
-  /** The position behind all that was added. */
-  get end(): number {
-    return this.#end;
-  }
-
-  /** The checksum there. */
-  get sum(): number {
-    return this.#sum;
-  }
-
-  /** The position of the last line with a checksum; where none is, that of the beginning. */
-  get written(): number {
-    return this.#written;
-  }
-
-  /** What the first line said. */
-  get start(): Start | undefined {
-    return this.#start;
-  }
-
   /** Begins anew at a position; `start` is what the first line says of a compacted file that begins there. */
   begin(position: number, sum = 0, start?: Start): void {
-    this.#end = position;
-    this.#sum = start ? 0 : sum;
-    this.#start = start;
+    this.end = position;
+    this.sum = start ? 0 : sum;
+    this.start = start;
     this.#isFirst = start !== undefined;
-    this.#written = start?.kept ?? position;
-    this.#points = [{ position, sum: this.#sum }];
+    this.written = start?.kept ?? position;
+    this.#points = [{ position, sum: this.sum }];
   }
 
   /**
@@ -103,12 +87,12 @@ export class Checksum {
     let wrong: number | undefined;
     let at = 0;
     for (const { start, sum } of sumsIn(lines)) {
-      if (!this.add(lines.subarray(at, start))) wrong ??= this.#start?.kept;
-      if (this.#sum !== sum) wrong ??= this.#end;
-      this.#written = this.#end;
+      if (!this.add(lines.subarray(at, start))) wrong ??= this.start?.kept;
+      if (this.sum !== sum) wrong ??= this.end;
+      this.written = this.end;
       at = start;
     }
-    if (!this.add(lines.subarray(at))) wrong ??= this.#start?.kept;
+    if (!this.add(lines.subarray(at))) wrong ??= this.start?.kept;
     return wrong;
   }
 
@@ -118,37 +102,37 @@ export class Checksum {
     let at = 0;
     if (this.#isFirst && bytes.length > 0) {
       at = bytes.indexOf(NEWLINE) + 1;
-      this.#end += at;
+      this.end += at;
       this.#isFirst = false;
-      const { kept, sum, fileSum } = this.#start ?? { kept: -1, sum: 0, fileSum: 0 };
-      if (kept === this.#end) { // all lines before were left out
+      const { kept, sum, fileSum } = this.start ?? { kept: -1, sum: 0, fileSum: 0 };
+      if (kept === this.end) { // all lines before were left out
         fits = fileSum === 0;
-        this.#sum = (sum ^ fileSum) >>> 0;
+        this.sum = (sum ^ fileSum) >>> 0;
       }
-      this.#points = [{ position: this.#end, sum: this.#sum }];
+      this.#points = [{ position: this.end, sum: this.sum }];
     }
     while (at < bytes.length) {
       const next = this.#points[this.#points.length - 1].position + SPACING;
-      const { kept = 0, sum = 0, fileSum = 0 } = this.#start ?? {};
-      const stop = kept > this.#end ? Math.min(kept, next) : next;
-      const length = Math.min(bytes.length - at, stop - this.#end);
-      this.#sum = crc32(bytes.subarray(at, at + length), this.#sum);
+      const { kept = 0, sum = 0, fileSum = 0 } = this.start ?? {};
+      const stop = kept > this.end ? Math.min(kept, next) : next;
+      const length = Math.min(bytes.length - at, stop - this.end);
+      this.sum = crc32(bytes.subarray(at, at + length), this.sum);
       at += length;
-      this.#end += length;
-      if (this.#end < stop) break;
+      this.end += length;
+      if (this.end < stop) break;
       if (stop === kept) { // from here on it is the history's, if the lines before are what was written
-        fits = this.#sum === fileSum;
-        this.#sum = (sum ^ this.#sum ^ fileSum) >>> 0;
+        fits = this.sum === fileSum;
+        this.sum = (sum ^ this.sum ^ fileSum) >>> 0;
       }
-      this.#points.push({ position: this.#end, sum: this.#sum });
+      this.#points.push({ position: this.end, sum: this.sum });
     }
     return fits;
   }
 
   /** The last point at `position` or before; nothing, where none is known. */
   before(position: number): Point | undefined {
-    if (position > this.#end) return;
-    if (position === this.#end) return { position, sum: this.#sum };
+    if (position > this.end) return;
+    if (position === this.end) return { position, sum: this.sum };
     return this.#points.findLast((point) => point.position <= position);
   }
 

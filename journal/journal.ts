@@ -24,12 +24,12 @@ import {
   rename,
   unlock,
 } from "./file.ts";
-import { type Bad, countLines, formatAbout, OLD_NAME, type Tell } from "./lines.ts";
+import { type Bad, countLines, formatAbout, OLD_NAME, startOf, type Tell } from "./lines.ts";
 import { loadLines } from "./load.ts";
 import { type LineReader, type Log } from "./log.ts";
 import { Published } from "./published.ts";
 import { compactFile } from "./rewrite.ts";
-import { isFuture, nextTerm } from "./term.ts";
+import { termAfter } from "./term.ts";
 import { Ending, refuseForeign } from "./torn.ts";
 
 const CHUNK = 1 << 20;
@@ -73,20 +73,19 @@ export class Journal implements Log {
   readonly maxAppend = Infinity;
   /** Never called: a file that others put in this one's place is refused by each append. */
   onreplace: (reason: string) => void = () => {};
-  #locked: Locked;
+  term = 1;
+  lines = 0;
   #appender: Appender;
   #reader?: LineReader;
-  #term = 1;
-  #lines = 0;
   #closing?: Promise<void>;
 
   private constructor(
-    locked: Locked,
+    /** The file, for those who put another in its place. */
+    readonly locked: Locked,
     private readonly options: JournalOptions,
     /** Whether the file is left as it is. */
     readonly readOnly = false,
   ) {
-    this.#locked = locked;
     this.#appender = new Appender(locked, 0, options);
   }
 
@@ -109,21 +108,16 @@ export class Journal implements Log {
   }
 
   get path(): string {
-    return this.#locked.path;
+    return this.locked.path;
   }
 
   get name(): string {
-    return this.#locked.path;
+    return this.locked.path;
   }
 
   /** Who is told what the operator must know. */
   get events(): Events {
     return this.options.events ?? silent;
-  }
-
-  /** The file, for those who put another in its place. */
-  get locked(): Locked {
-    return this.#locked;
   }
 
   /** The position where what is published ends. */
@@ -133,14 +127,6 @@ export class Journal implements Log {
 
   get bytes(): number {
     return this.#appender.size;
-  }
-
-  get lines(): number {
-    return this.#lines;
-  }
-
-  get term(): number {
-    return this.#term;
   }
 
   get failure(): string | undefined {
@@ -163,7 +149,7 @@ export class Journal implements Log {
    * @throws {JournalError} what is wrong with the file, and where
    */
   async load(reader: LineReader, bad: Bad = refuse(this.path)): Promise<void> {
-    const { path, file } = this.#locked;
+    const { path, file } = this.locked;
     const { events } = this;
     const { sync, progress } = this.options;
     this.#reader = reader;
@@ -185,9 +171,9 @@ export class Journal implements Log {
       const loaded = await loadLines(file, reader, counted, this.tell, added);
       reader.loaded?.();
       const { size, lines, unended } = loaded;
-      if (lines + Number(unended > 0) === bads) await refuseForeign(this.#locked);
-      this.#appender = new Appender(this.#locked, size, this.options);
-      this.#lines = lines;
+      if (lines + Number(unended > 0) === bads) await refuseForeign(this.locked);
+      this.#appender = new Appender(this.locked, size, this.options);
+      this.lines = lines;
       // What a killed process left unsynced must not be shown as durable.
       if (sync && !this.readOnly) await file.syncData();
       if (changed !== undefined && !this.options.copy) { // of a copy its master's checksum decides
@@ -196,9 +182,9 @@ export class Journal implements Log {
         events("warn", `${what}: ${hint}`, { file: path, before: changed });
       }
       await this.#offer();
-      const ending = new Ending(this.#locked, loaded, !this.options.copy);
+      const ending = new Ending(this.locked, loaded, !this.options.copy);
       if (this.readOnly) return ending.tell(events, "left out");
-      await removeLeft(this.#locked);
+      await removeLeft(this.locked);
       if (ending.isOdd) await this.#appender.mend(() => this.#mend(ending));
     } catch (error) {
       throw explain(path, error);
@@ -217,26 +203,19 @@ export class Journal implements Log {
     if (ending.size === size) return;
     for (let at = size, length; at < ending.size; at += length) {
       length = Math.min(CHUNK, ending.size - at);
-      this.feed.checksum.add(await readAt(this.#locked.file, at, length));
+      this.feed.checksum.add(await readAt(this.locked.file, at, length));
     }
     this.#appender.size = ending.size;
-    this.#lines++;
+    this.lines++;
     await this.#offer();
     this.publish();
   }
 
   /** Takes over what a line says of the journal itself; where the file begins, its first one says. */
-  readonly tell: Tell = (line, { term = 1, base = 0, kept, sum, fileSum }) => {
-    this.#term = Math.max(this.#term, term);
-    if (line !== 1 || this.bytes > 0) return;
-    const isCompacted = kept !== undefined && sum !== undefined && fileSum !== undefined;
-    this.feed.begin(base, isCompacted ? { kept, sum, fileSum } : undefined);
+  readonly tell: Tell = (line, about) => {
+    this.term = Math.max(this.term, about.term ?? 1);
+    if (line === 1 && this.bytes === 0) this.feed.begin(about.base ?? 0, startOf(about));
   };
-
-  /** Lets an empty journal begin at the position where the feed does that it will be a copy of. */
-  begin(position: number): void {
-    this.feed.begin(position);
-  }
 
   /**
    * Writes lines of one's own at the end, all or none, and syncs. Now and then it writes the checksum of
@@ -261,7 +240,7 @@ export class Journal implements Log {
   async copy(bytes: Uint8Array, compared = false): Promise<void> {
     await this.#appender.append(bytes);
     const count = countLines(bytes);
-    this.#lines += count;
+    this.lines += count;
     this.options.observer?.committed(count);
     const wrong = this.feed.append(bytes);
     if (wrong !== undefined && !compared) {
@@ -283,27 +262,22 @@ export class Journal implements Log {
    * @throws what the file system said
    */
   async promote(): Promise<void> {
-    const term = nextTerm(this.#term);
-    if (isFuture(term)) {
-      throw new JournalError(
-        `${this.path}: its term ${this.#term} is over a day ahead of this clock`,
-      );
-    }
+    const term = termAfter(this);
     await this.append(formatAbout({ term }));
-    this.#term = term;
+    this.term = term;
     this.publish();
   }
 
   async compact(options: CompactionOptions = {}): Promise<Compacted | undefined> {
-    const placed = (lines: number) => this.#lines = lines;
-    const parts = { locked: this.#locked, appender: this.#appender, feed: this.feed, placed };
-    return await compactFile({ ...parts, term: this.#term }, this.#reader, options);
+    const placed = (lines: number) => this.lines = lines;
+    const parts = { locked: this.locked, appender: this.#appender, feed: this.feed, placed };
+    return await compactFile({ ...parts, term: this.term }, this.#reader, options);
   }
 
   /** Gives the file another name; the lock goes with it. */
   async rename(path: string): Promise<void> {
-    await rename(this.#locked, path);
-    this.#locked.path = path;
+    await rename(this.locked, path);
+    this.locked.path = path;
   }
 
   /**
@@ -327,8 +301,8 @@ export class Journal implements Log {
       throw explain(this.path, error);
     } finally {
       await this.feed.close();
-      if (this.readOnly) this.#locked.file.close();
-      else await unlock(this.#locked);
+      if (this.readOnly) this.locked.file.close();
+      else await unlock(this.locked);
     }
   }
 }

@@ -16,7 +16,7 @@
 import { type Change, isName } from "../links/link.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { isTime } from "../links/time.ts";
-import { formatSum, parseSum } from "./checksum.ts";
+import { formatSum, parseSum, type Start } from "./checksum.ts";
 
 /** Takes one change from a journal. */
 export type Apply = (change: Change) => void;
@@ -36,6 +36,12 @@ export interface About {
   fileSum?: number;
   /** The checksum of the history, at `kept`, or, in a line of its own, at its beginning. */
   sum?: number;
+}
+
+/** What the first line of a compacted log says of its checksums; nothing, where it is none. */
+export function startOf({ kept, sum, fileSum }: About): Start | undefined {
+  if (kept === undefined || sum === undefined || fileSum === undefined) return;
+  return { kept, sum, fileSum };
 }
 
 /** Told of a line about the journal itself: its number, from 1, and what it says. */

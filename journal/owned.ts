@@ -5,6 +5,7 @@
  */
 import { StoreError } from "../links/errors.ts";
 import type { Health } from "../links/health.ts";
+import { Backoff } from "../links/wait.ts";
 import type { Events } from "./events.ts";
 import { reasonOf } from "./file.ts";
 import type { Log } from "./log.ts";
@@ -56,7 +57,8 @@ export class OwnedLog {
     const about = { [this.log.kind]: this.log.name };
     this.events("warn", "loading the links anew", { ...about, reason });
     let told = reason;
-    for (let backoff = MIN_BACKOFF_MS; !this.#closed.signal.aborted;) {
+    const backoff = new Backoff(MIN_BACKOFF_MS, MAX_BACKOFF_MS);
+    while (!this.#closed.signal.aborted) {
       try {
         await this.#load();
         return this.events("info", "the links are loaded", about);
@@ -65,8 +67,7 @@ export class OwnedLog {
         if (reason !== told) this.events("warn", "cannot load the links", { ...about, reason });
         told = reason;
       }
-      await new Promise((resolve) => setTimeout(resolve, backoff * (1 + Math.random()) / 2));
-      backoff = Math.min(2 * backoff, MAX_BACKOFF_MS);
+      await backoff.pause(this.#closed.signal);
     }
   }
 

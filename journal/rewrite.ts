@@ -12,6 +12,7 @@ import {
   compactTo,
   Copy,
   type Kept,
+  paced,
   startOfLine,
 } from "./compaction.ts";
 import { Draft, explain, type Locked } from "./file.ts";
@@ -42,7 +43,7 @@ export interface LogFile {
 export async function compactFile(
   { locked, appender, feed, term, placed }: LogFile,
   reader: LineReader = { read: () => 0 },
-  { progress, pause }: CompactionOptions = {},
+  options: CompactionOptions = {},
 ): Promise<Compacted | undefined> {
   const { base, size: end, sum: endSum, checksum } = feed;
   const { keys = 0 } = reader;
@@ -51,15 +52,7 @@ export async function compactFile(
   let opened: Deno.FsFile | undefined;
   try {
     using file = await Deno.open(locked.path);
-    let turn = 0;
-    const blocks = async function* (size: number) {
-      for await (const block of chunksOf(file, size)) {
-        yield block;
-        progress?.(turn * size + block.at, 3 * size);
-        await pause?.();
-      }
-      turn++;
-    };
+    const blocks = paced((size) => chunksOf(file, size), options);
     const kept = snapshot || end - base < SMALL ? end : Math.max(
       base + await startOfLine(file, end - base - KEPT_BYTES),
       checksum.start?.kept ?? 0,

@@ -6,7 +6,7 @@
 import { NEWLINE } from "../links/syntax.ts";
 import { now } from "../links/time.ts";
 import { Checksum, ChecksumError, formatSum } from "./checksum.ts";
-import type { Kept, LogPart } from "./compaction.ts";
+import type { Blocks, Kept, LogPart } from "./compaction.ts";
 import { changeOf, LastLines } from "./last.ts";
 import { formatLine } from "./lines.ts";
 
@@ -34,7 +34,7 @@ export interface LinksPart extends LogPart {
  * @throws {RangeError} the keys are not as many as they should be
  */
 export async function lastLines(
-  blocks: (end: number) => AsyncIterable<{ bytes: Uint8Array; at: number }>,
+  blocks: Blocks,
   { end, base, kept, keys, start, endSum }: LinksPart,
   over = now(),
 ): Promise<Kept> {

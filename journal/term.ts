@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { JournalError } from "./file.ts";
 
 const PARTS = 256; // of a millisecond
 const DAY_MS = 86_400_000;
@@ -20,6 +21,17 @@ const DAY_MS = 86_400_000;
 export function nextTerm(term: number, now = Date.now()): number {
   const [byte] = crypto.getRandomValues(new Uint8Array(1));
   return Math.max(term + 1, now * PARTS + byte);
+}
+
+/**
+ * Returns the term with which a log goes on.
+ *
+ * @throws {JournalError} it is over a day ahead of the clock: all would refuse it
+ */
+export function termAfter({ name, term }: { name: string; term: number }): number {
+  const next = nextTerm(term);
+  if (!isFuture(next)) return next;
+  throw new JournalError(`${name}: its term ${term} is over a day ahead of this clock`);
 }
 
 /** Whether a term was begun over a day after now, as this clock has it: then one of the two is wrong. */

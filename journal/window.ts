@@ -19,9 +19,10 @@ const WINDOW_BYTES = 1 << 20;
 export class Window implements Feed {
   readonly base = 0;
   readonly kept = 0;
+  /** Whether the feed was lost: another window took over, or none did. */
+  ended = false;
   readonly #tail: Tail;
   readonly #checksum?: Checksum; // unless nobody told what it is at the beginning
-  #ended = false;
   #grown = new Condition();
 
   /** Starts, still empty, at `first`; `firstCheck` is the checksum there. */
@@ -58,7 +59,7 @@ export class Window implements Feed {
   async read(offset: number, wait: number): Promise<Uint8Array | undefined> {
     if (offset === this.size) await this.grown(wait);
     // The end of a follower's feed, too, where this one was lost or the follower is too slow for it.
-    if (this.#ended || offset < this.#tail.start) return;
+    if (this.ended || offset < this.#tail.start) return;
     return this.#tail.read(offset, FOLLOWER_BYTES);
   }
 
@@ -72,19 +73,14 @@ export class Window implements Feed {
     return formatSum(crc32(this.#tail.read(position, offset - position), sum));
   }
 
-  /** Whether the feed was lost: another window took over, or none did. */
-  get ended(): boolean {
-    return this.#ended;
-  }
-
   /** Resolves when the feed has grown, or was lost, or after `ms` milliseconds. */
   async grown(ms: number): Promise<void> {
-    if (!this.#ended) await this.#grown.wait(ms);
+    if (!this.ended) await this.#grown.wait(ms);
   }
 
   /** Lets followers go. */
   end(): void {
-    this.#ended = true;
+    this.ended = true;
     this.#grown.notifyAll();
   }
 }

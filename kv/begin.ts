@@ -7,18 +7,15 @@ import { JournalError } from "../journal/file.ts";
 import { formatAbout } from "../journal/lines.ts";
 import { nextTerm } from "../journal/term.ts";
 import { ask } from "./call.ts";
+import type { End } from "./commit.ts";
 import type { Database, Entry, Key } from "./database.ts";
 import { formatHead, formatRow, type Layout, newNonce, rowKey, toRows } from "./rows.ts";
 
 /** What an earlier form of this program, which had a row for each link, kept. */
 const EARLIER: Key[] = ["head", "size", "next"].map((part) => ["goto", part]);
 
-/** What stands at the end of a log. */
-export interface Found {
-  head: Entry;
-  turn?: Entry;
-  snapshot?: Entry;
-}
+/** What stands at the end of a log which has begun. */
+export type Found = Omit<End, "rows"> & { head: Entry };
 
 /**
  * Reads the head; where there is none, the log begins, with a term of its own.

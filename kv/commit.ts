@@ -4,7 +4,7 @@
  * @module
  */
 import { MaybeSavedError } from "../journal/appender.ts";
-import { pause } from "../replica/wait.ts";
+import { pause } from "../links/wait.ts";
 import { causeOf } from "../links/errors.ts";
 import { type Call, DEADLINE_MS, within } from "./call.ts";
 import { after, type Database, type Entry } from "./database.ts";

@@ -9,7 +9,7 @@
  */
 import { readBytes, readReason, readText } from "../http/response.ts";
 import { StoreError } from "../links/errors.ts";
-import { limit } from "../replica/wait.ts";
+import { limit } from "../links/wait.ts";
 import {
   after,
   type Database,
@@ -81,7 +81,7 @@ export class ConnectDatabase implements Database {
 
   async #read(ranges: Range[], signal: AbortSignal): Promise<Entry[][]> {
     const response = await this.#post("snapshot_read", formatRead(ranges), signal);
-    const entries = this.#parse(parseRead, await this.#bodyOf(response));
+    const entries = await this.#parse(response, parseRead);
     if (entries.length !== ranges.length) throw new Error("the database gave another answer");
     return entries;
   }
@@ -94,7 +94,7 @@ export class ConnectDatabase implements Database {
         `cannot save: the database answered ${await readReason(response)}`,
       );
     }
-    return this.#parse(parseWrite, await this.#bodyOf(response));
+    return await this.#parse(response, parseWrite);
   }
 
   async watch(key: Key, changed: (version: string) => void, signal: AbortSignal): Promise<void> {
@@ -152,16 +152,11 @@ export class ConnectDatabase implements Database {
     return response;
   }
 
-  async #bodyOf(response: Response): Promise<Uint8Array> {
-    if (response.status === 200) return await readBytes(response, MAX_ANSWER);
-    this.#session = undefined; // what was told of the database may be out of date
-    throw new Error(`the database answered ${await readReason(response)}`);
-  }
-
   /** Reads what the service said; where it can't do its work, another one may. */
-  #parse<T>(parse: (bytes: Uint8Array) => T, bytes: Uint8Array): T {
+  async #parse<T>(response: Response, parse: (bytes: Uint8Array) => T): Promise<T> {
     try {
-      return parse(bytes);
+      if (response.status === 200) return parse(await readBytes(response, MAX_ANSWER));
+      throw new Error(`the database answered ${await readReason(response)}`);
     } catch (error) {
       this.#session = undefined;
       throw error;

@@ -12,7 +12,7 @@ import { FeedConnection, type FeedSource, KnownTrouble, refuseLine } from "../re
 import { checkCopy } from "../replica/judge.ts";
 import { type Copied, LogCopy } from "../replica/log_copy.ts";
 import { append } from "../replica/replicate.ts";
-import { pause } from "../replica/wait.ts";
+import { pause } from "../links/wait.ts";
 
 const RETRY_MS = 1000;
 
@@ -112,14 +112,9 @@ export class LocalCopy implements Copied {
   }
 
   async open(file: Journal): Promise<void> {
-    try {
-      await file.load(this.#reader, (line, reason) => {
-        throw new JournalError(`${this.path}:${line}: ${reason}: it is no copy of a log`);
-      });
-    } catch (error) {
-      await file.close();
-      throw error;
-    }
+    await file.load(this.#reader, (line, reason) => {
+      throw new JournalError(`${this.path}:${line}: ${reason}: it is no copy of a log`);
+    });
     file.publish();
     this.#file = file;
   }
@@ -137,12 +132,6 @@ export class LocalCopy implements Copied {
   placed(old?: string): void {
     this.#events("info", "the copy is complete", { file: this.path, ...(old ? { old } : {}) });
   }
-
-  ask(): void {}
-  refuse(): void {}
-  fits(): void {}
-  spoil(): void {}
-  async rest(): Promise<void> {}
 
   async letGo(): Promise<void> {
     await this.#file?.close();

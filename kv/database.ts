@@ -5,7 +5,7 @@
  * @module
  */
 
-/** The parts of a key, from the left. */
+/** The parts of a key, from the left; none has a character 0. */
 export type Key = readonly string[];
 
 /** What is kept. */
@@ -72,7 +72,7 @@ export interface Database {
   close(): Promise<void>;
 }
 
-/** The first key that can come after `key`: its last part with one more character, the least. */
+/** The first key that can come after `key` and those that begin with it: its last part with the least character. */
 export function after(key: Key): Key {
-  return key.with(-1, `${key.at(-1)}\0`);
+  return key.with(-1, `${key.at(-1)}\x01`);
 }

@@ -52,7 +52,8 @@ export class EmbeddedDatabase implements Database {
     _signal: AbortSignal,
     range?: Range,
   ): Promise<(Entry | undefined)[]> {
-    const entries = (await this.kv.getMany<Value[]>(keys)).map(toEntry);
+    const entries = (await this.kv.getMany<Value[]>(keys))
+      .map((entry) => entry.versionstamp === null ? undefined : toEntry(entry));
     return range ? [...entries, ...await this.range(range)] : entries;
   }
 
@@ -92,14 +93,7 @@ export class EmbeddedDatabase implements Database {
   }
 }
 
-function toEntry({ key, value, versionstamp }: Deno.KvEntry<unknown>): Entry;
-function toEntry(entry: Deno.KvEntryMaybe<unknown>): Entry | undefined;
-function toEntry({ key, value, versionstamp }: Deno.KvEntryMaybe<unknown>): Entry | undefined {
-  if (versionstamp === null) return;
-  return { key: key.map(String), value: toValue(value), version: versionstamp };
-}
-
-function toValue(value: unknown): Value {
-  if (value instanceof Uint8Array) return new Uint8Array(value);
-  throw new Error("the database holds what isn't goto's");
+function toEntry({ key, value, versionstamp }: Deno.KvEntry<unknown>): Entry {
+  if (!(value instanceof Uint8Array)) throw new Error("the database holds what isn't goto's");
+  return { key: key.map(String), value: new Uint8Array(value), version: versionstamp };
 }

@@ -9,12 +9,12 @@ import { explain, JournalError, reasonOf } from "../journal/file.ts";
 import { ask } from "./call.ts";
 import type { Database, Entry } from "./database.ts";
 import type { Loaded } from "./loaded.ts";
-import type { Mutex } from "./mutex.ts";
+import type { Mutex } from "../links/mutex.ts";
 import type { Layout } from "./rows.ts";
 import { Compactor, parseSnapshot, type Snapshot } from "./snapshot.ts";
 
 /** So long, in milliseconds, replaced rows stay for those who are reading them. */
-export const KEEP_MS = 600_000;
+const KEEP_MS = 600_000;
 const QUIET_MS = 60_000; // without anybody's compaction, before one is due
 const SELDOM = 1 / 10; // of the looks whether one is due, so that several masters don't begin at once
 const MAX_AHEAD_MS = 5000;

@@ -5,14 +5,14 @@
  */
 import { formatSum } from "../journal/checksum.ts";
 import { JournalError } from "../journal/file.ts";
-import { type Bad, countLines, readLines, type Tell } from "../journal/lines.ts";
+import { type Bad, countLines, readLines, startOf, type Tell } from "../journal/lines.ts";
 import type { LineReader } from "../journal/log.ts";
 import { Published } from "../journal/published.ts";
 import { StoreError } from "../links/errors.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { explainAway } from "./call.ts";
 import type { Database } from "./database.ts";
-import type { Mutex } from "./mutex.ts";
+import type { Mutex } from "../links/mutex.ts";
 import { readRows, RowReader, RowsGone, Run } from "./pages.ts";
 import type { Head, Layout, Row } from "./rows.ts";
 import { parseSnapshot, type Snapshot } from "./snapshot.ts";
@@ -88,10 +88,9 @@ export class Loaded {
     const take = (run: Run) => (row: Row) => {
       if (feed.checksum.end === feed.base) {
         feed.begin(row.position);
-        run.begin(row.position);
+        run.end = row.position;
       }
       this.#take(row, run);
-      feed.checksum.append(row.lines);
       reader.expect?.(feed.checksum.end - feed.base, head.position - feed.base);
     };
     await each(readRows(database, parts.rows, 0, snapshot.parts), take(parts));
@@ -154,14 +153,17 @@ export class Loaded {
     if (head.next < this.rows.next || head.position < end) {
       return this.#replace(`it ends at ${head.position}, and reached ${end}: it was restored`);
     }
+    const { database, layout, rows } = this;
     try {
       for (const row of known) {
-        if (this.rows.next === head.next) break;
-        this.#apply(row);
+        if (rows.next === head.next) break;
+        this.#take(row, rows);
       }
       // However long it takes: nothing else may be taken in meanwhile.
-      const { database, layout, rows } = this;
-      await each(readRows(database, layout.rows, rows.next, head.next), (row) => this.#apply(row));
+      await each(
+        readRows(database, layout.rows, rows.next, head.next),
+        (row) => this.#take(row, rows),
+      );
     } catch (error) {
       const isOther = error instanceof JournalError || error instanceof RowsGone;
       return isOther ? this.#replace(error.message) : explainAway(error);
@@ -175,12 +177,7 @@ export class Loaded {
     return position === this.head.position && sum === this.head.sum;
   }
 
-  /** Gives a row that others wrote to the reader. */
-  #apply(row: Row): void {
-    this.#take(row, this.rows);
-    this.feed.append(row.lines);
-  }
-
+  /** Gives the next row to the reader. */
   #take({ position, sum, lines }: Row, run: Run): void {
     const { next } = run;
     const { checksum } = this.feed;
@@ -192,14 +189,15 @@ export class Loaded {
     };
     this.lines += this.reader.read(lines, bad, this.#tell);
     run.add(lines.length);
+    this.feed.append(lines);
   }
 
-  readonly #tell: Tell = (line, { term = 1, kept, sum, fileSum }) => {
-    this.term = Math.max(this.term, term);
+  readonly #tell: Tell = (line, about) => {
+    this.term = Math.max(this.term, about.term ?? 1);
     const { feed } = this;
     const isFirst = line === 1 && feed.checksum.end === feed.base;
-    if (!isFirst || kept === undefined || sum === undefined || fileSum === undefined) return;
-    feed.begin(feed.base, { kept, sum, fileSum });
+    const start = isFirst ? startOf(about) : undefined;
+    if (start) feed.begin(feed.base, start);
   };
 
   /** Adds a row of one's own, which readers of this process are shown by whoever wrote it. */

@@ -11,17 +11,17 @@ import { countLines, formatAbout } from "../journal/lines.ts";
 import type { Journal } from "../journal/journal.ts";
 import { type LineReader, type Log, LogConflict } from "../journal/log.ts";
 import type { Published } from "../journal/published.ts";
-import { isFuture, nextTerm } from "../journal/term.ts";
+import { termAfter } from "../journal/term.ts";
 import { StoreError } from "../links/errors.ts";
-import { findHead, type Found } from "./begin.ts";
-import { ask, DEADLINE_MS, explainAway } from "./call.ts";
+import { findHead } from "./begin.ts";
+import { ask, DEADLINE_MS, explainAway, within } from "./call.ts";
 import { commitOnce, type End, readEnd } from "./commit.ts";
 import type { LocalCopy } from "./copy.ts";
 import type { Database } from "./database.ts";
 import { errAway, Health } from "./health.ts";
 import { Keeper } from "./keeper.ts";
 import { Loaded } from "./loaded.ts";
-import { Mutex } from "./mutex.ts";
+import { Mutex } from "../links/mutex.ts";
 import { Layout, newNonce, parseHead, ROW_BYTES, toRows } from "./rows.ts";
 import { parseSnapshot } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
@@ -141,7 +141,8 @@ export class KVLog implements Log {
 
   async #loadDatabase(reader: LineReader): Promise<true> {
     const loaded = new Loaded(this.database, this.#layout, reader);
-    const { head, turn, snapshot } = await this.#read(loaded);
+    const { head, turn, snapshot } = await findHead(this.database, this.#layout);
+    await loaded.read(parseHead(head), parseSnapshot(snapshot)).catch(explainAway);
     this.#health.work();
     this.#local = undefined;
     this.#loaded = loaded;
@@ -149,13 +150,6 @@ export class KVLog implements Log {
     this.#turn.see(turn, head.version);
     this.#keeper.see(snapshot);
     return true;
-  }
-
-  async #read(loaded: Loaded): Promise<Found> {
-    const found = await findHead(this.database, this.#layout);
-    const snapshot = parseSnapshot(found.snapshot);
-    await loaded.read(parseHead(found.head), snapshot).catch(explainAway);
-    return found;
   }
 
   async append(lines: string): Promise<void> {
@@ -247,21 +241,16 @@ export class KVLog implements Log {
   }
 
   async #catchUp(): Promise<void> {
-    const late = new StoreError("unavailable", "the database did not answer in time");
-    const { promise, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(late), DEADLINE_MS);
     const done = this.#mutex.run(() => {
       this.#catchingUp = undefined; // who asks from now on needs a read that begins later
       return this.#takeIn();
     });
     try {
-      await Promise.race([done, promise]);
+      await within(DEADLINE_MS, () => done);
     } catch (error) {
       if (this.#loaded.refusal) throw error;
       this.#health.fail(error);
       throw errAway;
-    } finally {
-      clearTimeout(timer);
     }
   }
 
@@ -298,12 +287,7 @@ export class KVLog implements Log {
 
   async promote(): Promise<void> {
     for (;;) {
-      const term = nextTerm(this.term);
-      if (isFuture(term)) {
-        throw new JournalError(
-          `${this.name}: its term ${this.term} is over a day ahead of this clock`,
-        );
-      }
+      const term = termAfter(this);
       try {
         await this.append(formatAbout({ term }));
         this.#loaded.term = term;

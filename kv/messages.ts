@@ -5,10 +5,10 @@
  * @module
  */
 import { join } from "../journal/feed.ts";
-import type { Entry, Key, Mutation, Range, Value, Write } from "./database.ts";
-import { type Field, MessageWriter, readMessage } from "./protobuf.ts";
+import type { Entry, Key, Mutation, Range, Write } from "./database.ts";
+import { type Field, MessageWriter, NONE, readMessage } from "./protobuf.ts";
 
-const STRING = 2; // begins a part of a key that is a string
+const STRING = "\x02"; // begins a part of a key that is a string
 // The numbers of the protocol.
 const SET = 1;
 const DELETE = 2;
@@ -18,6 +18,7 @@ const CHECK_FAILED = 2;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
+const errForeign = new Error("the database holds what isn't goto's");
 const message = () => new MessageWriter();
 
 /** A message `SnapshotRead`, which asks for ranges. */
@@ -49,17 +50,12 @@ export function parseRead(bytes: Uint8Array): Entry[][] {
 
 function parseEntry(bytes: Uint8Array): Entry {
   const fields = readFields(bytes);
-  const value = fields.get(2)?.bytes ?? new Uint8Array();
+  if (fields.get(3)?.number !== BYTES) throw errForeign;
   return {
-    key: parseKey(fields.get(1)?.bytes ?? new Uint8Array()),
-    value: parseValue(value, fields.get(3)?.number),
+    key: parseKey(fields.get(1)?.bytes ?? NONE),
+    value: new Uint8Array(fields.get(2)?.bytes ?? NONE),
     version: fields.get(4)?.bytes.toHex() ?? "",
   };
-}
-
-function parseValue(bytes: Uint8Array, encoding = 0): Value {
-  if (encoding === BYTES) return new Uint8Array(bytes);
-  throw new Error("the database holds what isn't goto's");
 }
 
 /** A message `AtomicWrite`. */
@@ -101,14 +97,14 @@ export function formatWatch(key: Key): Uint8Array<ArrayBuffer> {
 
 /** A message `WatchOutput` for one key: its version; "", where it isn't there. */
 export function parseWatch(bytes: Uint8Array): string {
-  const key = readFields(bytes).get(2)?.bytes ?? new Uint8Array();
-  const entry = readFields(key).get(2)?.bytes ?? new Uint8Array();
+  const key = readFields(bytes).get(2)?.bytes ?? NONE;
+  const entry = readFields(key).get(2)?.bytes ?? NONE;
   return readFields(entry).get(4)?.bytes.toHex() ?? "";
 }
 
 /** Cuts what comes into messages. Each has its length before it, in four bytes; those that are empty are left out. */
 export class Messages {
-  #rest: Uint8Array = new Uint8Array();
+  #rest = NONE;
 
   /** @param most so many bytes a message may have */
   constructor(private readonly most: number) {}
@@ -132,31 +128,13 @@ function readFields(bytes: Uint8Array): Map<number, Field> {
   return new Map([...readMessage(bytes)].map((field) => [field.field, field]));
 }
 
-/** A key as it is ordered in the database: for each part a 2, its UTF-8 with 255 behind each 0, and a 0. */
-export function formatKey(key: Key): Uint8Array {
-  const plain = encoder.encode(key.map((part) => `\x02${part}\0`).join(""));
-  if (!key.some((part) => part.includes("\0"))) return plain;
-  const bytes: number[] = [];
-  for (const part of key) {
-    bytes.push(STRING);
-    for (const byte of encoder.encode(part)) bytes.push(...byte === 0 ? [0, 255] : [byte]);
-    bytes.push(0);
-  }
-  return new Uint8Array(bytes);
+/** A key as it is ordered in the database: for each part a 2, its UTF-8, and a 0. */
+function formatKey(key: Key): Uint8Array {
+  return encoder.encode(key.map((part) => `${STRING}${part}\0`).join(""));
 }
 
 function parseKey(bytes: Uint8Array): Key {
-  const key: string[] = [];
-  for (let at = 0; at < bytes.length;) {
-    if (bytes[at++] !== STRING) throw new Error("the database holds what isn't goto's");
-    const part: number[] = [];
-    while (bytes[at] !== 0 || bytes[at + 1] === 255) {
-      if (at >= bytes.length) throw new Error("a key is cut off");
-      part.push(bytes[at]);
-      at += bytes[at] === 0 ? 2 : 1;
-    }
-    at++;
-    key.push(decoder.decode(new Uint8Array(part)));
-  }
-  return key;
+  const parts = decoder.decode(bytes).split("\0");
+  if (parts.pop() !== "" || !parts.every((part) => part.startsWith(STRING))) throw errForeign;
+  return parts.map((part) => part.slice(1));
 }

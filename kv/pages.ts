@@ -4,6 +4,7 @@
  * @module
  */
 import { join } from "../journal/feed.ts";
+import { Mutex } from "../links/mutex.ts";
 import { within } from "./call.ts";
 import { type Database, type Key, MAX_RANGE } from "./database.ts";
 import { parseRow, type Row, rowKey } from "./rows.ts";
@@ -62,35 +63,22 @@ function gone(): RowsGone {
 /** Rows one after the other, and where each begins. */
 export class Run {
   readonly #starts: number[] = [];
-  #end: number;
 
   /**
    * @param rows where they are
    * @param first the number of the first one
-   * @param start the position where it begins
+   * @param end the position where the last one ends
    */
-  constructor(readonly rows: Key, readonly first: number, start: number) {
-    this.#end = start;
-  }
+  constructor(readonly rows: Key, readonly first: number, public end: number) {}
 
   /** How many there are. */
   get count(): number {
     return this.#starts.length;
   }
 
-  /** Begins at a position, with none yet. */
-  begin(start: number): void {
-    this.#end = start;
-  }
-
-  /** The position where the first one begins, */
+  /** The position where the first one begins. */
   get start(): number {
-    return this.#starts[0] ?? this.#end;
-  }
-
-  /** and where the last one ends. */
-  get end(): number {
-    return this.#end;
+    return this.#starts[0] ?? this.end;
   }
 
   /** The number of the next one. */
@@ -100,13 +88,13 @@ export class Run {
 
   /** Takes the next one over, which has so many bytes of lines. */
   add(length: number): void {
-    this.#starts.push(this.#end);
-    this.#end += length;
+    this.#starts.push(this.end);
+    this.end += length;
   }
 
   /** The position where a row begins. */
   startOf(number: number): number {
-    return this.#starts[number - this.first] ?? this.#end;
+    return this.#starts[number - this.first] ?? this.end;
   }
 
   /** The number of the row that a position is in. */
@@ -124,7 +112,7 @@ export class Run {
 /** Reads a log by positions, for all followers, for each in its turn. */
 export class RowReader {
   #page?: { position: number; bytes: Uint8Array };
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #mutex = new Mutex();
   #closed = false;
 
   /** @param runs the rows of the snapshot, if there is one, and those behind it */
@@ -138,9 +126,7 @@ export class RowReader {
 
   /** Gives so many bytes from `position`; none, where the log begins behind it. */
   read(position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = this.#last.then(() => this.#read(position, length));
-    this.#last = bytes.catch(() => {});
-    return bytes;
+    return this.#mutex.run(() => this.#read(position, length));
   }
 
   async #read(position: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -174,6 +160,6 @@ export class RowReader {
 
   async close(): Promise<void> {
     this.#closed = true;
-    await this.#last;
+    await this.#mutex.run(() => {});
   }
 }

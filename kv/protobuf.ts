@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { join } from "../journal/feed.ts";
 
 /**
  * Writes a message: one field after the other.
@@ -13,47 +14,33 @@
  * ```
  */
 export class MessageWriter {
-  #bytes = new Uint8Array(256);
-  #length = 0;
+  readonly #parts: Uint8Array[] = [];
 
   /** A field that is a number below 2 to the 53rd; 0 is the protocol's default, and left out. */
   number(field: number, value: number): this {
-    if (value === 0) return this;
-    this.#varint(field << 3);
-    this.#varint(value);
+    if (value !== 0) this.#parts.push(varints(field << 3, value));
     return this;
   }
 
   /** A field that is bytes, or a message. */
   bytes(field: number, bytes: Uint8Array): this {
-    this.#varint(field << 3 | 2);
-    this.#varint(bytes.length);
-    this.#reserve(bytes.length);
-    this.#bytes.set(bytes, this.#length);
-    this.#length += bytes.length;
+    this.#parts.push(varints(field << 3 | 2, bytes.length), bytes);
     return this;
   }
 
   /** The message. */
   done(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length);
+    return new Uint8Array(join(this.#parts));
   }
+}
 
-  #varint(value: number): void {
-    this.#reserve(10);
-    while (value >= 0x80) {
-      this.#bytes[this.#length++] = value % 0x80 | 0x80;
-      value = Math.floor(value / 0x80);
-    }
-    this.#bytes[this.#length++] = value;
+function varints(...values: number[]): Uint8Array {
+  const bytes: number[] = [];
+  for (let value of values) {
+    for (; value >= 0x80; value = Math.floor(value / 0x80)) bytes.push(value % 0x80 | 0x80);
+    bytes.push(value);
   }
-
-  #reserve(count: number): void {
-    if (this.#length + count <= this.#bytes.length) return;
-    const larger = new Uint8Array(2 * (this.#length + count));
-    larger.set(this.#bytes);
-    this.#bytes = larger;
-  }
+  return new Uint8Array(bytes);
 }
 
 /** A field of a message: which one, and what it holds. */
@@ -65,7 +52,7 @@ export interface Field {
   bytes: Uint8Array;
 }
 
-const NONE = new Uint8Array();
+export const NONE: Uint8Array = new Uint8Array();
 
 /**
  * Reads a message.

@@ -14,6 +14,7 @@
 import { formatSum, parseSum, type Point } from "../journal/checksum.ts";
 import { crc32 } from "../journal/crc32.ts";
 import { JournalError } from "../journal/file.ts";
+import { isCount } from "../links/count.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import type { Entry, Key } from "./database.ts";
 
@@ -146,11 +147,6 @@ export function toRows(
 /** What nobody else has: it tells whose commit wrote a row. */
 export function newNonce(): string {
   return crypto.getRandomValues(new Uint8Array(8)).toHex();
-}
-
-/** Whether it is a number of things. */
-export function isCount(value: unknown): value is number {
-  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
 }
 
 /** A value that others may read. */

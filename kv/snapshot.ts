@@ -7,25 +7,23 @@
  * @module
  */
 import { Checksum } from "../journal/checksum.ts";
-import { type CompactionOptions, compactTo, type Kept } from "../journal/compaction.ts";
+import {
+  type Blocks,
+  type CompactionOptions,
+  compactTo,
+  type Kept,
+  paced,
+} from "../journal/compaction.ts";
 import { join } from "../journal/feed.ts";
 import { JournalError } from "../journal/file.ts";
 import { lastLines } from "../journal/superseded.ts";
+import { isCount } from "../links/count.ts";
 import { NEWLINE } from "../links/syntax.ts";
 import { now } from "../links/time.ts";
 import { ask } from "./call.ts";
 import { after, type Database, type Entry, MAX_RANGE, type Mutation } from "./database.ts";
 import type { Loaded } from "./loaded.ts";
-import {
-  formatRow,
-  fromJSON,
-  isCount,
-  type Layout,
-  newNonce,
-  rowKey,
-  toJSON,
-  toRows,
-} from "./rows.ts";
+import { formatRow, fromJSON, type Layout, newNonce, rowKey, toJSON, toRows } from "./rows.ts";
 
 const KEPT_BYTES = 4096; // stay as they were, for followers who are a little behind
 const COMMIT_BYTES = 600_000; // of lines in one commit
@@ -77,7 +75,7 @@ export class Compactor {
    */
   async compact(
     loaded: Loaded,
-    { progress, pause }: CompactionOptions,
+    options: CompactionOptions,
     begun: () => void,
   ): Promise<boolean> {
     const { feed, reader, rows, snapshot, term, isScattered } = loaded;
@@ -86,19 +84,13 @@ export class Compactor {
     const next = lines ? rows.next : Math.max(rows.first, rows.find(end - KEPT_BYTES));
     const kept = rows.startOf(next);
     begun();
-    let turn = 0;
-    const blocks = async function* (size: number) {
-      for await (const block of loaded.blocks(size)) {
-        yield block;
-        progress?.(turn * size + block.at, 3 * size);
-        await pause?.();
-      }
-      turn++;
-    };
+    const blocks = paced((size) => loaded.blocks(size), options);
     const part = { base, kept, end, start };
-    const stays: Kept = lines
-      ? { sum: parseInt(endSum, 16), lines }
-      : await lastLines(blocks, { ...part, keys, endSum }, now() - (this.shared ? DAY : 0));
+    const stays: Kept = lines ? { sum: parseInt(endSum, 16), lines } : await lastLines(
+      blocks,
+      { ...part, keys, endSum },
+      now() - (this.database.exclusive ? 0 : DAY),
+    );
     const compacted = await compactTo(part, term, stays);
     if (compacted === undefined && !isScattered) return false;
     // Where no line is superseded, the same bytes are put into fewer rows.
@@ -117,7 +109,7 @@ export class Compactor {
         checksum.add(row.lines);
       }
       await this.#commit(mutations, version);
-      await pause?.();
+      await options.pause?.();
     }
     await this.#set({
       id,
@@ -159,10 +151,6 @@ export class Compactor {
     if (made === undefined) throw new JournalError("another master compacts it");
     return made;
   }
-
-  private get shared(): boolean {
-    return !this.database.exclusive;
-  }
 }
 
 /** Gives blocks of so many lines as a commit takes. */
@@ -188,6 +176,6 @@ async function* together(
   if (size > 0) yield new Uint8Array(join(held));
 }
 
-async function* linesOf(blocks: AsyncIterable<{ bytes: Uint8Array }>) {
+async function* linesOf(blocks: ReturnType<Blocks>) {
   for await (const { bytes } of blocks) yield bytes;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import { Condition } from "../journal/condition.ts";
-import { pause } from "../replica/wait.ts";
+import { pause } from "../links/wait.ts";
 import type { Database, Key } from "./database.ts";
 
 const POLL_MS = 1000; // from one look to the next where the watch is silent

@@ -11,6 +11,7 @@ import { Matcher } from "./matcher.ts";
 import { Order, type Place } from "./order.ts";
 import { LIMIT, type Listing, MAX_CHARS, type Query } from "./query.ts";
 import type { Following } from "./readahead.ts";
+import { pause } from "./wait.ts";
 import type { EntryWriter } from "./writer.ts";
 
 const SLICE_MS = 3; // after so long others get their turn
@@ -223,7 +224,7 @@ export class Search {
   /** Lets others have their turn. */
   async #pause(): Promise<void> {
     if (performance.now() - this.#began < SLICE_MS) return;
-    await new Promise((resolve) => setTimeout(resolve));
+    await pause(0);
     checkLeft(this.signal);
     this.#began = performance.now();
   }

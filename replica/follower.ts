@@ -9,7 +9,7 @@ import { StoreError } from "../links/errors.ts";
 import { type Masters, MAX_BACKOFF_MS, MIN_BACKOFF_MS } from "./masters.ts";
 import { kindOf, type Sign } from "./prober.ts";
 import type { Transport } from "./transport.ts";
-import { pause } from "./wait.ts";
+import { Backoff } from "../links/wait.ts";
 
 const SILENT_MS = 3 * HEARTBEAT_MS; // a feed that is silent for longer is dead
 const STEADY_MS = 3 * HEARTBEAT_MS; // a feed that went on for so long was a good one
@@ -33,7 +33,7 @@ export interface Followed {
   /** Opens the feed by `connection` and takes it in until it ends. */
   follow(connection: FeedConnection): Promise<void>;
   /** The feed was lost: what comes from now on is not heard of. */
-  lost(): void;
+  lost?(): void;
 }
 
 /** Follows the feed of whichever master answers, until it is closed. */
@@ -61,7 +61,7 @@ export class Follower {
 
   async #run(): Promise<void> {
     const closed = this.#closed.signal;
-    let backoff = MIN_BACKOFF_MS;
+    const backoff = new Backoff(MIN_BACKOFF_MS, MAX_BACKOFF_MS);
     const told = new Set<string>();
     for (;;) {
       await this.masters.up();
@@ -76,12 +76,12 @@ export class Follower {
         trouble = error;
       }
       connection.end();
-      this.copy.lost();
+      this.copy.lost?.();
       if (closed.aborted) return;
       const lasted = performance.now() - began;
-      if (lasted > STEADY_MS) backoff = MIN_BACKOFF_MS;
+      if (lasted > STEADY_MS) backoff.ease(MIN_BACKOFF_MS);
       // One that breaks off again and again, but gets on, is not left for long.
-      else if (connection.worked) backoff = Math.min(backoff, BROKEN_MS);
+      else if (connection.worked) backoff.ease(BROKEN_MS);
       if (lasted > QUIET_MS) told.clear();
       const isKnown = trouble instanceof KnownTrouble;
       const isAlive = isKnown ? !session.aborted : await this.masters.probe(session);
@@ -94,8 +94,7 @@ export class Follower {
           told.add(kindOf(reason));
         }
       }
-      await pause(backoff * (1 + Math.random()) / 2, closed);
-      backoff = Math.min(2 * backoff, MAX_BACKOFF_MS);
+      await backoff.pause(closed);
     }
   }
 }

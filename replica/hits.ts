@@ -4,14 +4,15 @@
  * @module
  */
 import type { Counting } from "../hits/counting.ts";
-import { type Counts, formatCounts, type Hit } from "../hits/counts.ts";
+import { type Counts, formatCounts, type Hit, hitOf } from "../hits/counts.ts";
+import { newIds } from "../hits/senders.ts";
 import { Unsent } from "../hits/unsent.ts";
 import type { Client } from "../jsonrpc/client.ts";
 import { type Events, silent } from "../journal/events.ts";
 import { reasonOf } from "../journal/file.ts";
 import { StoreError } from "../links/errors.ts";
-import { randomKey } from "../links/link.ts";
-import { pause } from "./wait.ts";
+import { Mutex } from "../links/mutex.ts";
+import { pause } from "../links/wait.ts";
 
 const SEND_MS = 1000;
 const MAX_WAIT_MS = 8000; // after failures: longer and longer, up to that
@@ -20,7 +21,7 @@ const RETRY_MS = 100;
 const MAX_SENT = 4000; // links in one call
 const MAX_SENT_CHARS = 100 << 10; // of their keys
 /** So many links a day are kept that could not be sent; of others nothing is. */
-export const MAX_KEPT = 100_000;
+const MAX_KEPT = 100_000;
 
 /** How a {@linkcode SentHits} goes about it. */
 export interface SentHitsOptions {
@@ -37,16 +38,15 @@ export class SentHits implements Counting {
   readonly #gathered = new Map<number, Map<string, Hit>>(); // by day, and by key and time
   #kept = 0; // of these
   #sent?: Counts; // on their way, perhaps for the second time
-  #sends = 0;
   #dropping = false;
   #failing = false; // whether the file can't be written
   #wait = SEND_MS;
-  #sending: Promise<void> = Promise.resolve();
+  readonly #mutex = new Mutex();
   #timer?: ReturnType<typeof setTimeout>;
   #closed = false;
   readonly #left: Counts[] = []; // by who ran here before
   readonly #unsent: Unsent;
-  readonly #name = randomKey();
+  readonly #newId = newIds();
   readonly #events: Events;
 
   constructor(private readonly client: Client, { path, events = silent }: SentHitsOptions = {}) {
@@ -56,20 +56,15 @@ export class SentHits implements Counting {
 
   /** Takes over what was left when the server ended. */
   async load(): Promise<void> {
-    for (const counts of await this.#loadUnsent()) {
+    const left = await this.#unsent.load().catch((error): Counts[] => {
+      this.#events("warn", "cannot load hits", { reason: reasonOf(error) });
+      return [];
+    });
+    for (const counts of left) {
       if (counts.id === undefined) this.add(counts);
       else this.#left.push(counts);
     }
     if (this.#left.length > 0) this.#later();
-  }
-
-  async #loadUnsent(): Promise<Counts[]> {
-    try {
-      return await this.#unsent.load();
-    } catch (error) {
-      this.#events("warn", "cannot load hits", { reason: reasonOf(error) });
-      return [];
-    }
   }
 
   add({ day, hits }: Counts): void {
@@ -82,10 +77,7 @@ export class SentHits implements Counting {
         hit[1] += count;
         hit[2] += previews;
       } else if (this.#kept < MAX_KEPT) {
-        links.set(
-          link,
-          created === undefined ? [key, count, previews] : [key, count, previews, created],
-        );
+        links.set(link, hitOf(key, count, previews, created));
         this.#kept++;
       } else if (!this.#dropping) {
         this.#dropping = true;
@@ -108,7 +100,8 @@ export class SentHits implements Counting {
     await this.#send();
     // A connection that was not used for long may be gone without anybody's fault, so there is a second try;
     // for more of them only what is not kept is worth the time.
-    const end = performance.now() + (this.#unsent.keeps && !this.#failing ? 0 : CLOSE_MS);
+    const end = performance.now() +
+      (this.#unsent.path !== undefined && !this.#failing ? 0 : CLOSE_MS);
     for (let late = false; this.#waiting().length > 0 && !late; late = performance.now() > end) {
       await pause(RETRY_MS);
       await this.#send();
@@ -126,7 +119,7 @@ export class SentHits implements Counting {
 
   #send(): Promise<void> {
     this.#timer = undefined;
-    return this.#sending = this.#sending.then(async () => {
+    return this.#mutex.run(async () => {
       let failed = false;
       while (!failed && (this.#sent ??= this.#next()) !== undefined) {
         try {
@@ -136,8 +129,12 @@ export class SentHits implements Counting {
           this.#sent = undefined;
         } catch (error) {
           // What is refused for good would be refused each time.
-          if (error instanceof StoreError && error.kind === "invalid query") this.#refuse(error);
-          else failed = true;
+          failed = !(error instanceof StoreError && error.kind === "invalid query");
+          if (failed) break;
+          this.#events("warn", "hits are lost: the master refuses them", {
+            reason: reasonOf(error),
+          });
+          this.#sent = undefined;
         }
       }
       await this.#keep();
@@ -147,17 +144,12 @@ export class SentHits implements Counting {
     });
   }
 
-  #refuse({ message: reason }: StoreError): void {
-    this.#events("warn", "hits are lost: the master refuses them", { reason });
-    this.#sent = undefined;
-  }
-
   /** Keeps what is still to be sent beside memory, and gives whether it is. */
   async #keep(): Promise<boolean> {
     try {
       await this.#unsent.save(this.#waiting());
       this.#failing = false;
-      return this.#unsent.keeps;
+      return this.#unsent.path !== undefined;
     } catch (error) {
       if (!this.#failing) this.#events("warn", "cannot keep hits", { reason: reasonOf(error) });
       this.#failing = true;
@@ -180,7 +172,7 @@ export class SentHits implements Counting {
         this.#kept--;
       }
       if (links.size === 0) this.#gathered.delete(day);
-      if (hits.length > 0) return { day, hits, id: this.#id() };
+      if (hits.length > 0) return { day, hits, id: this.#newId() };
     }
   }
 
@@ -191,9 +183,5 @@ export class SentHits implements Counting {
       ([day, links]) => ({ day, hits: [...links.values()] }),
     );
     return [...this.#sent ? [this.#sent] : [], ...this.#left, ...gathered];
-  }
-
-  #id(): string {
-    return `${this.#name}-${(this.#sends++).toString(36)}`;
   }
 }

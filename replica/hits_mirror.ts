@@ -16,10 +16,10 @@ import type { LineReader } from "../journal/log.ts";
 import { Upkeep } from "../journal/upkeep.ts";
 import type { Table } from "../links/table.ts";
 import { type FeedConnection, type Followed, KnownTrouble } from "./follower.ts";
-import { checkCopy, refuseFuture } from "./judge.ts";
+import { checkCopy } from "./judge.ts";
 import { type Copied, LogCopy } from "./log_copy.ts";
-import { append } from "./replicate.ts";
-import { pause } from "./wait.ts";
+import { append, tellOf } from "./replicate.ts";
+import { pause } from "../links/wait.ts";
 
 const LOOK_MS = 20; // whether the links have come as far
 
@@ -92,16 +92,9 @@ export class HitsMirror implements Copied, Followed {
     await this.#copy?.follow(connection);
   }
 
-  lost(): void {}
-
   async open(log: Journal): Promise<void> {
-    try {
-      this.#state!.begin();
-      await log.load(this.#state!);
-    } catch (error) {
-      await log.close();
-      throw error;
-    }
+    this.#state!.begin();
+    await log.load(this.#state!);
     log.publish();
     this.#log = log;
     this.#upkeep = new Upkeep(log, this.#events);
@@ -112,25 +105,16 @@ export class HitsMirror implements Copied, Followed {
     if (size === 0 && this.#log && this.#log.size > 0) throw new KnownTrouble("nothing is counted");
   }
 
-  ask(): void {}
-  fits(): void {}
-  spoil(): void {}
-  placed(): void {}
-
   async takeIn(log: Journal, connection: FeedConnection, stream: FeedStream): Promise<void> {
     const state = this.#state!;
     await this.#waitForLinks(await connection.position());
     checkCopy(log.feed, stream);
     state.reach(Infinity); // what there is by now is of links that are here, or will never be
-    const refuse = () => {};
     for await (const lines of connection.blocks(stream)) {
       if (lines.length > 0) {
         const wasThere = log.size < stream.size;
         await append(log, lines, stream);
-        state.read(lines, refuse, (line, about) => {
-          refuseFuture(about.term);
-          log.tell(line, about);
-        });
+        state.read(lines, () => {}, tellOf(log));
         if (wasThere) state.reach(Infinity); // likewise
         log.publish();
         connection.worked = true;

@@ -10,7 +10,7 @@ import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
 import { type Answer, CODES, errDown } from "../jsonrpc/client.ts";
 import { DEADLINE_MS, type Masters, MAX_BACKOFF_MS, MIN_BACKOFF_MS } from "./masters.ts";
 import { errDeadline } from "./prober.ts";
-import { limit, pause } from "./wait.ts";
+import { limit, pause } from "../links/wait.ts";
 
 const MAX_SENT = 2_000; // calls that are sent at once
 const MAX_SENT_CHARS = 256 << 10; // of four bytes at most, so that the server's 1 MiB holds them

@@ -15,7 +15,7 @@ import {
   type Sign,
 } from "./prober.ts";
 import type { Transport } from "./transport.ts";
-import { pause } from "./wait.ts";
+import { Backoff, pause } from "../links/wait.ts";
 
 /** How long a master may take for an answer. */
 export const DEADLINE_MS = 2000;
@@ -50,7 +50,7 @@ export class Masters {
   #path: string[] = []; // the names of the master, and of those above it
   #again?: ReturnType<typeof setTimeout>;
   #since = 0; // when the master was found
-  #backoff = 0; // before it is asked again
+  readonly #backoff = new Backoff(MIN_BACKOFF_MS, MAX_BACKOFF_MS, 0); // before it is asked again
   readonly #prober: Prober;
   readonly #listeners: (() => void)[] = [];
 
@@ -159,7 +159,7 @@ export class Masters {
     this.#session.abort(errDown);
     this.hangs = error === errDeadline;
     const isSteady = performance.now() - this.#since > STEADY_MS;
-    this.#backoff = isSteady ? 0 : Math.min(this.#backoff, BROKEN_MS);
+    this.#backoff.ease(isSteady ? 0 : BROKEN_MS);
     this.#change("looking");
     this.#look(error);
   }
@@ -187,10 +187,7 @@ export class Masters {
         this.#change("down");
         report();
       }
-      if (tries % count === 0) {
-        await pause(this.#backoff * (1 + Math.random()) / 2, this.#closed.signal);
-        this.#backoff = Math.min(Math.max(2 * this.#backoff, MIN_BACKOFF_MS), MAX_BACKOFF_MS);
-      }
+      if (tries % count === 0) await this.#backoff.pause(this.#closed.signal);
       if (this.closed) return;
       const at = (this.#at + tries) % count;
       // Where there are others it is of no use to ask oneself.

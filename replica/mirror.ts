@@ -36,9 +36,9 @@ export class Mirror implements Copy, Copied, Followed {
   onchange: (key?: string) => void = () => {};
   #store?: URLStore<Journal>; // the owner of FILE, once that is there
   #links = new Table(); // its links, or, while it is made anew, those of the one before
-  #whole = false; // whether they are all
+  whole = false; // whether they are all
   #foreign = false; // whether they are of another history than the master's
-  #live = false;
+  live = false;
   #share: (memory: TableMemory) => void = () => {};
   readonly #ahead = new Ahead();
   readonly #lag = new Lag();
@@ -51,7 +51,7 @@ export class Mirror implements Copy, Copied, Followed {
     this.#links.readable = false;
     this.#copy = new LogCopy(file, this, options);
     this.#events = options.events ?? silent;
-    this.hits = new HitsMirror(() => this.#live, options);
+    this.hits = new HitsMirror(() => this.live, options);
   }
 
   get claim(): Claim {
@@ -70,16 +70,8 @@ export class Mirror implements Copy, Copied, Followed {
     return this.#links.count;
   }
 
-  get whole(): boolean {
-    return this.#whole;
-  }
-
-  get live(): boolean {
-    return this.#live;
-  }
-
   get(key: string): string | undefined {
-    return this.#live && this.#ahead.others <= this.position ? this.#links.get(key) : undefined;
+    return this.live && this.#ahead.others <= this.position ? this.#links.get(key) : undefined;
   }
 
   get created(): number {
@@ -125,17 +117,12 @@ export class Mirror implements Copy, Copied, Followed {
 
   async open(log: Journal): Promise<void> {
     const store = new URLStore(log, { hits: false, events: this.#events });
-    try {
-      await store.load();
-    } catch (error) {
-      await store.close();
-      throw error;
-    }
+    await store.load();
     this.#links.readable = store.urls.readable = false;
     this.#store = store;
     this.#links = store.urls;
     this.hits.use(store);
-    this.#whole = true;
+    this.whole = true;
     this.#foreign = false;
     this.#reach();
     for (const key of this.#ahead.keys()) this.#links.hide(key);
@@ -168,7 +155,7 @@ export class Mirror implements Copy, Copied, Followed {
   }
 
   spoil(): void {
-    this.#whole = false;
+    this.whole = false;
   }
 
   placed(old?: string): void {
@@ -190,7 +177,7 @@ export class Mirror implements Copy, Copied, Followed {
     this.#reach();
     checkCopy(log.feed, stream);
     this.#lag.aim(size, performance.now());
-    this.#live = this.position >= size;
+    this.live = this.position >= size;
     this.#expose();
     for await (const lines of connection.blocks(stream)) {
       if (lines.length > 0) await replicate(store, lines, stream, isHidden, this.onchange);
@@ -198,7 +185,7 @@ export class Mirror implements Copy, Copied, Followed {
       checkCopy(log.feed, stream);
       connection.worked ||= lines.length > 0;
       this.#reach();
-      this.#live ||= this.position >= size;
+      this.live ||= this.position >= size;
       this.#expose();
       if (this.#lag.reached(this.position)) this.#aim(connection);
     }
@@ -212,7 +199,7 @@ export class Mirror implements Copy, Copied, Followed {
 
   /** Lets other threads read as much as this one would show. */
   #expose(): void {
-    this.#links.readable = this.#live && this.#ahead.others <= this.position;
+    this.#links.readable = this.live && this.#ahead.others <= this.position;
   }
 
   /** Asks where the master is: a mirror that comes there is as of now. */
@@ -223,7 +210,7 @@ export class Mirror implements Copy, Copied, Followed {
   }
 
   lost(): void {
-    this.#live = false;
+    this.live = false;
     this.#expose();
     this.onchange();
   }

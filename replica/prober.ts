@@ -8,7 +8,7 @@ import { StoreError } from "../links/errors.ts";
 import type { Health } from "../links/health.ts";
 import { checkMaster, checkTerm, type Claim, OwnAddress, readHealth } from "./judge.ts";
 import type { Transport } from "./transport.ts";
-import { limit } from "./wait.ts";
+import { limit } from "../links/wait.ts";
 
 /** How long a master may take for it: any server answers for its health in half of that. */
 export const PROBE_MS = 1000;

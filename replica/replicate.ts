@@ -5,7 +5,7 @@
  */
 import type { FeedStream } from "../journal/feed.ts";
 import type { Journal } from "../journal/journal.ts";
-import { type Apply, readLines } from "../journal/lines.ts";
+import { type Apply, readLines, type Tell } from "../journal/lines.ts";
 import type { URLStore } from "../store.ts";
 import { KnownTrouble, refuseLine } from "./follower.ts";
 import { isCompared, refuseFuture } from "./judge.ts";
@@ -27,10 +27,7 @@ export async function replicate(
   const changes: { key: string; entry: number }[] = [];
   try {
     const add: Apply = (change) => changes.push({ key: change.key, entry: urls.add(change) });
-    readLines(lines, add, refuseLine, (line, about) => {
-      refuseFuture(about.term);
-      journal.tell(line, about);
-    });
+    readLines(lines, add, refuseLine, tellOf(journal));
     await append(journal, lines, stream);
   } catch (error) {
     for (const { entry } of changes) urls.drop(entry);
@@ -41,6 +38,14 @@ export async function replicate(
     onchange(key);
   }
   journal.publish();
+}
+
+/** Has a copy take over what lines say of the log itself. */
+export function tellOf(copy: Journal): Tell {
+  return (line, about) => {
+    refuseFuture(about.term);
+    copy.tell(line, about);
+  };
 }
 
 /** Appends to a copy. Of a disk that refuses, the copy itself tells. */

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { pause } from "../replica/wait.ts";
+import { pause } from "../links/wait.ts";
 import { eventually, follow, type Goto, start } from "../tests/processes.ts";
 import { random } from "../tests/random.ts";
 import { disturb, type Links, read, type Soak, Tally, write } from "./soak/clients.ts";

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertGreater, assertLessOrEqual } from "@std/assert";
 import { it } from "@std/testing/bdd";
 import { formatAbout } from "../journal/lines.ts";
-import { Seldom } from "../replica/wait.ts";
+import { Seldom } from "../links/wait.ts";
 import { type Here, startHere } from "./here.ts";
 import { eventually, follow, type Goto, start, tempDir } from "./processes.ts";
 import { freePort, journal, ready, where } from "./replicas.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { pause } from "../replica/wait.ts";
+import { pause } from "../links/wait.ts";
 
 /** What happens to what passes: it is cut off, late by some milliseconds, or never comes. */
 export type Fault = "cut" | "black hole" | number;

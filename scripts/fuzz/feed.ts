@@ -13,7 +13,7 @@ import { readLines } from "../../journal/lines.ts";
 import { errNotFound, StoreError } from "../../links/errors.ts";
 import { Replica } from "../../replica/replica.ts";
 import { HTTPTransport } from "../../replica/transport.ts";
-import { pause } from "../../replica/wait.ts";
+import { pause } from "../../links/wait.ts";
 import { URLStore } from "../../store.ts";
 import { eventually, tempDir } from "../../tests/processes.ts";
 import { random } from "../../tests/random.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { pause } from "../../replica/wait.ts";
+import { pause } from "../../links/wait.ts";
 import { follow, type Goto } from "../../tests/processes.ts";
 import { Client, JSON_TYPE } from "../../tests/sockets.ts";
 import type { Pick } from "../fuzz/mutate.ts";

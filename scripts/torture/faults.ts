@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { pause } from "../../replica/wait.ts";
+import { pause } from "../../links/wait.ts";
 import { run } from "../../tests/processes.ts";
 import { canLimit, tool } from "../../tests/tools.ts";
 import type { Cluster } from "./cluster.ts";

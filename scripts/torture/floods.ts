@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { pause } from "../../replica/wait.ts";
+import { pause } from "../../links/wait.ts";
 import { eventually } from "../../tests/processes.ts";
 import { TAKEN } from "./clients.ts";
 import { FILLER } from "./log_record.ts";

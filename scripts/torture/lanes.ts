@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { pause } from "../../replica/wait.ts";
+import { pause } from "../../links/wait.ts";
 import type { Fault, LaneName } from "../../tests/lanes.ts";
 import type { Cluster } from "./cluster.ts";
 

@@ -18,6 +18,32 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/** Ever longer times between tries, each shorter by chance, so that those who lost something together don't come back so. */
+export class Backoff {
+  /**
+   * @param least milliseconds, after which twice as many follow
+   * @param most milliseconds at last
+   * @param next milliseconds of the next time
+   */
+  constructor(
+    private readonly least: number,
+    private readonly most: number,
+    private next: number = least,
+  ) {}
+
+  /** Waits; the next time it is twice as long. */
+  async pause(signal: AbortSignal): Promise<void> {
+    const ms = this.next;
+    this.next = Math.min(Math.max(2 * ms, this.least), this.most);
+    await pause(ms * (1 + Math.random()) / 2, signal);
+  }
+
+  /** The next time takes `ms` milliseconds at most. */
+  ease(ms: number): void {
+    this.next = Math.min(this.next, ms);
+  }
+}
+
 /**
  * Runs what can be broken off, for `ms` milliseconds at most, and until `outer` says otherwise.
  *

@@ -27,7 +27,7 @@ export class Mutex {
   }
 
   /** Runs what must not be done twice at once. */
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  async run<T>(work: () => Promise<T> | T): Promise<T> {
     const unlock = await this.lock();
     try {
       return await work();
