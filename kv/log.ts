@@ -326,7 +326,7 @@ export class KVLog implements Log {
   }
 
   compact(options: CompactionOptions = {}): Promise<Compacted | undefined> {
-    return this.#keeper.compact(options);
+    return this.#keeper.compact(options, () => this.#takeIn());
   }
 
   end(): void {

@@ -6,7 +6,7 @@
 import type { Denokv } from "../../tests/denokv.ts";
 import { eventually, run, tempDir } from "../../tests/processes.ts";
 import { Proxy } from "../../tests/proxy.ts";
-import { copyDatabase, type Place, placeOf, readDatabase } from "./databases.ts";
+import { copyDatabase, placeOf, readDatabase } from "./databases.ts";
 import { History } from "./history.ts";
 import type { Layout } from "./layouts.ts";
 import { Epoch, type Links, readLog } from "./log_record.ts";
