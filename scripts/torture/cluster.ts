@@ -211,29 +211,36 @@ export class Cluster implements AsyncDisposable {
    * Puts a copy of the database in its place, as docs/kv.md says.
    *
    * @param master is started with -promote
-   * @param goOn whether other masters aren't stopped
+   * @param others what becomes of the other masters
    */
   async restoreDatabase(
     { path, links, names }: Backup,
     master: Machine,
-    goOn: boolean,
+    others: "stopped" | "frozen" | "go on",
     signal: "SIGTERM" | "SIGKILL",
   ): Promise<void> {
     const { masters, service } = this;
     const place = placeOf(this)!;
+    const isStopped = others === "stopped";
+    const tell = (what: Deno.Signal) => {
+      if (others !== "frozen") return;
+      for (const { goto } of masters.filter((other) => other !== master)) goto?.kill(what);
+    };
     this.restored = true;
-    await this.#endMasters(signal, goOn ? [] : masters);
+    tell("SIGSTOP");
+    await this.#endMasters(signal, isStopped ? masters : []);
     await copyDatabase({ ...place, folder: path }, place);
     const begun = this.now();
     if (master.shares) await service?.begin();
     await master.stop(signal);
     await this.#begin(master, links, names, begun);
+    tell("SIGCONT");
     for (const machine of masters) {
       if (machine === master) continue;
       // A copy of the history that is no more is refused.
       if (machine.copies) await machine.stop(signal);
       if (machine.copies) await Deno.remove(machine.file).catch(() => {});
-      if (machine.copies || !goOn) await this.launch(machine, false);
+      if (machine.copies || isStopped) await this.launch(machine, false);
     }
   }
 
@@ -264,16 +271,20 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * Starts a master again that another one has taken the place of. A server that has followed that one asks it, and so
-   * it refuses changes.
+   * Starts a master again that another one has taken the place of. Asked as by a server that has followed that one, it
+   * refuses changes.
    */
   async revive(machine: Machine, ms: number): Promise<void> {
-    await this.launch(machine, true);
+    await machine.start(true); // nobody is led there: it would take changes until it is asked
+    const { term } = await this.master.ready();
+    const headers = { "content-type": "application/json" };
+    const post = (path: string, body: unknown) =>
+      fetch(`${machine.url}${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+    const call = { jsonrpc: "2.0", id: 0, method: "Store.Health", params: [term] };
     const add = async () => {
-      const body = JSON.stringify({ url: "https://example.com/" });
-      const headers = { "content-type": "application/json" };
-      const response = await fetch(`${machine.url}/api/links`, { method: "POST", headers, body });
-      return response.status === 503 && /later term|took over/.test(await response.text());
+      await (await post("/rpc", call)).body?.cancel();
+      const response = await post("/api/links", { url: "https://example.com/" });
+      return response.status === 503 && (await response.text()).includes("took over");
     };
     await eventually(add, ms).catch(({ message }) =>
       this.broken.push(`${machine.name} takes changes though another took over: ${message}`)

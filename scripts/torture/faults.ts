@@ -194,11 +194,11 @@ export const FAULTS: Record<string, Fault> = {
       if (!placeOf(cluster) || copies.length === 0 || masters.some((one) => taken.has(one))) return;
       for (const machine of masters) taken.add(machine);
       await pause(pick(ms), never);
-      const goOn = pick(3) > 0 && masters.length > 1;
+      const others = any(pick, ["stopped", "frozen", "go on", "go on"] as const);
       const at = pick(copies.length);
       const master = any(pick, masters);
-      await cluster.restoreDatabase(copies[at], master, goOn, any(pick, signals));
-      return `copy ${at} at ${master.name}${goOn ? ", others go on" : ""}`;
+      await cluster.restoreDatabase(copies[at], master, others, any(pick, signals));
+      return `copy ${at} at ${master.name}, others ${others}`;
     },
   },
   /** A master is started whose place another one has taken, though it shall not be. */
@@ -221,6 +221,7 @@ export const FAULTS: Record<string, Fault> = {
     async run(cluster, pick, ms, taken) {
       const { master, masters } = cluster;
       if (masters.some((machine) => taken.has(machine))) return;
+      if (!master.keeps && pick(3) > 0) return; // there is no way back to a database
       const mirror = take(pick, taken, mirrorsOf(cluster));
       if (!mirror) return;
       for (const machine of masters) taken.add(machine);
