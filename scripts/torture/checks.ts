@@ -82,8 +82,9 @@ function checkOrder(operations: readonly Operation[], epoch: Epoch, findings: Fi
         end: acknowledged ? end : Math.max(entry.seen, start),
       };
     } else if (kind === "get") {
-      // What one of several masters says that it lacks, all of them lack.
-      const counts = process.master || process.shared && operation.url === "";
+      // What one of several masters says that it lacks, all of them lack, until their database is restored.
+      const isMiss = process.shared && operation.url === "" && end < epoch.ended;
+      const counts = process.master || isMiss;
       const asked = counts && operation.epoch === epoch.number && outcome === "done";
       if (asked) step = operation;
     } else if (outcome === "exists" || outcome === "missing") {
