@@ -8,7 +8,15 @@ import { pause } from "../links/wait.ts";
 import { causeOf } from "../links/errors.ts";
 import { type Call, DEADLINE_MS, within } from "./call.ts";
 import { after, type Database, type Entry } from "./database.ts";
-import { formatHead, formatRow, type Head, type Layout, parseHead, parseRow } from "./rows.ts";
+import {
+  formatHead,
+  formatRow,
+  formatTurn,
+  type Head,
+  type Layout,
+  parseHead,
+  parseRow,
+} from "./rows.ts";
 import { type Row, rowKey } from "./rows.ts";
 
 const TRY_MS = 1000; // one of several
@@ -28,6 +36,8 @@ export interface Append {
   rows: Row[];
   /** How far the log has come then. */
   head: Head;
+  /** Whether it sets the turn, too, so that who checks for the one of before appends nothing. */
+  marks: boolean;
 }
 
 /** What stands at the end of a log, at one time. */
@@ -77,7 +87,7 @@ export async function commitOnce(
   append: Append,
   lost: () => Promise<void>,
 ): Promise<{ version: string | null } | End> {
-  const { first, rows, head } = append;
+  const { first, rows, head, marks } = append;
   const write = {
     checks: [
       { key: layout.head, version: versions.head },
@@ -86,6 +96,7 @@ export async function commitOnce(
     // The head last: should the database fail in between, what it did before is overwritten by the next append.
     mutations: [
       ...rows.map((row, i) => ({ key: rowKey(layout.rows, first + i), set: formatRow(row) })),
+      ...marks ? [{ key: layout.turn, set: formatTurn() }] : [],
       { key: layout.head, set: formatHead(head) },
     ],
   };

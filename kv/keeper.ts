@@ -90,13 +90,21 @@ export class Keeper {
     })();
   }
 
-  /** Compacts, whether or not it is due. */
-  async compact(options: CompactionOptions): Promise<Compacted | undefined> {
+  /**
+   * Compacts, whether or not it is due.
+   *
+   * @param takeIn takes in what is new; fails where the database holds another log by now
+   */
+  async compact(
+    options: CompactionOptions,
+    takeIn: () => Promise<unknown>,
+  ): Promise<Compacted | undefined> {
     const unlock = await this.mutex.lock();
     const loaded = this.loaded();
     try {
       const refused = loaded.refusal?.message ?? this.#clock;
       if (refused !== undefined) throw new JournalError(refused);
+      await takeIn();
       const snapshot = await this.#read();
       if (snapshot.id !== loaded.snapshot.id) throw new JournalError("another master compacted it");
       loaded.snapshot = snapshot;

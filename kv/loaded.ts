@@ -96,7 +96,7 @@ export class Loaded {
     await each(readRows(database, parts.rows, 0, snapshot.parts), take(parts));
     this.rows = new Run(layout.rows, snapshot.rows, feed.checksum.end);
     await each(readRows(database, layout.rows, snapshot.rows, head.next), take(this.rows));
-    if (!this.#isAt(head)) throw new JournalError("its rows don't end where its head says");
+    if (!this.isAt(head)) throw new JournalError("its rows don't end where its head says");
     reader.loaded?.();
     feed.use();
     this.#source.use([parts, this.rows]);
@@ -169,12 +169,14 @@ export class Loaded {
       return isOther ? this.#replace(error.message) : explainAway(error);
     }
     this.publish();
-    if (this.#isAt(head)) return;
+    if (this.isAt(head)) return;
     return this.#replace(`at ${end} its checksum is not ${formatSum(sum)}: it was restored`);
   }
 
-  #isAt({ position, sum }: Head): boolean {
-    return position === this.head.position && sum === this.head.sum;
+  /** Whether it goes as far as a head. */
+  isAt({ next, position, sum }: Head): boolean {
+    const { head } = this;
+    return next === head.next && position === head.position && sum === head.sum;
   }
 
   /** Gives the next row to the reader. */

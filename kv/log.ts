@@ -22,7 +22,7 @@ import { errAway, Health } from "./health.ts";
 import { Keeper } from "./keeper.ts";
 import { Loaded } from "./loaded.ts";
 import { Mutex } from "../links/mutex.ts";
-import { Layout, newNonce, parseHead, ROW_BYTES, toRows } from "./rows.ts";
+import { formatTurn, Layout, newNonce, parseHead, ROW_BYTES, toRows } from "./rows.ts";
 import { parseSnapshot } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
 import { Watcher } from "./watcher.ts";
@@ -74,6 +74,7 @@ export class KVLog implements Log {
   #loaded: Loaded;
   #local?: Journal; // the copy, as long as nothing else was loaded
   #version: string | null = null; // of the head, as it was last read or written
+  #isMarked = false; // whether the turn was set by an append to what is loaded
   #unpublished?: () => void; // unlocks what waits until readers of this process see what was appended
   #catchingUp?: Promise<void>; // which reads nothing yet
   onreplace: (reason: string) => void = () => {};
@@ -147,6 +148,7 @@ export class KVLog implements Log {
     this.#local = undefined;
     this.#loaded = loaded;
     this.#version = head.version;
+    this.#isMarked = false;
     this.#turn.see(turn, head.version);
     this.#keeper.see(snapshot);
     return true;
@@ -194,7 +196,9 @@ export class KVLog implements Log {
     const head = { next: first + rows.length, ...end };
     const start = performance.now();
     const versions = { head: this.#version, turn: this.#turn.version };
-    const append = { first, rows, head };
+    // A database that was restored may give the versions of before: masters that check for the turn of before see it.
+    const marks = !this.#isMarked && !this.database.exclusive;
+    const append = { first, rows, head, marks };
     const lost = () => this.#lose();
     const outcome = await commitOnce(this.database, this.#layout, versions, append, lost)
       .catch((error) => {
@@ -208,13 +212,15 @@ export class KVLog implements Log {
     this.options.observer?.committed(countLines(bytes));
     this.#turn.win();
     this.#version = outcome.version;
+    if (marks) this.#turn.version = outcome.version;
+    this.#isMarked = true;
     for (const row of rows) loaded.add(row);
   }
 
   /** Others were first: now and then this master asks for a turn. */
   async #lose(): Promise<void> {
     if (!this.#turn.lose()) return;
-    const mutations = [{ key: this.#layout.turn, set: encoder.encode(newNonce()) }];
+    const mutations = [{ key: this.#layout.turn, set: formatTurn() }];
     const write = { checks: [], mutations };
     const version = await ask((signal) => this.database.commit(write, signal));
     if (version !== undefined) this.#turn.take(version);
@@ -261,9 +267,10 @@ export class KVLog implements Log {
     const { next } = loaded.rows;
     end ??= await ask((signal) => readEnd(this.database, this.#layout, next, signal));
     const { head, turn, snapshot, rows } = end;
-    const moved = head?.version !== this.#version;
+    const known = head && parseHead(head);
+    const moved = head?.version !== this.#version || known === undefined || !loaded.isAt(known);
     if (moved) {
-      const reason = await loaded.takeIn(head && parseHead(head), rows);
+      const reason = await loaded.takeIn(known, rows);
       if (reason !== undefined) {
         queueMicrotask(() => this.onreplace(reason));
         throw loaded.refusal;
@@ -303,7 +310,7 @@ export class KVLog implements Log {
   }
 
   compact(options: CompactionOptions = {}): Promise<Compacted | undefined> {
-    return this.#keeper.compact(options);
+    return this.#keeper.compact(options, () => this.#takeIn());
   }
 
   end(): void {

@@ -7,7 +7,7 @@
  * | `row`, NUMBER                   | a first line `POSITION SUM NONCE`, and the lines that begin there |
  * | `snapshot`                      | which rows a snapshot replaces, and where it is                  |
  * | `snapshot`, ID, NUMBER          | its rows, in the format of the others                            |
- * | `turn`                          | the master that lost too often: the others let it go first       |
+ * | `turn`                          | a master that lost too often, and goes first, or began to append |
  *
  * @module
  */
@@ -142,6 +142,11 @@ export function toRows(
     at = end;
   }
   return { rows, end: { position, sum } };
+}
+
+/** A turn as it is kept. */
+export function formatTurn(): Uint8Array<ArrayBuffer> {
+  return encoder.encode(newNonce());
 }
 
 /** What nobody else has: it tells whose commit wrote a row. */

@@ -27,7 +27,7 @@ export class Turn {
       this.version = version;
       if (version !== null && version > (head ?? "")) this.#until = performance.now() + YIELD_MS;
     }
-    if ((head ?? "") > (version ?? "")) this.#until = 0; // it was used
+    if ((head ?? "") >= (version ?? "")) this.#until = 0; // it was used
   }
 
   /** How long to let another go first, in milliseconds. */

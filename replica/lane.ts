@@ -6,10 +6,11 @@
 import { fromBatch, type Outcome, toBatch, toCall } from "../jsonrpc/batch.ts";
 import { NO_ROOM, type RPCError } from "../jsonrpc/server.ts";
 import type { Position } from "../journal/position.ts";
-import { errExpired, errNotFound, StoreError } from "../links/errors.ts";
+import { errExpired, errNotFound, type Refusal, StoreError } from "../links/errors.ts";
 import { type Answer, CODES, errDown } from "../jsonrpc/client.ts";
 import { DEADLINE_MS, type Masters, MAX_BACKOFF_MS, MIN_BACKOFF_MS } from "./masters.ts";
 import { errDeadline } from "./prober.ts";
+import type { Transport } from "./transport.ts";
 import { limit, pause } from "../links/wait.ts";
 
 const MAX_SENT = 2_000; // calls that are sent at once
@@ -20,6 +21,9 @@ const MAX_FAILURES = 5; // in a row, until reads are refused for a while
 
 const errBusy = new StoreError("unavailable", "too many calls are waiting for the master");
 const errNoAnswer = new StoreError("unavailable", "master gave no answer");
+const errMaybeSaved = new StoreError("unavailable", "may have been saved");
+/** Refusals of which another master, or the same one later, may think otherwise. */
+const PASSING = new Set<Refusal>(["not found", "exists", "expired", "forbidden", "full"]);
 
 /** A call on its way. */
 interface Call {
@@ -28,12 +32,14 @@ interface Call {
   deadline: number;
   resolve: (answer: Answer) => void;
   reject: (error: StoreError) => void;
+  /** The master that it was sent to first, which gave no answer. */
+  tried?: Transport;
 }
 
 /**
  * One request at a time; calls made meanwhile travel together in the next. A request whose connection
  * was lost is repeated: whether the master did the work, nobody knows. So every write has an id, by
- * which it is done once.
+ * which it is done once. One that another master refuses then may still be under way at the first: nobody knows.
  */
 export class Lane {
   #queue: Call[] = []; // in the order of the deadlines
@@ -104,7 +110,8 @@ export class Lane {
     try {
       const send = (signal: AbortSignal) => transport.call(text, since, signal);
       const reply = await limit(left, errDeadline, session, send);
-      const rest = settle(calls, fromBatch(reply.text, calls.length), reply.position);
+      const outcomes = fromBatch(reply.text, calls.length);
+      const rest = settle(calls, outcomes, reply.position, this.patient ? transport : undefined);
       if (rest.length < calls.length) this.#queue.unshift(...rest); // those go with the next request
       else refuse(rest, errNoAnswer);
       this.#failures = 0;
@@ -118,6 +125,7 @@ export class Lane {
         refuse(calls, errNoAnswer);
         return true;
       }
+      for (const call of calls) call.tried ??= transport;
       this.#queue.unshift(...calls);
       this.#changed(); // the state may be another since these were sent
       return false;
@@ -159,14 +167,27 @@ export class Lane {
   }
 }
 
-/** Gives every call what it came to, but for those that the answer had no room for, which it gives. */
-function settle(calls: Call[], outcomes: (Outcome | undefined)[], position: Position): Call[] {
-  return calls.filter(({ resolve, reject }, i) => {
+/**
+ * Gives every call what it came to, but for those that the answer had no room for, which it gives.
+ *
+ * @param asked who answered, if these are writes
+ */
+function settle(
+  calls: Call[],
+  outcomes: (Outcome | undefined)[],
+  position: Position,
+  asked?: Transport,
+): Call[] {
+  return calls.filter(({ resolve, reject, tried = asked }, i) => {
     const outcome = outcomes[i];
     if (outcome?.error?.code === NO_ROOM) return true;
     if (outcome === undefined) reject(errNoAnswer);
     else if (outcome.error === undefined) resolve({ result: outcome.result, position });
-    else resolve({ error: toStoreError(outcome.error), position });
+    else {
+      const error = toStoreError(outcome.error);
+      if (asked !== tried && asked && PASSING.has(error.kind)) reject(errMaybeSaved);
+      else resolve({ error, position });
+    }
     return false;
   });
 }

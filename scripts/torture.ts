@@ -116,9 +116,12 @@ async function playRound(
     ...await settle(cluster),
   ];
   cluster.excused = false;
+  cluster.restored = false;
   await readMaster(cluster);
   const said = happened.filter((text) => text !== undefined).join(", ") || "no fault";
-  tell(`round ${report.rounds}: ${said}; ${cluster.history.operations.length} operations`);
+  const epoch = cluster.observer.epoch.number;
+  const { length } = cluster.history.operations;
+  tell(`round ${report.rounds}: ${said}; ${length} operations, epoch ${epoch}`);
   for (const line of broken) note(report, `round ${report.rounds} (${said}): ${line}`, tell);
   return broken.length === 0;
 }
@@ -131,6 +134,7 @@ function choose(faults: [string, Fault][], pick: (n: number) => number): [string
     let at = pick(faults.reduce((sum, [, { weight }]) => sum + weight, 0));
     const one = faults.find(([, { weight }]) => (at -= weight) < 0);
     if (!one || chosen.includes(one)) continue;
+    if (one[1].stopsService && chosen.some(([, { stopsService }]) => stopsService)) continue;
     if (one[1].renews && chosen.some(([, { renews }]) => renews)) continue;
     chosen.push(one);
   }

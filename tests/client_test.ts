@@ -263,3 +263,46 @@ it("Client.close() lets nobody wait", async () => {
   }
   answer();
 });
+
+it("Client doesn't take another master's refusal for an answer where the first one may still do it", async () => {
+  const made = (address: string, answer: (request: Request[] | Request) => unknown) => {
+    const call = (text: string) => {
+      const reply = {
+        text: JSON.stringify(answer(JSON.parse(text))),
+        position: { from: 0, to: 0 },
+      };
+      return Promise.resolve(reply);
+    };
+    return { transport: { address, call, feed: () => Promise.reject(new Error("none")) } };
+  };
+  const alive = { jsonrpc: "2.0", id: 0, result: { ready: true } };
+  let gone = false;
+  const first = made("first", (request) => {
+    gone ||= Array.isArray(request);
+    if (gone) throw new Error("the connection was lost");
+    return alive;
+  });
+  const errors = [[-32001, "key not found"], [-32002, "key already exists"], [-32003, "bad"]];
+  let sent = 0;
+  const second = made("second", (request) => {
+    if (!Array.isArray(request)) return alive;
+    return request.map(({ id }) => {
+      const [code, message] = errors[sent++ % 3];
+      return { jsonrpc: "2.0", id, error: { code, message } };
+    });
+  });
+  using client = connect(first, second);
+  const call = async (): Promise<string> => {
+    const { error } = await client.call("Store.Update", ["key", "https://example.com/"])
+      .catch((error) => ({ error }));
+    return error.message;
+  };
+  assertEquals(await Promise.all([call(), call(), call()]), [
+    "may have been saved",
+    "may have been saved",
+    "bad",
+  ]);
+  // What the first one never saw is refused.
+  const refused = ["key not found", "key already exists", "bad"];
+  assertEquals(await Promise.all([call(), call(), call()]), refused);
+});

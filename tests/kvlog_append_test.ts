@@ -8,7 +8,7 @@ import type { Database } from "../kv/database.ts";
 import { KVLog } from "../kv/log.ts";
 import { Layout } from "../kv/rows.ts";
 import { StoreError } from "../links/errors.ts";
-import { share } from "./kvlog_faults.ts";
+import { Restorable, share } from "./kvlog_faults.ts";
 import { eventually } from "./processes.ts";
 
 const line = (key: string) => `{"Key":"${key}","URL":"https://example.com/"}\n`;
@@ -359,6 +359,26 @@ describe("KVLog, of a database that is another one", () => {
       await one.log.append(line("c"));
       one.log.publish();
       assertEquals(await masters.inLog(), "a,c");
+    });
+  }
+
+  for (const how of ["appended to", "promoted"]) {
+    it(`notices it where an older copy was ${how}, and has the same version by then`, async () => {
+      const database = new Restorable();
+      await using one = await open(database);
+      await one.save("a");
+      const restore = database.copy();
+      await using stale = await open(database);
+      await one.save("b");
+      await stale.log.catchUp();
+      await using blind = await open(database); // which doesn't look before it appends
+      restore();
+      await using fresh = await open(database);
+      if (how === "promoted") await fresh.log.promote();
+      else await fresh.save("x");
+      await assertRejects(() => blind.save("c"));
+      await assertRejects(async () => await stale.log.catchUp(), StoreError, "is being read anew");
+      assertEquals(await keysIn(database), how === "promoted" ? "a" : "a,x");
     });
   }
 

@@ -6,7 +6,7 @@ import { LinkReader } from "../journal/link_reader.ts";
 import { KVLog } from "../kv/log.ts";
 import { Layout } from "../kv/rows.ts";
 import { Table } from "../links/table.ts";
-import { share } from "./kvlog_faults.ts";
+import { Restorable, share } from "./kvlog_faults.ts";
 import { eventually } from "./processes.ts";
 
 const line = (key: string, url: string) => `{"Key":"${key}","URL":"${url}"}\n`;
@@ -151,6 +151,35 @@ describe("KVLog.compact()", () => {
     await eventually(() => assertEquals(one.log.feed.base, other.log.feed.base));
     assertEquals(await copy(one.log), await copy(other.log));
   });
+
+  for (const how of ["from its rows", "from memory"]) {
+    it(`is refused, ${how}, where an older copy of the database was restored`, async () => {
+      const database = new Restorable();
+      await using one = await open(database);
+      await one.save(["a", "https://example.com/a"]);
+      const restore = database.copy();
+      const stale = new KVLog(database, "links");
+      const snapshot = () =>
+        async function* () {
+          yield new TextEncoder().encode(line("memory", "https://example.com/"));
+        };
+      const reader = { read: () => 1, ...how === "from memory" && { snapshot } };
+      await stale.load(reader);
+      for (const key of ["a", "b", "b"]) await one.save([key, "https://example.com/b"]);
+      await stale.catchUp();
+      restore();
+      await using fresh = await open(database);
+      for (const key of ["x", "x", "x", "x"]) await fresh.save([key, "https://example.com/x"]);
+      const refused = assertRejects(() => stale.compact());
+      await refused.finally(() => stale.close());
+      await using last = await open(database);
+      assertEquals([last.links.get("a"), last.links.get("b"), last.links.get("x")], [
+        "https://example.com/a",
+        undefined,
+        "https://example.com/x",
+      ]);
+    });
+  }
 
   it("is refused where a clock is off", async () => {
     await using shared = await share(1);

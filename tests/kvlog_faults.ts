@@ -77,3 +77,55 @@ export async function share(count: number): Promise<
     },
   };
 }
+
+/**
+ * A database in memory, of which an older copy can be restored. The versions that it gives then are those that it gave
+ * before, as those of denokv may be: each commit adds one to nine.
+ */
+export class Restorable implements Database {
+  readonly address = "memory";
+  readonly exclusive = false;
+  #entries = new Map<string, Entry>();
+  #version = 0;
+
+  /** Gives what restores it as it is now. */
+  copy(): () => void {
+    const [entries, version] = [new Map(this.#entries), this.#version];
+    return () => [this.#entries, this.#version] = [new Map(entries), version];
+  }
+
+  async read(keys: Key[], signal: AbortSignal, range?: Range): Promise<(Entry | undefined)[]> {
+    const found = keys.map((key) => this.#entries.get(key.join("\n")));
+    return range ? [...found, ...await this.range(range, signal)] : found;
+  }
+
+  // deno-lint-ignore require-await
+  async range({ start, end, limit }: Range, _signal: AbortSignal): Promise<Entry[]> {
+    const [first, last] = [start.join("\n"), end.join("\n")];
+    const names = [...this.#entries.keys()].filter((name) => name >= first && name < last);
+    return names.sort().slice(0, limit).map((name) => this.#entries.get(name)!);
+  }
+
+  // deno-lint-ignore require-await
+  async commit({ checks, mutations }: Write): Promise<string | undefined> {
+    const versionOf = (key: Key) => this.#entries.get(key.join("\n"))?.version ?? null;
+    if (checks.some(({ key, version }) => versionOf(key) !== version)) return;
+    const version = `${++this.#version}`.padStart(20, "0");
+    for (const mutation of mutations) {
+      const { key } = mutation;
+      if ("set" in mutation) {
+        this.#entries.set(key.join("\n"), { key, value: mutation.set, version });
+      } else this.#entries.delete(key.join("\n"));
+    }
+    return version;
+  }
+
+  /** It tells nothing: masters look by themselves. */
+  watch(_key: Key, _changed: unknown, signal: AbortSignal): Promise<void> {
+    return new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason));
+    });
+  }
+
+  async close(): Promise<void> {}
+}

@@ -224,6 +224,15 @@ describe("check()", () => {
     assertMatch(broken(history).join("\n"), /epoch 1, k: no order explains op-10 get of \S+\/op-3/);
   });
 
+  it("finds a miss at one of several masters that no order explains, and lets it be late otherwise", () => {
+    const history = good();
+    const one = { name: "one", run: 1, master: false, shared: true };
+    history.add("get", urlOf("op-3"), 18, one);
+    assertEquals(broken(history), []);
+    history.add("get", "", 20, { ...one, name: "other" });
+    assertMatch(broken(history).join("\n"), /epoch 1, k: no order explains op-11 get of none/);
+  });
+
   it("finds a link that is shown before anybody asked for it", () => {
     const history = good();
     history.add("get", urlOf("op-11"), 18, { ...history.cache, name: "other" });

@@ -4,8 +4,9 @@ import { torture } from "../scripts/torture.ts";
 import { check } from "../scripts/torture/checks.ts";
 import { ask } from "../scripts/torture/clients.ts";
 import { Cluster } from "../scripts/torture/cluster.ts";
-import { SMALL } from "../scripts/torture/layouts.ts";
+import { LAYOUTS, SMALL } from "../scripts/torture/layouts.ts";
 import { settle } from "../scripts/torture/settle.ts";
+import { DENOKV } from "./denokv.ts";
 import { random } from "./random.ts";
 
 /** A proxy for clients that answers each read but the first of a key as it answered the first one. */
@@ -36,6 +37,18 @@ describe("torture", () => {
     assertGreater(linearizable, 10);
     assertGreater(operations, 100);
     assertGreater(writes, unknown);
+  });
+
+  it("finds none with masters on a service that they lose, and that is restored", {
+    ignore: DENOKV === undefined,
+  }, async () => {
+    const { seed } = random();
+    const only = ["database", "kill service", "copy database", "restore database"];
+    const layouts = [LAYOUTS.service];
+    const report = await torture({ rounds: 3, seed, only, light: true, layouts });
+    assertEquals(report.broken, [], `deno task torture -- --layout=service --seed=${seed}`);
+    assertEquals(report.undecided, 0);
+    assertGreater(report.operations, 50);
   });
 
   it("finds a server that answers with an older version, to a reader and for good", async () => {

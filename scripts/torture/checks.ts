@@ -82,7 +82,10 @@ function checkOrder(operations: readonly Operation[], epoch: Epoch, findings: Fi
         end: acknowledged ? end : Math.max(entry.seen, start),
       };
     } else if (kind === "get") {
-      const asked = process.master && operation.epoch === epoch.number && outcome === "done";
+      // What one of several masters says that it lacks, all of them lack, until their database is restored.
+      const isMiss = process.shared && operation.url === "" && end < epoch.ended;
+      const counts = process.master || isMiss;
+      const asked = counts && operation.epoch === epoch.number && outcome === "done";
       if (asked) step = operation;
     } else if (outcome === "exists" || outcome === "missing") {
       // Nobody knows which master refused what was asked while there was more than one.

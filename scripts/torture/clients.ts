@@ -82,7 +82,7 @@ export async function ask(
     outcome: "unknown",
     process: machine.process,
     epoch: observer.epoch.number,
-    excused: cluster.excused,
+    excused: isExcused(cluster, machine),
   };
   if (key !== "") cluster.keys.add(key);
   try {
@@ -107,9 +107,14 @@ export async function ask(
     // Nobody can say what became of it.
   }
   if (operation.outcome === "unknown") operation.end = Infinity;
-  operation.excused ||= cluster.excused;
+  operation.excused ||= isExcused(cluster, machine);
   history.record(operation);
   return operation;
+}
+
+/** A master needs nobody to ask, unless its database is restored. */
+function isExcused({ excused, restored }: Cluster, { shares }: Machine): boolean {
+  return shares ? restored : excused;
 }
 
 async function send(base: string, { name, kind, key, url }: Operation, patience: number) {

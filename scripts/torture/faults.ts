@@ -8,7 +8,8 @@ import { run } from "../../tests/processes.ts";
 import { canLimit, tool } from "../../tests/tools.ts";
 import type { Cluster } from "./cluster.ts";
 import { compacted, fill, flood } from "./floods.ts";
-import { spoilLanes } from "./lanes.ts";
+import { placeOf } from "./databases.ts";
+import { spoilDatabase, spoilLanes } from "./lanes.ts";
 import type { Machine } from "./machine.ts";
 
 /** A number below `n`. */
@@ -24,6 +25,8 @@ export interface Fault {
   sparesFeeds?: boolean;
   /** Whether it begins another history. */
   renews?: boolean;
+  /** Whether it stops the database's service. */
+  stopsService?: boolean;
   /** Whether it takes seconds of a machine's work. */
   isHeavy?: boolean;
   /** Whether it can happen on this machine. */
@@ -31,6 +34,8 @@ export interface Fault {
   /** Lets it happen, for about `ms` milliseconds, and says what happened; nothing, if it could not. */
   run(cluster: Cluster, pick: Pick, ms: number, taken: Set<Machine>): Promise<string | undefined>;
 }
+
+const REFUSES_MS = 10_000; // changes, after it was started
 
 const never = new AbortController().signal;
 const signals = ["SIGTERM", "SIGKILL"] as const;
@@ -43,9 +48,9 @@ function take(pick: Pick, taken: Set<Machine>, machines: readonly Machine[]): Ma
   return machine;
 }
 
-/** Those with a file: the master comes as often as all mirrors. */
-function ownersOf({ master, replicas }: Cluster): Machine[] {
-  return replicas.filter(({ keeps }) => keeps).flatMap((mirror) => [mirror, master]);
+/** Those with a log: masters come as often as all mirrors. */
+function ownersOf(cluster: Cluster, pick: Pick): Machine[] {
+  return mirrorsOf(cluster).flatMap((mirror) => [mirror, any(pick, cluster.masters)]);
 }
 
 const mirrorsOf = ({ replicas }: Cluster) => replicas.filter(({ keeps }) => keeps);
@@ -92,7 +97,8 @@ export const FAULTS: Record<string, Fault> = {
     weight: 2,
     excuses: true,
     async run(cluster, pick, ms, taken) {
-      const machine = take(pick, taken, mirrorsOf(cluster));
+      const copying = cluster.machines.filter(({ copies }) => copies);
+      const machine = take(pick, taken, [...mirrorsOf(cluster), ...copying]);
       if (!machine) return;
       await pause(pick(ms), never);
       await machine.stop();
@@ -121,11 +127,16 @@ export const FAULTS: Record<string, Fault> = {
     weight: 4,
     sparesFeeds: true,
     async run(cluster, pick, ms, taken) {
-      const machine = take(pick, taken, ownersOf(cluster));
+      const machine = take(pick, taken, ownersOf(cluster, pick));
       if (!machine) return;
+      // The observer must miss nothing that is compacted away.
+      const { master } = cluster;
+      if (machine.shares && machine !== master && !take(pick, taken, [master])) return;
       await pause(pick(ms), never);
       const { code, stderr } = await run("-compact", `-master=${machine.url}`);
-      if (code !== 0) cluster.broken.push(`-compact of ${machine.name} failed: ${stderr}`);
+      if (code !== 0 && !(machine.shares && cluster.excused)) {
+        cluster.broken.push(`-compact of ${machine.name} failed: ${stderr}`);
+      }
       return machine.name;
     },
   },
@@ -133,9 +144,12 @@ export const FAULTS: Record<string, Fault> = {
     weight: 4,
     sparesFeeds: true,
     async run(cluster, pick, ms, taken) {
-      if (!cluster.master.keeps || !take(pick, taken, [cluster.master])) return;
+      const { master } = cluster;
+      if (!take(pick, taken, [master])) return;
       await pause(pick(ms), never);
-      const how = any(pick, ["file", "network", "copy", "copy"] as const);
+      const how = master.keeps
+        ? any(pick, ["file", "network", "copy", "copy"] as const)
+        : any(pick, master.shares ? ["network", "service"] as const : ["network"] as const);
       await cluster.backup(how);
       return how;
     },
@@ -146,12 +160,56 @@ export const FAULTS: Record<string, Fault> = {
     excuses: true,
     renews: true,
     async run(cluster, pick, ms, taken) {
-      const { backups } = cluster;
-      if (backups.length === 0 || !take(pick, taken, [cluster.master])) return;
+      const backups = cluster.backups.filter(({ isDatabase }) => !isDatabase);
+      if (!cluster.master.keeps || backups.length === 0 || !take(pick, taken, [cluster.master])) {
+        return;
+      }
       await pause(pick(ms), never);
       const at = pick(2) ? backups.length - 1 : pick(backups.length);
       await cluster.restore(backups[at], any(pick, signals));
       return `backup ${at} of epoch ${backups[at].epoch}, term ${cluster.terms.at(-1)}`;
+    },
+  },
+  /** The files of a database are copied while nobody uses it. */
+  "copy database": {
+    weight: 3,
+    excuses: true,
+    stopsService: true,
+    async run(cluster, pick, ms, taken) {
+      if (!placeOf(cluster) || !take(pick, taken, [cluster.master])) return;
+      await pause(pick(ms), never);
+      await cluster.copyDatabase(any(pick, signals));
+      return `database ${cluster.backups.length - 1}`;
+    },
+  },
+  /** An older copy takes the place of a database, often while masters on it go on. */
+  "restore database": {
+    weight: 3,
+    excuses: true,
+    renews: true,
+    stopsService: true,
+    async run(cluster, pick, ms, taken) {
+      const copies = cluster.backups.filter(({ isDatabase }) => isDatabase);
+      const { masters } = cluster;
+      if (!placeOf(cluster) || copies.length === 0 || masters.some((one) => taken.has(one))) return;
+      for (const machine of masters) taken.add(machine);
+      await pause(pick(ms), never);
+      const others = any(pick, ["stopped", "frozen", "go on", "go on"] as const);
+      const at = pick(copies.length);
+      const master = any(pick, masters);
+      await cluster.restoreDatabase(copies[at], master, others, any(pick, signals));
+      return `copy ${at} at ${master.name}, others ${others}`;
+    },
+  },
+  /** A master is started whose place another one has taken, though it shall not be. */
+  "old master": {
+    weight: 2,
+    async run(cluster, pick, _, taken) {
+      const machine = any(pick, cluster.retired);
+      if (!machine || taken.size > 0) return;
+      for (const machine of cluster.machines) taken.add(machine);
+      await cluster.revive(machine, REFUSES_MS);
+      return machine.name;
     },
   },
   /** A mirror becomes the master, often one whose feed was late. */
@@ -159,12 +217,14 @@ export const FAULTS: Record<string, Fault> = {
     weight: 2,
     excuses: true,
     renews: true,
+    stopsService: true,
     async run(cluster, pick, ms, taken) {
-      const { master } = cluster;
-      if (taken.has(master)) return;
+      const { master, masters } = cluster;
+      if (masters.some((machine) => taken.has(machine))) return;
+      if (!master.keeps && pick(3) > 0) return; // there is no way back to a database
       const mirror = take(pick, taken, mirrorsOf(cluster));
       if (!mirror) return;
-      taken.add(master);
+      for (const machine of masters) taken.add(machine);
       const isLate = pick(2) === 0;
       if (isLate) { for (const lane of mirror.lanes.values()) lane.set("feed", "black hole"); }
       await pause(ms / 2 + pick(ms), never);
@@ -181,9 +241,10 @@ export const FAULTS: Record<string, Fault> = {
     weight: 3,
     possible: canLimit,
     async run(cluster, pick, ms, taken) {
-      const machine = take(pick, taken, ownersOf(cluster));
+      const owners = ownersOf(cluster, pick).filter(({ keeps, copies }) => keeps || copies);
+      const machine = take(pick, taken, owners);
       if (!machine?.goto) return;
-      const { size } = await Deno.stat(machine.file);
+      const { size } = await Deno.stat(machine.file).catch(() => ({ size: 0 }));
       const limit = (bytes: number | "unlimited") =>
         tool("prlimit", `--pid=${machine.goto?.pid}`, `--fsize=${bytes}:`);
       await limit(size + pick(500));
@@ -196,8 +257,9 @@ export const FAULTS: Record<string, Fault> = {
   "kill service": {
     weight: 3,
     excuses: true,
-    async run({ service }, pick, ms) {
-      if (service === undefined) return;
+    stopsService: true,
+    async run({ service, master }, pick, ms) {
+      if (service === undefined || !master.shares) return;
       await pause(pick(ms), never);
       const isKilled = pick(2) === 0;
       if (isKilled) await service.stop();
@@ -207,6 +269,12 @@ export const FAULTS: Record<string, Fault> = {
       else service.kill("SIGCONT");
       return isKilled ? "killed" : "stopped";
     },
+  },
+  /** Masters lose their database, each in its way. */
+  database: {
+    weight: 5,
+    excuses: true,
+    run: (cluster, pick, ms) => spoilDatabase(cluster, pick, 2 * ms),
   },
   /** Clients ask for a key that is taken, as fast as they can. */
   refusals: {

@@ -21,6 +21,8 @@ export interface Process {
   run: number;
   /** Whether it owned the links. */
   master: boolean;
+  /** Whether others own them, too: of links that it knows it may be late, but not of those that it says it lacks. */
+  shared?: boolean;
 }
 
 /** One question of a client, and its answer. */

@@ -14,6 +14,10 @@ interface Plan {
   /** The names of those that it follows, in the order of its `-master`. */
   above?: string[];
   flags?: string[];
+  /** Whether it keeps a copy of what is in its database. */
+  copies?: boolean;
+  /** How far from the database's service it is, in milliseconds. */
+  away?: number;
 }
 
 /** A cluster to be. The first machine is the master. */
@@ -48,24 +52,43 @@ export const LAYOUTS: Record<string, Layout> = {
   /** A master, two mirrors that may take its place, and a tree of caches. */
   journal: { machines: journal },
   small: SMALL,
-  /** A master whose links are in an embedded database, and caches. */
+  /** A master whose links are in an embedded database, a mirror that may take its place, and caches. */
   database: {
     machines: [
       { name: "first", kind: "database", flags: ["-threads=2", "-kv=links.db"] },
-      { name: "cache", above: ["first"] },
-      { name: "threads", above: ["first"], flags: ["-threads=2", "-cache=10"] },
+      { name: "mirror", kind: "file", above: ["first"] },
+      { name: "cache", above: ["first", "mirror"] },
+      { name: "threads", above: ["first", "mirror"], flags: ["-threads=2", "-cache=10"] },
       { name: "last", above: ["cache"], flags: ["-cache=10"] },
     ],
   },
-  /** Two masters that share a service, and caches of both. */
   ...DENOKV && {
+    /** Two masters that share a service, a mirror that may take their place, and caches. */
     service: {
       service: () => Denokv.start(),
       machines: [
         { name: "first", kind: "service", flags: ["-threads=2"] },
-        { name: "second", kind: "service" },
-        { name: "cache", above: ["first", "second"] },
-        { name: "threads", above: ["second", "first"], flags: ["-threads=2", "-cache=10"] },
+        { name: "second", kind: "service", copies: true },
+        { name: "mirror", kind: "file", above: ["first", "second"] },
+        { name: "cache", above: ["first", "second", "mirror"] },
+        {
+          name: "threads",
+          above: ["second", "first", "mirror"],
+          flags: ["-threads=2", "-cache=10"],
+        },
+      ],
+    },
+    /** Three masters, of which one is far from the service, and one keeps a copy; two mirrors, and a tree of caches. */
+    services: {
+      service: () => Denokv.start(),
+      machines: [
+        { name: "first", kind: "service" },
+        { name: "second", kind: "service", copies: true },
+        { name: "far", kind: "service", away: 30 },
+        { name: "mirror", kind: "file", above: ["first", "second", "other"] },
+        { name: "other", kind: "file", above: ["far", "first", "mirror"] },
+        { name: "cache", above: ["far", "second", "mirror", "other"] },
+        { name: "leaf", above: ["mirror", "other"], flags: ["-cache=10"] },
       ],
     },
   },

@@ -5,6 +5,7 @@
  */
 import { LaneProxy } from "../../tests/lanes.ts";
 import { type Goto, start, within } from "../../tests/processes.ts";
+import type { Proxy } from "../../tests/proxy.ts";
 import type { Process } from "./history.ts";
 
 const FILE = "links.jsonl";
@@ -33,14 +34,19 @@ export class Machine implements AsyncDisposable {
   /** The ways to those that it may follow, the first one first. */
   readonly lanes = new Map<Machine, LaneProxy>();
 
+  #away = 0;
+
   /** Where clients reach it, if not straight. */
   front?: string;
+  /** Its way to the database's service. */
+  database?: Proxy;
 
   /**
    * @param kind what it does: keeps a file with all links, so that it can be the master; owns the links in a
    * database; owns them with others, in a service; or is a cache
    * @param path its directory
    * @param flags beside those that every machine has
+   * @param copies whether it owns the links in a database, and keeps a copy of them in a file
    */
   constructor(
     readonly name: string,
@@ -48,6 +54,7 @@ export class Machine implements AsyncDisposable {
     readonly path: string,
     private readonly flags: string[] = [],
     private readonly env: Record<string, string> = {},
+    readonly copies = false,
   ) {
     this.process = { name, run: 0, master: false };
   }
@@ -55,6 +62,11 @@ export class Machine implements AsyncDisposable {
   /** Whether it has a file with all links. */
   get keeps(): boolean {
     return this.kind === "file";
+  }
+
+  /** Whether it owns the links with others. */
+  get shares(): boolean {
+    return this.kind === "service";
   }
 
   /** Where its links are. */
@@ -66,20 +78,34 @@ export class Machine implements AsyncDisposable {
     return this.goto?.url ?? NOWHERE;
   }
 
+  /** Lets it use a database's service that is `away` milliseconds away. */
+  join(database: Proxy, away: number): void {
+    this.database = database;
+    this.#away = away;
+    this.heal();
+  }
+
+  /** Lets all its ways be right again. */
+  heal(): void {
+    for (const lane of this.lanes.values()) lane.heal();
+    if (this.database === undefined) return;
+    this.database.refuses = false;
+    this.database.delay = this.#away;
+  }
+
   /** Lets it follow `above`, by a lane of its own. */
-  join(above: Machine, pick: (n: number) => number): void {
+  follow(above: Machine, pick: (n: number) => number): void {
     this.lanes.set(above, new LaneProxy(above.url, pick));
   }
 
   /** Starts its process, as the master or a replica; it must not run. */
   async start(master: boolean, ...flags: string[]): Promise<void> {
-    // One of several masters may be a moment behind the others.
-    const hasAll = master && this.kind !== "service";
-    this.process = { name: this.name, run: this.process.run + 1, master: hasAll };
+    const { name, shares, process: { run } } = this;
+    this.process = { name, run: run + 1, master: master && !shares, shared: shares };
     const lanes = [...this.lanes.values()].map(({ url }) => url);
-    const follows = !master && this.kind !== "service";
-    const role = follows ? [`-master=${lanes.join(",")}`] : [];
-    const file = this.keeps ? [`-file=${FILE}`] : [];
+    const role = master || shares ? [] : [`-master=${lanes.join(",")}`];
+    const file = this.keeps || this.copies ? [`-file=${FILE}`] : [];
+    if (this.database) file.push(`-kv=${this.database.url}`);
     const options = { cwd: this.path, env: this.env };
     this.goto = await start(options, ...COMMON, ...this.flags, ...role, ...file, ...flags);
   }
@@ -110,5 +136,6 @@ export class Machine implements AsyncDisposable {
     await this.stop().catch(() => {});
     await this.goto?.[Symbol.asyncDispose]();
     for (const lane of this.lanes.values()) await lane[Symbol.asyncDispose]();
+    await this.database?.[Symbol.asyncDispose]();
   }
 }

@@ -7,6 +7,7 @@ import { eventually } from "../../tests/processes.ts";
 import { ask } from "./clients.ts";
 import type { Cluster } from "./cluster.ts";
 import { differences, readLog } from "./log_record.ts";
+import { logOf } from "./databases.ts";
 import type { Machine } from "./machine.ts";
 
 const SETTLE_MS = 30_000; // for a server to follow again, after the last fault
@@ -44,8 +45,15 @@ export async function settle(cluster: Cluster): Promise<string[]> {
   }
   if (broken.length > 0) return broken;
   for (const replica of replicas) {
-    if (replica.keeps) broken.push(...await compareFiles(master, replica));
+    if (replica.keeps) broken.push(...await compareFiles(cluster, replica));
   }
+  for (const machine of cluster.machines) {
+    if (!machine.copies) continue;
+    let wrong: string[] = [];
+    const agrees = async () => (wrong = await compareFiles(cluster, machine)).length === 0;
+    if (!await eventually(agrees, SHOW_MS).catch(() => false)) broken.push(...wrong);
+  }
+  broken.push(...cluster.checkBackups());
   return broken;
 }
 
@@ -65,6 +73,7 @@ async function follows(replica: Machine, master: Machine): Promise<void> {
   if (position !== above.position) {
     throw new Error(`its position is ${position}, the master's ${above.position}`);
   }
+  if (replica.shares) return; // it follows nobody
   if (lagBytes !== 0) throw new Error(`it lags ${lagBytes} bytes`);
   if (!replica.keeps) return;
   if (complete !== true) throw new Error("it is not complete");
@@ -99,11 +108,9 @@ async function compare(cluster: Cluster, replica: Machine): Promise<string[]> {
   ];
 }
 
-/** Compares the files of a mirror and of the master: link by link, and byte by byte where both begin alike. */
-async function compareFiles(master: Machine, mirror: Machine): Promise<string[]> {
-  const [one, other] = await Promise.all(
-    [master, mirror].map(({ file }) => Deno.readTextFile(file)),
-  );
+/** Compares the file of a mirror, or a copy, and the log of the master: link by link, and byte by byte where both begin alike. */
+async function compareFiles({ master }: Cluster, mirror: Machine): Promise<string[]> {
+  const [one, other] = await Promise.all([logOf(master), Deno.readTextFile(mirror.file)]);
   const wrong = differences(readLog(other).links, readLog(one).links);
   if (wrong.length > 0) return [`the file of ${mirror.name} differs: ${wrong.join("; ")}`];
   const firstLine = (text: string) => text.slice(0, text.indexOf("\n"));
