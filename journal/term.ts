@@ -33,7 +33,7 @@ export class FollowedTerms {
 
   /** Notes a term; one that no clock can have come to is passed over. */
   see(term: number): void {
-    if (!isFuture(term)) this.#latest = Math.max(this.#latest, term);
+    if (term > this.#latest && !isFuture(term)) this.#latest = term;
   }
 
   /** Why a master of this term takes no changes; nothing, if it does. */
