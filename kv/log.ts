@@ -327,9 +327,10 @@ export class KVLog implements Log {
   }
 
   async close(): Promise<void> {
-    await this.options.copy?.close();
     this.publish();
     this.end();
+    await this.options.copy?.close();
+    this.#local = undefined; // it went with the copy
     this.#health.close();
     this.#keeper.close();
     await this.#watcher.close();
