@@ -190,10 +190,9 @@ export class Hits implements Counting {
     return this.#state.traffic(key);
   }
 
-  /** The log, once it is known; nothing where there is none. */
-  async opened(): Promise<Log | undefined> {
-    await this.#state.whenLoaded;
-    return this.#log;
+  /** The log, for who follows it from its first line on; nothing where there is none. */
+  opened(): Promise<Log | undefined> {
+    return this.#opened();
   }
 
   /** Lets followers go. */

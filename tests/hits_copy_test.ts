@@ -18,7 +18,8 @@ import type { Transport } from "../replica/transport.ts";
 import { serveRPC } from "../rpc.ts";
 import { URLStore } from "../store.ts";
 import { hitsAt, hitsOn } from "./counting.ts";
-import { eventually, tempDir } from "./processes.ts";
+import { add, eventually, follow, start, tempDir } from "./processes.ts";
+import { ready } from "./replicas.ts";
 import { tool } from "./tools.ts";
 
 const DAY = 20782;
@@ -384,4 +385,18 @@ it("Tally looks at who asks for a thousand redirects of a second, whatever they 
   tally.close();
   await eventually(() => assertEquals(counted, n));
   assert(looked <= 1000 * (1 + seconds), `looked at ${looked} of ${n}`);
+});
+
+it("a mirror has the first hits that its master ever counted, if that is stopped right after them", async () => {
+  await using master = await start("-rpc");
+  const key = await add(master.url, "https://example.com/");
+  await using mirror = await start(`-master=${master.url}`, "-file=mirror.jsonl");
+  await eventually(async () => assertEquals((await ready(mirror.url)).complete, true));
+  await new Promise((resolve) => setTimeout(resolve, 4000)); // what is not there is looked for less and less often
+  await follow(master.url, key);
+  await master.stop();
+  await eventually(async () => {
+    const answer = await fetch(`${mirror.url}/api/links/${key}/hits`);
+    assertEquals((await answer.json()).hits, 1);
+  }, 2000);
 });
