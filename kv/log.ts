@@ -90,7 +90,12 @@ export class KVLog implements Log {
     this.#loaded.replaced = UNREAD;
     this.#watcher = new Watcher(database, this.#layout.head);
     const { events = silent, keepMs } = options;
-    this.#health = new Health(database, this.#layout.probe, events);
+    const { head, probe } = this.#layout;
+    const read = async (signal: AbortSignal) => {
+      const [found] = await database.read([head], signal);
+      if (found) parseHead(found);
+    };
+    this.#health = new Health(database, probe, read, events);
     const loaded = () => this.#loaded;
     this.#keeper = new Keeper(database, this.#layout, this.#mutex, loaded, events, keepMs);
   }
@@ -135,8 +140,12 @@ export class KVLog implements Log {
       return false;
     });
     if (!isRead) return;
-    this.#watcher.start(() => this.#version, (isNew) => this.#look(isNew));
+    // Until this returns, whoever appends has the links of the log before.
+    const loaded = this.#loaded;
+    loaded.replaced = UNREAD;
     await this.options.copy?.follow(this);
+    loaded.replaced = undefined;
+    this.#watcher.start(() => this.#version, (isNew) => this.#look(isNew));
   }
 
   async #loadDatabase(reader: LineReader): Promise<true> {
@@ -173,7 +182,10 @@ export class KVLog implements Log {
       this.#unpublished = unlock;
     } catch (error) {
       unlock();
-      throw error;
+      const isAway = error instanceof StoreError && error.kind === "unavailable";
+      if (!isAway || error === errAway || this.#loaded.refusal) throw error;
+      this.#health.fail(error);
+      throw errAway;
     }
   }
 
