@@ -17,11 +17,12 @@ import { findHead, type Found } from "./begin.ts";
 import { ask, DEADLINE_MS, explainAway } from "./call.ts";
 import { commitOnce, type End, readEnd } from "./commit.ts";
 import type { LocalCopy } from "./copy.ts";
-import type { Database } from "./database.ts";
+import type { Database, Entry } from "./database.ts";
 import { errAway, Health } from "./health.ts";
 import { Keeper } from "./keeper.ts";
 import { Loaded } from "./loaded.ts";
 import { Mutex } from "./mutex.ts";
+import { RowsGone } from "./pages.ts";
 import { Layout, newNonce, parseHead, ROW_BYTES, toRows } from "./rows.ts";
 import { parseSnapshot } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
@@ -163,8 +164,23 @@ export class KVLog implements Log {
   async #read(loaded: Loaded): Promise<Found> {
     const found = await findHead(this.database, this.#layout);
     const snapshot = parseSnapshot(found.snapshot);
-    await loaded.read(parseHead(found.head), snapshot).catch(explainAway);
+    await loaded.read(parseHead(found.head), snapshot).catch(async (error) => {
+      if (error instanceof RowsGone) await this.#checkGone(found.snapshot);
+      explainAway(error);
+    });
     return found;
+  }
+
+  /**
+   * Looks whether rows that are not there were replaced.
+   *
+   * @throws {JournalError} the snapshot is the one that they belong to: they are lost
+   */
+  async #checkGone(snapshot?: Entry): Promise<void> {
+    const key = this.#layout.snapshot;
+    const [now] = await ask((signal) => this.database.read([key], signal));
+    if (now?.version !== snapshot?.version) return;
+    throw new JournalError("rows are missing before where its head says that it ends");
   }
 
   async append(lines: string): Promise<void> {
@@ -253,7 +269,10 @@ export class KVLog implements Log {
   }
 
   catchUp(): Promise<void> | undefined {
-    if (this.database.exclusive) return;
+    if (this.database.exclusive) {
+      const { refusal } = this.#loaded; // it was not read, and so there may be anything
+      return refusal && Promise.reject(refusal);
+    }
     if (this.#health.failure === errAway) return Promise.reject(errAway);
     return this.#catchingUp ??= this.#catchUp();
   }

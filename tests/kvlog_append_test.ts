@@ -2,12 +2,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { MaybeSavedError } from "../journal/appender.ts";
+import { JournalError } from "../journal/file.ts";
 import { readLines } from "../journal/lines.ts";
 import { LogConflict } from "../journal/log.ts";
 import type { Database } from "../kv/database.ts";
 import type { LocalCopy } from "../kv/copy.ts";
 import { KVLog } from "../kv/log.ts";
-import { Layout } from "../kv/rows.ts";
+import { Layout, rowKey } from "../kv/rows.ts";
 import { StoreError } from "../links/errors.ts";
 import { share } from "./kvlog_faults.ts";
 import { eventually } from "./processes.ts";
@@ -403,6 +404,34 @@ describe("KVLog, of a database that is another one", () => {
       assertEquals(await masters.inLog(), "a,c");
     });
   }
+
+  it("refuses one that lacks rows, or its head, in one line, and leaves it as it is", async () => {
+    const { databases: [database], real, ...shared } = await share(1);
+    await using _ = shared;
+    {
+      await using one = await open(database);
+      for (const key of "abcd") await one.save(key);
+    }
+    const keys = [...Array(5).keys()].map((n) => rowKey(layout.rows, n));
+    const [...rows] = await real.read([...keys, layout.head], signal);
+    for (const [i, row] of rows.entries()) {
+      const key = row!.key;
+      await real.commit({ checks: [], mutations: [{ key, delete: true }] }, signal);
+      await assertRejects(() => open(database), JournalError, i < 5 ? "rows are" : "its head is");
+      const log = new KVLog(real, "links");
+      await log.load({ read: () => 0 }).catch(() => {});
+      // Nor does the only master of a database take what it could not read for nothing.
+      await assertRejects(async () => await log.catchUp(), StoreError, "not read yet");
+      await log.close();
+      const left = await real.read([...keys, layout.head], signal);
+      assertEquals(
+        left.map((entry) => entry?.version),
+        rows.map((entry, j) => j < i ? left[j]?.version : j === i ? undefined : entry?.version),
+      );
+      await real.commit({ checks: [], mutations: [{ key, set: row!.value }] }, signal);
+    }
+    assertEquals(await keysIn(database), "a,b,c,d");
+  });
 
   it("refuses one of an earlier goto, and one of a later one, in one line", async () => {
     await using shared = await share(1);
