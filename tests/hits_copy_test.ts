@@ -328,6 +328,20 @@ describe("Hits", () => {
   });
 });
 
+it("says how much of what a mirror could not send is damaged, and sends the rest", async () => {
+  using dir = tempDir();
+  const path = unsentOf(`${dir.path}/a`);
+  const good = { day: DAY, hits: [["w", 7, 0] as [string, number, number]] };
+  await Deno.writeTextFile(
+    path,
+    `${JSON.stringify(good)}\n{"day":${DAY},"hits":[["w",-1,0]]}\n{"day`,
+  );
+  const told: unknown[] = [];
+  const left = await new Unsent(path, (...event) => told.push(event)).load();
+  assertEquals(left, [good]);
+  assertEquals(told, [["warn", "left out damaged hits", { file: path, lines: 2 }]]);
+});
+
 it("SentHits leaves what it can't read where it is", async () => {
   using dir = tempDir();
   const path = `${dir.path}/m.hits.unsent`;
