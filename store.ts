@@ -193,8 +193,8 @@ export class URLStore<L extends Log = Log> implements Served {
     });
   }
 
-  list(query?: Query, signal?: AbortSignal): Promise<Listing> {
-    return this.urls.list(query, signal);
+  async list(query?: Query, signal?: AbortSignal): Promise<Listing> {
+    return await (this.#own.loaded && this.urls).list(query, signal);
   }
 
   async traffic(key: string): Promise<Traffic | undefined> {
@@ -299,7 +299,7 @@ export class URLStore<L extends Log = Log> implements Served {
     log: LogName = "links",
     until?: AbortSignal,
   ): Promise<FeedStream> {
-    const from = log === "links" ? this.log : await this.hits?.opened();
+    const from = log === "links" ? this.#own.loaded : await this.hits?.opened();
     if (from === undefined) throw errNoHits;
     if (offset === undefined || offset > from.feed.size) await from.catchUp();
     return { ...await openFeed(from.feed, offset, check, until), term: this.log.term };

@@ -5,7 +5,7 @@
  */
 import { ListenError } from "../http/address.ts";
 import { JournalError } from "../journal/file.ts";
-import { causeOf } from "../links/errors.ts";
+import { causeOf, StoreError } from "../links/errors.ts";
 import { printable } from "../links/text.ts";
 import { UsageError } from "./flags.ts";
 import { complain, FLUSH_MS, stderr } from "./stderr.ts";
@@ -29,7 +29,8 @@ export async function runToEnd(main: () => Promise<number>): Promise<number> {
   try {
     code = await main();
   } catch (error) {
-    const expected = [UsageError, ListenError, JournalError].some((type) => error instanceof type);
+    const kinds = [UsageError, ListenError, JournalError, StoreError];
+    const expected = kinds.some((kind) => error instanceof kind);
     complain(expected ? causeOf(error) : String(error));
     code = error instanceof UsageError ? 2 : 1;
   }

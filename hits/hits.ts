@@ -187,9 +187,15 @@ export class Hits implements Counting {
     await Promise.all(appended);
   }
 
-  /** How often the link of `key` was followed. */
-  traffic(key: string): Promise<Traffic> {
-    return this.#state.traffic(key);
+  /**
+   * How often the link of `key` was followed.
+   *
+   * @throws {StoreError} unavailable: there is a log, and it can't be read
+   */
+  async traffic(key: string): Promise<Traffic> {
+    const traffic = await this.#state.traffic(key);
+    if (this.#log === undefined && !this.#isMissing) throw errNoHits;
+    return traffic;
   }
 
   /** Lets followers go. */

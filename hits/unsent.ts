@@ -4,7 +4,7 @@
  * @module
  */
 import { makeBeside, readBeside } from "../journal/beside.ts";
-import type { Events } from "../journal/events.ts";
+import { type Events, silent } from "../journal/events.ts";
 import { exists, reasonOf, writeAll } from "../journal/file.ts";
 import type { Counting } from "./counting.ts";
 import { type Counts, parseCounts } from "./counts.ts";
@@ -20,14 +20,19 @@ export class Unsent {
   there = false;
 
   /** @param path that of the file; without one, nothing is kept */
-  constructor(readonly path?: string) {}
+  constructor(readonly path?: string, private readonly events: Events = silent) {}
 
-  /** What was left there. What is damaged is left out. */
+  /** What was left there. What is damaged is left out, and told of. */
   async load(): Promise<Counts[]> {
     if (this.path === undefined || !await exists(this.path)) return [];
-    const lines = (await readBeside(this.path)).split("\n");
+    const lines = (await readBeside(this.path)).split("\n").filter((line) => line !== "");
     this.there = true;
-    return lines.filter((line) => line !== "").flatMap((line) => parse(line) ?? []);
+    const all = lines.flatMap((line) => parse(line) ?? []);
+    const damaged = lines.length - all.length;
+    if (damaged > 0) {
+      this.events("warn", "left out damaged hits", { file: this.path, lines: damaged });
+    }
+    return all;
   }
 
   /**
@@ -63,7 +68,7 @@ export class Unsent {
  * where the one before had it already. What can't be added now stays for the next start.
  */
 export async function takeUnsent(file: string, hits: Counting, events: Events): Promise<void> {
-  const unsent = new Unsent(unsentOf(file));
+  const unsent = new Unsent(unsentOf(file), events);
   try {
     const left = await unsent.load();
     while (left.length > 0) {

@@ -19,9 +19,12 @@ const AGAIN_MS = [50, 200, 500]; // from one try to take back a write to the nex
  */
 export class MaybeSavedError extends Error {
   override name = "MaybeSavedError";
-  /** @param reason why it failed */
-  constructor(reason: string) {
-    super(`may have been saved: ${reason}`);
+  /**
+   * @param reason why it failed, for whoever wanted it
+   * @param cause more of it, for who runs the program
+   */
+  constructor(reason: string, cause?: Error) {
+    super(`may have been saved: ${reason}`, { cause });
   }
 }
 

@@ -83,10 +83,20 @@ export class OwnedLog {
     if (refusal !== undefined) throw new StoreError("unavailable", refusal);
   }
 
+  /**
+   * The log, once it was read: what is not yet known shall not pass for nothing.
+   *
+   * @throws {StoreError} unavailable: it was not
+   */
+  get loaded(): Log {
+    if (this.#isLoaded) return this.log;
+    throw new StoreError("unavailable", this.log.failure ?? "the log is not loaded");
+  }
+
   /** Compacts the log; see {@linkcode Upkeep.compact}. */
   compact(id: string): CompactionState {
-    if (!this.#upkeep) throw new StoreError("unavailable", "the log is not loaded");
-    return this.#upkeep.compact(id);
+    if (this.loaded && this.#upkeep) return this.#upkeep.compact(id);
+    throw new StoreError("unavailable", "the log can't be compacted");
   }
 
   /** How the log is; `term` is the latest that whoever asks has followed. */

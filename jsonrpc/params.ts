@@ -24,7 +24,7 @@ export const PARAMS = {
     optional: true,
     number: name === "limit",
   })),
-  health: [{ name: "term", number: true, optional: true, max: 15 }],
+  health: [{ name: "term", number: true, whole: true, optional: true, max: 15 }],
   compact: [{ name: "id", min: 1, max: 64 }],
   hits: [{ name: "counts", max: 256 << 10 }, id],
 } satisfies Record<string, Param[]>;

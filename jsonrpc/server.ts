@@ -20,6 +20,8 @@ export interface Param {
   optional?: boolean;
   /** Whether it may be given as a number, too. */
   number?: boolean;
+  /** Whether it must be a whole number. */
+  whole?: boolean;
   /** Least and most characters. */
   min?: number;
   max?: number;
@@ -227,11 +229,15 @@ function bind(params: Param[], given: unknown = []): Args | string {
   }
   if (values.length > params.length) return "";
   const args: Args = [];
-  for (const [i, { optional = false, number, min = 0, max = Infinity }] of params.entries()) {
+  for (const [i, param] of params.entries()) {
+    const { name, optional = false, number, whole, min = 0, max = Infinity } = param;
     let value = values[i] ?? undefined;
     if (number && typeof value === "number") value = String(value);
     if (typeof value === "string" && !value.isWellFormed()) {
       return ": a lone surrogate is no character";
+    }
+    if (whole && typeof value === "string" && !/^\d+$/.test(value)) {
+      return `: ${quote(name)} must be a whole number`;
     }
     if (typeof value === "string" && value.length >= min && value.length <= max) args.push(value);
     else if (value === undefined && optional) args.push(undefined);

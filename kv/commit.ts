@@ -105,7 +105,7 @@ export async function commitOnce(
   const look = async () =>
     judge(versions, append, await call((signal) => readEnd(database, layout, first, signal)));
   for (let wait = REPEAT_MS;; wait *= 2) {
-    let reason = "nobody knows";
+    let cause: Error | undefined;
     try {
       const version = await call((signal) => database.commit(write, signal));
       if (version !== undefined) return { version };
@@ -120,9 +120,11 @@ export async function commitOnce(
         if (found === undefined || "rows" in found) throw error;
         return found;
       }
-      reason = causeOf(error);
+      cause = new Error(causeOf(error)); // it may name the database's address
     }
-    if (performance.now() + wait >= end) throw new MaybeSavedError(reason);
+    if (performance.now() + wait >= end) {
+      throw new MaybeSavedError("the database gave no answer", cause);
+    }
     await pause(wait);
   }
 }

@@ -37,6 +37,7 @@ export class LocalCopy implements Copied {
   #reader: LineReader = this.copyReader;
   #file?: Journal;
   #following?: Promise<void>;
+  #isServing = false; // whether the master serves by now, and goes on without a copy
 
   constructor(private readonly path: string, private readonly options: LocalCopyOptions = {}) {
     this.#events = options.events ?? silent;
@@ -45,6 +46,7 @@ export class LocalCopy implements Copied {
 
   /** Reads what there is in place of the database's log; nothing where there is no copy. */
   async load(reader: LineReader): Promise<Journal | undefined> {
+    this.#isServing = true;
     this.#reader = reader;
     try {
       if (this.#file === undefined) await this.#copy.load();
@@ -56,19 +58,21 @@ export class LocalCopy implements Copied {
 
   /**
    * Copies a log from now on, which was loaded just now. Where it turned out to be another one, since the database was
-   * restored, the copy stays as it is.
+   * restored, or away as the master started, the copy stays as it is: the log is what counts.
    *
-   * @throws {JournalError} the file is no copy of it, or reaches further
+   * @throws {JournalError} the file is no copy of it, or reaches further, and the master serves nobody yet
    */
   async follow(log: Log): Promise<void> {
-    if (this.#file === undefined) await this.#copy.load();
+    if (this.#closed.signal.aborted) return;
     try {
+      if (this.#file === undefined) await this.#copy.load();
       if (this.#file) await this.#check(this.#file, log);
     } catch (error) {
-      if (this.#following === undefined) throw error;
+      if (!this.#isServing) throw error;
       this.#events("error", "the copy is kept no more", { reason: reasonOf(error) });
       return await this.close();
     }
+    this.#isServing = true;
     this.#following ??= this.#run(log);
   }
 

@@ -20,10 +20,14 @@ export class Health {
   #probe?: ReturnType<typeof setTimeout>;
   #closed = false;
 
-  /** @param key what is written to see whether something can be */
+  /**
+   * @param key what is written to see whether something can be
+   * @param read reads what must be read before anything is appended
+   */
   constructor(
     private readonly database: Database,
     private readonly key: Key,
+    private readonly read: (signal: AbortSignal) => Promise<unknown>,
     private readonly events: Events,
   ) {}
 
@@ -49,6 +53,7 @@ export class Health {
       try {
         const mutations = [{ key: this.key, set: new Uint8Array(1) }];
         await ask((signal) => this.database.commit({ checks: [], mutations }, signal));
+        await ask(this.read);
         this.work();
       } catch {
         this.#probeLater();

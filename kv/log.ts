@@ -17,11 +17,12 @@ import { findHead } from "./begin.ts";
 import { ask, DEADLINE_MS, explainAway, within } from "./call.ts";
 import { commitOnce, type End, readEnd } from "./commit.ts";
 import type { LocalCopy } from "./copy.ts";
-import type { Database } from "./database.ts";
+import type { Database, Entry } from "./database.ts";
 import { errAway, Health } from "./health.ts";
 import { Keeper } from "./keeper.ts";
 import { Loaded } from "./loaded.ts";
 import { Mutex } from "../links/mutex.ts";
+import { RowsGone } from "./pages.ts";
 import { formatTurn, Layout, newNonce, parseHead, ROW_BYTES, toRows } from "./rows.ts";
 import { parseSnapshot } from "./snapshot.ts";
 import { Turn } from "./turn.ts";
@@ -91,7 +92,12 @@ export class KVLog implements Log {
     this.#loaded.replaced = UNREAD;
     this.#watcher = new Watcher(database, this.#layout.head);
     const { events = silent, keepMs } = options;
-    this.#health = new Health(database, this.#layout.probe, events);
+    const { head, probe } = this.#layout;
+    const read = async (signal: AbortSignal) => {
+      const [found] = await database.read([head], signal);
+      if (found) parseHead(found);
+    };
+    this.#health = new Health(database, probe, read, events);
     const loaded = () => this.#loaded;
     this.#keeper = new Keeper(database, this.#layout, this.#mutex, loaded, events, keepMs);
   }
@@ -136,14 +142,21 @@ export class KVLog implements Log {
       return false;
     });
     if (!isRead) return;
-    this.#watcher.start(() => this.#version, (isNew) => this.#look(isNew));
+    // Until this returns, whoever appends has the links of the log before.
+    const loaded = this.#loaded;
+    loaded.replaced = UNREAD;
     await this.options.copy?.follow(this);
+    loaded.replaced = undefined;
+    this.#watcher.start(() => this.#version, (isNew) => this.#look(isNew));
   }
 
   async #loadDatabase(reader: LineReader): Promise<true> {
     const loaded = new Loaded(this.database, this.#layout, reader);
     const { head, turn, snapshot } = await findHead(this.database, this.#layout);
-    await loaded.read(parseHead(head), parseSnapshot(snapshot)).catch(explainAway);
+    await loaded.read(parseHead(head), parseSnapshot(snapshot)).catch(async (error) => {
+      if (error instanceof RowsGone) await this.#checkGone(snapshot);
+      explainAway(error);
+    });
     this.#health.work();
     this.#local = undefined;
     this.#loaded = loaded;
@@ -152,6 +165,18 @@ export class KVLog implements Log {
     this.#turn.see(turn, head.version);
     this.#keeper.see(snapshot);
     return true;
+  }
+
+  /**
+   * Looks whether rows that are not there were replaced.
+   *
+   * @throws {JournalError} the snapshot is the one that they belong to: they are lost
+   */
+  async #checkGone(snapshot?: Entry): Promise<void> {
+    const key = this.#layout.snapshot;
+    const [now] = await ask((signal) => this.database.read([key], signal));
+    if (now?.version !== snapshot?.version) return;
+    throw new JournalError("rows are missing before where its head says that it ends");
   }
 
   async append(lines: string): Promise<void> {
@@ -169,7 +194,10 @@ export class KVLog implements Log {
       this.#unpublished = unlock;
     } catch (error) {
       unlock();
-      throw error;
+      const isAway = error instanceof StoreError && error.kind === "unavailable";
+      if (!isAway || error === errAway || this.#loaded.refusal) throw error;
+      this.#health.fail(error);
+      throw errAway;
     }
   }
 
@@ -241,7 +269,10 @@ export class KVLog implements Log {
   }
 
   catchUp(): Promise<void> | undefined {
-    if (this.database.exclusive) return;
+    if (this.database.exclusive) {
+      const { refusal } = this.#loaded; // it was not read, and so there may be anything
+      return refusal && Promise.reject(refusal);
+    }
     if (this.#health.failure === errAway) return Promise.reject(errAway);
     return this.#catchingUp ??= this.#catchUp();
   }
@@ -318,9 +349,10 @@ export class KVLog implements Log {
   }
 
   async close(): Promise<void> {
-    await this.options.copy?.close();
     this.publish();
     this.end();
+    await this.options.copy?.close();
+    this.#local = undefined; // it went with the copy
     this.#health.close();
     this.#keeper.close();
     await this.#watcher.close();

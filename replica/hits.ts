@@ -50,7 +50,7 @@ export class SentHits implements Counting {
   readonly #events: Events;
 
   constructor(private readonly client: Client, { path, events = silent }: SentHitsOptions = {}) {
-    this.#unsent = new Unsent(path);
+    this.#unsent = new Unsent(path, events);
     this.#events = events;
   }
 

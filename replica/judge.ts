@@ -85,8 +85,9 @@ export function checkMaster(health: Health, self: string, claim: Claim): void {
   if (path[0] === self) throw new OwnAddress();
   if (path.includes(self)) throw new Refusal("it follows this server itself");
   checkTerm(termOf(health), claim);
-  const { position } = health;
-  if (typeof position === "number") checkEnd(position, termOf(health), claim);
+  const { ready, position } = health;
+  // One that has not read its own log yet doesn't know where that ends.
+  if (ready && typeof position === "number") checkEnd(position, termOf(health), claim);
 }
 
 /** Refuses an earlier term than was followed already, and one that no clock can have come to. */

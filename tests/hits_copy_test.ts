@@ -18,7 +18,8 @@ import type { Transport } from "../replica/transport.ts";
 import { serveRPC } from "../rpc.ts";
 import { URLStore } from "../store.ts";
 import { hitsAt, hitsOn } from "./counting.ts";
-import { eventually, tempDir } from "./processes.ts";
+import { add, eventually, follow, start, tempDir } from "./processes.ts";
+import { ready } from "./replicas.ts";
 import { tool } from "./tools.ts";
 
 const DAY = 20782;
@@ -327,6 +328,20 @@ describe("Hits", () => {
   });
 });
 
+it("says how much of what a mirror could not send is damaged, and sends the rest", async () => {
+  using dir = tempDir();
+  const path = unsentOf(`${dir.path}/a`);
+  const good = { day: DAY, hits: [["w", 7, 0] as [string, number, number]] };
+  await Deno.writeTextFile(
+    path,
+    `${JSON.stringify(good)}\n{"day":${DAY},"hits":[["w",-1,0]]}\n{"day`,
+  );
+  const told: unknown[] = [];
+  const left = await new Unsent(path, (...event) => told.push(event)).load();
+  assertEquals(left, [good]);
+  assertEquals(told, [["warn", "left out damaged hits", { file: path, lines: 2 }]]);
+});
+
 it("SentHits leaves what it can't read where it is", async () => {
   using dir = tempDir();
   const path = `${dir.path}/m.hits.unsent`;
@@ -384,4 +399,18 @@ it("Tally looks at who asks for a thousand redirects of a second, whatever they 
   tally.close();
   await eventually(() => assertEquals(counted, n));
   assert(looked <= 1000 * (1 + seconds), `looked at ${looked} of ${n}`);
+});
+
+it("a mirror has the first hits that its master ever counted, if that is stopped right after them", async () => {
+  await using master = await start("-rpc");
+  const key = await add(master.url, "https://example.com/");
+  await using mirror = await start(`-master=${master.url}`, "-file=mirror.jsonl");
+  await eventually(async () => assertEquals((await ready(mirror.url)).complete, true));
+  await new Promise((resolve) => setTimeout(resolve, 4000)); // what is not there is looked for less and less often
+  await follow(master.url, key);
+  await master.stop();
+  await eventually(async () => {
+    const answer = await fetch(`${mirror.url}/api/links/${key}/hits`);
+    assertEquals((await answer.json()).hits, 1);
+  }, 2000);
 });

@@ -433,6 +433,9 @@ describe("Hits", () => {
       await hits.load();
       assertEquals(told.splice(0), [expected]);
       assertEquals(await Deno.readTextFile(`${path}.bad`), text);
+      // What can't be read doesn't pass for nothing.
+      const { kind, hits: sum } = await hits.traffic("k1").catch((error) => error);
+      assertEquals(kind ?? sum, expected === "cannot load hits" ? "unavailable" : 0);
       hits.add({ day: DAY, hits: [["k1", 1, 0]] });
       await hits.close();
     }

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { it as test } from "@std/testing/bdd";
 import { DENOKV, Denokv } from "./denokv.ts";
 import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
-import { agree, change, following, ready, where } from "./replicas.ts";
+import { agree, change, following, freePort, ready, where } from "./replicas.ts";
 
 const it = (name: string, fn: () => Promise<void>) =>
   test(name, { ignore: DENOKV === undefined }, fn);
@@ -213,4 +213,57 @@ test("a file that is no copy of the database's log is refused, and left as it is
   assertEquals(await where(promoted.url, "docs"), url(1));
   const { old } = await promoted.waitForLog(({ msg }) => msg === "the copy is complete");
   assertEquals(await Deno.readTextFile(`${cwd}/${old}`), text);
+});
+
+it("a master that was not given the right copy goes on with the database alone once that is there", async () => {
+  await using service = await Denokv.start();
+  using dir = tempDir();
+  const begin = (...flags: string[]) =>
+    start({ cwd: dir.path, ...service.options }, `-kv=${service.url}`, ...flags);
+  await using right = await begin();
+  await add(right.url, url("right"), "docs");
+  await right.stop();
+  await service.stop();
+  const text = `{"Key":"docs","URL":"${url("wrong")}"}\n{"Key":"0","URL":"${url("wrong")}"}\n`;
+  await Deno.writeTextFile(`${dir.path}/copy.jsonl`, text);
+  await using master = await begin("-file=copy.jsonl");
+  assertEquals(await where(master.url, "docs"), url("wrong"));
+  await master.stop(); // with code 0, or this fails
+  await master.begin();
+  await service.begin();
+  const { reason } = await master.waitForLog(({ msg }) => msg === "the copy is kept no more");
+  assert(reason.includes("it is no copy of"), reason);
+  await eventually(async () => assertEquals(await where(master.url, "docs"), url("right")));
+  assertEquals(await add(master.url, url("new")), "1"); // a counter of two links would go on with 2
+  assertEquals(await change(master.url, "docs", url("changed")), 200);
+  assertEquals(await Deno.readTextFile(`${dir.path}/copy.jsonl`), text);
+  await master.stop();
+  await using again = await begin();
+  assertEquals(await where(again.url, "docs"), url("changed"));
+});
+
+it("a master that could not read its database yet doesn't pass for an empty one", async () => {
+  using dir = tempDir();
+  const cwd = dir.path;
+  const env = { GOTO_KV_TOKEN: "a-token-of-nobody" };
+  await using master = await start({ env }, `-kv=http://127.0.0.1:${freePort()}`, "-rpc");
+  for (const path of ["/api/links", "/.all", "/.export", "/rpc/log?offset=0", "/rpc/log"]) {
+    const answer = await fetch(master.url + path);
+    await answer.body?.cancel();
+    assertEquals(answer.status, 503, path);
+  }
+  for (const command of ["-export", "-backup=backup.jsonl"]) {
+    const { code, stdout } = await run({ cwd }, command, `-master=${master.url}`);
+    assertEquals([code, stdout], [1, ""], command);
+  }
+  assertEquals([...Deno.readDirSync(cwd)], []);
+  // Nor does a mirror say that its copy should be replaced.
+  await Deno.writeTextFile(`${cwd}/mirror.jsonl`, `{"Key":"docs","URL":"${url("docs")}"}\n`);
+  await using mirror = await start({ cwd }, `-master=${master.url}`, "-file=mirror.jsonl");
+  await eventually(async () => {
+    const { status, reason } = await ready(mirror.url);
+    assertEquals([status, reason], [200, "the feed is not at hand"]);
+  });
+  assertEquals(mirror.logs.filter(({ msg }) => msg === "refused the master"), []);
+  assertEquals(await where(mirror.url, "docs"), url("docs"));
 });

@@ -2,11 +2,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { MaybeSavedError } from "../journal/appender.ts";
+import { JournalError } from "../journal/file.ts";
 import { readLines } from "../journal/lines.ts";
 import { LogConflict } from "../journal/log.ts";
 import type { Database } from "../kv/database.ts";
+import type { LocalCopy } from "../kv/copy.ts";
 import { KVLog } from "../kv/log.ts";
-import { Layout } from "../kv/rows.ts";
+import { Layout, rowKey } from "../kv/rows.ts";
 import { StoreError } from "../links/errors.ts";
 import { Restorable, share } from "./kvlog_faults.ts";
 import { eventually } from "./processes.ts";
@@ -134,6 +136,47 @@ describe("KVLog.append(), where nobody knows what became of it", () => {
     assertEquals(await masters.inLog(), "a");
   });
 
+  it("is refused until whoever reads the log has it, and its copy goes on", async () => {
+    const { databases: [database], ...shared } = await share(1);
+    await using _ = shared;
+    const outcomes: unknown[] = [];
+    const copy = {
+      follow: async (log: KVLog) => {
+        outcomes.push(await log.append(line("a")).catch((error) => error));
+        outcomes.push(await log.catchUp()!.catch((error) => error));
+      },
+      close: () => Promise.resolve(),
+    };
+    const log = new KVLog(database, "links", { copy: copy as unknown as LocalCopy });
+    await log.load({ read: () => 0 });
+    assertEquals(outcomes.map((error) => error instanceof StoreError && error.kind), [
+      "unavailable",
+      "unavailable",
+    ]);
+    await log.append(line("b"));
+    await log.close();
+    assertEquals(await keysIn(database), "b");
+  });
+
+  it("fails for good, and says so once, where another form of goto wrote the head", async () => {
+    const { databases: [database, other], ...shared } = await share(2);
+    await using _ = shared;
+    const told: string[] = [];
+    const log = new KVLog(database, "links", { events: (_level, msg) => told.push(msg) });
+    await log.load({ read: () => 0 });
+    await log.append(line("a"));
+    log.publish();
+    const set = new TextEncoder().encode('{"Format":2}');
+    await other.commit({ checks: [], mutations: [{ key: layout.head, set }] }, signal);
+    await assertRejects(() => log.catchUp()!, StoreError, "out of reach");
+    for (let looks = 0; looks < 3; looks++) {
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+      assertEquals(log.failure, "the database is out of reach");
+    }
+    assertEquals(told, ["lost the database"]);
+    await log.close();
+  });
+
   it("may have been saved after two seconds; done later, it is taken in as another's", async () => {
     await using masters = await two();
     const { one, first } = masters;
@@ -145,7 +188,7 @@ describe("KVLog.append(), where nobody knows what became of it", () => {
       });
     }
     const start = performance.now();
-    await assertRejects(() => one.save("a"), MaybeSavedError, "may have been saved: the answer is");
+    await assertRejects(() => one.save("a"), MaybeSavedError, "may have been saved: the database");
     const ms = performance.now() - start;
     assert(ms > 1000 && ms < 2500, `${ms}`);
     assertEquals(one.log.failure, "the database is out of reach");
@@ -381,6 +424,34 @@ describe("KVLog, of a database that is another one", () => {
       assertEquals(await keysIn(database), how === "promoted" ? "a" : "a,x");
     });
   }
+
+  it("refuses one that lacks rows, or its head, in one line, and leaves it as it is", async () => {
+    const { databases: [database], real, ...shared } = await share(1);
+    await using _ = shared;
+    {
+      await using one = await open(database);
+      for (const key of "abcd") await one.save(key);
+    }
+    const keys = [...Array(5).keys()].map((n) => rowKey(layout.rows, n));
+    const [...rows] = await real.read([...keys, layout.head], signal);
+    for (const [i, row] of rows.entries()) {
+      const key = row!.key;
+      await real.commit({ checks: [], mutations: [{ key, delete: true }] }, signal);
+      await assertRejects(() => open(database), JournalError, i < 5 ? "rows are" : "its head is");
+      const log = new KVLog(real, "links");
+      await log.load({ read: () => 0 }).catch(() => {});
+      // Nor does the only master of a database take what it could not read for nothing.
+      await assertRejects(async () => await log.catchUp(), StoreError, "not read yet");
+      await log.close();
+      const left = await real.read([...keys, layout.head], signal);
+      assertEquals(
+        left.map((entry) => entry?.version),
+        rows.map((entry, j) => j < i ? left[j]?.version : j === i ? undefined : entry?.version),
+      );
+      await real.commit({ checks: [], mutations: [{ key, set: row!.value }] }, signal);
+    }
+    assertEquals(await keysIn(database), "a,b,c,d");
+  });
 
   it("refuses one of an earlier goto, and one of a later one, in one line", async () => {
     await using shared = await share(1);

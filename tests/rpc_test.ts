@@ -293,6 +293,9 @@ it("params that a method does not take are refused, whatever is wrong with them"
     ["Store.Update", { url: URL2 }],
     ["Store.Delete", []],
     ["Store.Health", [1, 2]],
+    ...["x", "1e3", "0x10", " 1", "", -1, 1.5, 1e300, 1e15, true, {}].map((term) =>
+      ["Store.Health", [term]] as [string, unknown]
+    ),
   ];
   for (const [method, params] of wrong) {
     assertEquals(await rpc.call(method, params), -32602, `${method} ${JSON.stringify(params)}`);
