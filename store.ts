@@ -224,10 +224,11 @@ export class URLStore<L extends Log = Log> implements Served {
     while (this.#queue.length > 0) {
       const saves = this.#queue.take(this.log.maxAppend);
       const next = this.#next;
-      await commit(this.log, () => {
+      const isSaved = await commit(this.log, () => {
         this.#next = next; // what is formed anew has the keys of before, where they are free
         return this.#batch(saves);
       }, this.set.bind(this));
+      if (!isSaved) this.#next = Math.min(next, this.#next); // and so has what comes instead
     }
     this.#saving = undefined;
   }

@@ -119,6 +119,7 @@ async function runBackup(flags: Flags, events: Events): Promise<number> {
     return print(`${backup}: ${count(links)} links, ${count(bytes)} bytes\n`);
   };
   if (kv !== "") {
+    if (!isService(kv)) await requireFile(kv);
     return await withBackend(
       { ...flags, file: "" },
       events,

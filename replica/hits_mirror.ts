@@ -65,7 +65,10 @@ export class HitsMirror implements Copied, Followed {
       const options = { events: this.#events, copy: true };
       this.#copy = new LogCopy(hitsOf(links.log.path), this, options);
       await this.#copy.load();
-    }).catch((error) => this.#events("warn", "cannot load hits", { reason: reasonOf(error) }));
+    }).catch((error) => {
+      state.isUnknown = true;
+      this.#events("warn", "cannot load hits", { reason: reasonOf(error) });
+    });
   }
 
   /** How often the link of `key` was followed. */
@@ -103,6 +106,7 @@ export class HitsMirror implements Copied, Followed {
       throw error;
     }
     log.publish();
+    this.#state!.isUnknown = false;
     this.#log = log;
     this.#upkeep = new Upkeep(log, this.#events);
   }
