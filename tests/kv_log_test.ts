@@ -55,6 +55,20 @@ test("a database is backed up, compacted and promoted by commands", async () => 
   assertEquals(await where(restored.url, "7"), url("7/299"));
 });
 
+test("a command whose database doesn't answer says which, and that", async () => {
+  const port = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const place = `http://127.0.0.1:${port.addr.port}`;
+  port.close(); // nobody listens there
+  using dir = tempDir();
+  await Deno.writeTextFile(`${dir.path}/in.jsonl`, `{"Key":"docs","URL":"${url(1)}"}\n`);
+  const options = { cwd: dir.path, env: { GOTO_KV_TOKEN: "some-token" } };
+  for (const flag of ["-compact", "-export", "-backup=out.jsonl", "-import=in.jsonl"]) {
+    const { code, stderr } = await run(options, flag, `-kv=${place}`);
+    const last = stderr.trimEnd().split("\n").at(-1);
+    assertEquals([code, last], [1, `goto: ${place}: the database is out of reach`], flag);
+  }
+});
+
 test("a master that hears of a later term takes no more changes", async () => {
   for (const place of ["-file=links.jsonl", "-kv=links.db"]) {
     using dir = tempDir();

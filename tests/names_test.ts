@@ -75,7 +75,7 @@ it("the author and the editor of a link are kept, shown, exported, and told to r
   assertEquals(await names(master, "docs"), { author: "ada", editor: "bob" });
   assertMatch(
     await Deno.readTextFile(`${dir.path}/store.jsonl`),
-    /\{"Key":"utf8","URL":"","Editor":"zoe"[^\n]*\}\n$/,
+    /\{"Key":"utf8","URL":"","Created":\d+,"Editor":"zoe"[^\n]*\}\n$/,
   );
   await as(master, "ida", "POST", "/api/links", { url, key: "utf8" });
   assertEquals(await names(master, "utf8"), { author: "ida", editor: undefined });
