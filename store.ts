@@ -5,7 +5,7 @@
  */
 import type { ServedHits } from "./hits/counting.ts";
 import { hitsOn } from "./hits/file.ts";
-import { errNoHits, type Hits, type OpenHits } from "./hits/hits.ts";
+import type { Hits, OpenHits } from "./hits/hits.ts";
 import type { Traffic } from "./hits/traffic.ts";
 import { Batch, commit, type Save } from "./journal/batch.ts";
 import { type Events, silent } from "./journal/events.ts";
@@ -22,6 +22,7 @@ import * as rules from "./links/link.ts";
 import type { Change, Link } from "./links/link.ts";
 import type { Listing, Query } from "./links/query.ts";
 import type { Marked } from "./links/scan.ts";
+import { errNoHits } from "./links/search.ts";
 import { Table, type TableMemory } from "./links/table.ts";
 import { checkExpires } from "./links/time.ts";
 import { type ChangeOptions, leading, type Wanted } from "./links/wanted.ts";
@@ -224,10 +225,11 @@ export class URLStore<L extends Log = Log> implements Served {
     while (this.#queue.length > 0) {
       const saves = this.#queue.take(this.log.maxAppend);
       const next = this.#next;
-      await commit(this.log, () => {
+      const isSaved = await commit(this.log, () => {
         this.#next = next; // what is formed anew has the keys of before, where they are free
         return this.#batch(saves);
       }, this.set.bind(this));
+      if (!isSaved) this.#next = Math.min(next, this.#next); // and so has what comes instead
     }
     this.#saving = undefined;
   }

@@ -90,8 +90,13 @@ async function openKVStore(
   stats?: Stats,
 ): Promise<URLStore> {
   const { KVLog } = await import("../kv/log.ts");
+  const { file, kv, promote } = flags;
+  if (promote && !isService(kv) && !await exists(kv)) {
+    throw new JournalError(
+      `${kv}: No such file: -promote takes over with a database that is there`,
+    );
+  }
   const database = await openDatabaseOf(flags);
-  const { file, promote } = flags;
   const { LocalCopy } = await import("../kv/copy.ts");
   const copy = file === "" ? undefined : new LocalCopy(file, { events, promote });
   const log = new KVLog(database, "links", {

@@ -65,9 +65,9 @@ async function requireFile(path: string): Promise<void> {
 }
 
 /** Refuses to go on without the links: a server waits for its database, a command doesn't. */
-async function requireLoaded(backend: Backend): Promise<void> {
-  const { ready, reason } = await backend.health();
-  if (!ready) throw new JournalError(reason ?? "the links are not loaded");
+async function requireLoaded(backend: Backend, place: string): Promise<void> {
+  const { ready, reason = "the links are not loaded" } = await backend.health();
+  if (!ready) throw new JournalError(`${place}: ${reason}`);
 }
 
 /** Runs what works on the store that the flags name, and closes it. */
@@ -79,7 +79,7 @@ export async function withBackend(
   const master = flags.master.length > 0 ? await requireMaster(flags) : undefined;
   const backend = await openBackend(flags, baseOf(flags), events);
   try {
-    if (flags.kv !== "") await requireLoaded(backend);
+    if (flags.kv !== "") await requireLoaded(backend, flags.kv);
     return await run(backend, master);
   } finally {
     await backend.close();
@@ -119,6 +119,7 @@ async function runBackup(flags: Flags, events: Events): Promise<number> {
     return print(`${backup}: ${count(links)} links, ${count(bytes)} bytes\n`);
   };
   if (kv !== "") {
+    if (!isService(kv)) await requireFile(kv);
     return await withBackend(
       { ...flags, file: "" },
       events,

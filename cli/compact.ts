@@ -11,7 +11,7 @@ import type { CompactionState } from "../journal/upkeep.ts";
 import { fromBatch, toBatch, toCall } from "../jsonrpc/batch.ts";
 import { isCount } from "../links/count.ts";
 import { Table } from "../links/table.ts";
-import { causeOf } from "../links/errors.ts";
+import { causeOf, StoreError } from "../links/errors.ts";
 import { randomKey } from "../links/link.ts";
 import { limit, pause } from "../links/wait.ts";
 import { FILE, openDatabaseOf, transportsOf } from "./backend.ts";
@@ -59,6 +59,8 @@ async function compactDatabase(flags: Flags, events: Events): Promise<Compaction
   try {
     await log.load(new LinkReader(new Table()));
     return await compactOpen(log, { progress: showProgress(`compacting ${log.name}`, events) });
+  } catch (error) {
+    throw error instanceof StoreError ? new JournalError(`${flags.kv}: ${error.message}`) : error;
   } finally {
     await log.close();
   }

@@ -56,7 +56,12 @@ const FLAGS = {
     parseHost,
   ),
   file: {
-    ...flag("", "FILE", "the master's journal (store.jsonl); on a replica: a mirror's", parseFile),
+    ...flag(
+      "",
+      "FILE",
+      "the master's journal (store.jsonl); a mirror's; with -kv: a copy",
+      parseFile,
+    ),
     telling: true,
   },
   kv: {
@@ -77,7 +82,7 @@ const FLAGS = {
   promote: flag(
     "false",
     undefined,
-    "take over as the master, with a mirror's or backup's -file: others are refused",
+    "take over as the master, with a mirror's or restored links: others are refused",
     parseBoolean,
   ),
   threads: flag("1", "N", "answer HTTP on so many threads (0: one per core)", parseCount(256)),
@@ -158,11 +163,21 @@ const FLAGS = {
     oneOf("text", "json"),
   ),
   access: flag("false", undefined, "tell of every request, too", parseBoolean),
-  compact: flag("false", undefined, "drop superseded lines from -file, and exit", parseBoolean),
+  compact: flag(
+    "false",
+    undefined,
+    "drop superseded lines from -file, -kv or what -master has, and exit",
+    parseBoolean,
+  ),
   repair: flag("false", undefined, "move bad lines of -file to FILE.bad", parseBoolean),
   import: flag("", "FILE", "take over the links in FILE (-: standard input), and exit", parseFile),
   "dry-run": flag("false", undefined, "only tell what -import would do", parseBoolean),
-  backup: flag("", "FILE", "write all links of -file or -master to FILE, and exit", parseNewFile),
+  backup: flag(
+    "",
+    "FILE",
+    "write all links of -file, -kv or -master to FILE, and exit",
+    parseNewFile,
+  ),
   export: flag(
     "false",
     undefined,

@@ -10,6 +10,7 @@ import { type Log, LogConflict } from "../journal/log.ts";
 import { nextTerm } from "../journal/term.ts";
 import { Upkeep } from "../journal/upkeep.ts";
 import { StoreError } from "../links/errors.ts";
+import { errNoHits } from "../links/search.ts";
 import { Mutex } from "../links/mutex.ts";
 import type { Table } from "../links/table.ts";
 import type { Counting } from "./counting.ts";
@@ -26,9 +27,6 @@ const RETRY_MS = 2000;
 const MAX_PART = 800; // links of another server in one line
 const MAX_PART_CHARS = 8 << 10; // of their keys
 const MANY = 1000; // links, whose lines are worth an append
-
-/** Nobody counts, or the log can't be used. */
-export const errNoHits = new StoreError("unavailable", "hits can't be read");
 
 /** Opens a log of hits, and has its lines read. Where there is none it is made, or, without `create`, not yet. */
 export type OpenHits = (reader: HitsState, create: boolean) => Promise<Log | undefined>;
@@ -86,6 +84,7 @@ export class Hits implements Counting {
   #timer?: ReturnType<typeof setTimeout>;
   #isMissing = false; // whether there is no log yet
   #retry?: ReturnType<typeof setTimeout>;
+  #told?: string; // why it can't be loaded
   #closed = false;
   readonly #newId = newIds();
 
@@ -111,6 +110,12 @@ export class Hits implements Counting {
     try {
       const log = this.#log = await this.open(this.#state, create);
       this.#isMissing = log === undefined;
+      this.#state.isUnknown = false;
+      if (this.#told !== undefined) {
+        events("info", "the hits are loaded");
+        this.#later(); // as what was gathered meanwhile could not be appended
+      }
+      this.#told = undefined;
       if (log === undefined || log.readOnly) return;
       log.publish();
       log.onreplace = () => {
@@ -122,7 +127,10 @@ export class Hits implements Counting {
       this.#upkeep = new Upkeep(log, events);
     } catch (error) {
       // Nobody shall have to do without links for that; but what is there must not be lost either.
-      events("error", "cannot load hits", { reason: reasonOf(error) });
+      const reason = reasonOf(error);
+      if (reason !== this.#told) events("error", "cannot load hits", { reason });
+      this.#told = reason;
+      this.#state.isUnknown = true;
       this.#isMissing = false;
       // A database that is away may be back soon.
       if (!(error instanceof StoreError) || this.#closed) return;
@@ -187,15 +195,9 @@ export class Hits implements Counting {
     await Promise.all(appended);
   }
 
-  /**
-   * How often the link of `key` was followed.
-   *
-   * @throws {StoreError} unavailable: there is a log, and it can't be read
-   */
-  async traffic(key: string): Promise<Traffic> {
-    const traffic = await this.#state.traffic(key);
-    if (this.#log === undefined && !this.#isMissing) throw errNoHits;
-    return traffic;
+  /** How often the link of `key` was followed. */
+  traffic(key: string): Promise<Traffic> {
+    return this.#state.traffic(key);
   }
 
   /** Lets followers go. */
@@ -284,8 +286,8 @@ export class Hits implements Counting {
     const { events = silent } = this.options;
     const links = this.#gathered.size + this.#waiting.length;
     try {
-      if (links > 0 && this.#log) {
-        events("error", "hits are lost", { reason: this.#log.failure ?? "" });
+      if (links > 0 && !this.#log?.readOnly) {
+        events("error", "hits are lost", { reason: this.#log?.failure ?? this.#told ?? "" });
       }
       await this.#log?.close();
     } catch (error) {

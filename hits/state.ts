@@ -5,7 +5,7 @@
  */
 import type { Bad, Tell } from "../journal/lines.ts";
 import type { LineReader, Log } from "../journal/log.ts";
-import type { CountedHits } from "../links/search.ts";
+import { type CountedHits, errNoHits } from "../links/search.ts";
 import type { Table } from "../links/table.ts";
 import { pause } from "../links/wait.ts";
 import { today } from "./counts.ts";
@@ -29,6 +29,8 @@ export type LinksLog = Pick<Log, "feed" | "catchUp">;
 export class HitsState implements CountedHits, LineReader {
   /** Resolves when what there was is known. */
   whenLoaded: Promise<unknown> = Promise.resolve();
+  /** Whether its log could not be read: what is known is not what was counted. */
+  isUnknown = false;
   /** How many lines could be read, and could not. */
   good = 0;
   damaged = 0;
@@ -145,9 +147,14 @@ export class HitsState implements CountedHits, LineReader {
     this.#sums.reset(row);
   }
 
-  /** How often the link of `key` was followed. */
+  /**
+   * How often the link of `key` was followed.
+   *
+   * @throws {StoreError} unavailable: the log could not be read
+   */
   async traffic(key: string): Promise<Traffic> {
     await this.whenLoaded;
+    if (this.isUnknown) throw errNoHits;
     const row = this.table.counterOf(key);
     return row === 0 ? NO_TRAFFIC : this.#sums.trafficOf(row);
   }

@@ -130,12 +130,13 @@ export class Batch {
  *
  * @param form makes a batch of the changes, as they can be made now
  * @param set shows a change
+ * @returns whether it was appended
  */
 export async function commit(
   log: Log,
   form: () => Batch,
   set: (change: Change, entry: number, links: Table) => void,
-): Promise<void> {
+): Promise<boolean> {
   for (let isLatest = !log.shared;;) {
     const batch = form();
     try {
@@ -148,12 +149,16 @@ export async function commit(
         continue;
       }
     } catch (error) {
-      if (!(error instanceof LogConflict)) return batch.fail(toRefusal(error));
+      if (!(error instanceof LogConflict)) {
+        batch.fail(toRefusal(error));
+        return false;
+      }
       batch.drop();
       continue;
     }
     batch.show(set);
     log.publish();
-    return batch.answer();
+    batch.answer();
+    return true;
   }
 }

@@ -31,7 +31,8 @@ export class Condition {
   /** Resolves after the next {@linkcode notifyAll}, or after `ms` milliseconds. */
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const waiter = { wake: resolve, timer: setTimeout(() => this.#wakeSoon(waiter), ms) };
+      const late = Math.max(0, ms); // of less the runtime would warn
+      const waiter = { wake: resolve, timer: setTimeout(() => this.#wakeSoon(waiter), late) };
       this.#waiting.add(waiter);
     });
   }

@@ -208,9 +208,9 @@ export class KVLog implements Log {
 
   async #append(lines: string): Promise<void> {
     const loaded = this.#loaded;
-    if (loaded.refusal) throw loaded.refusal;
     // A database that is only full may have room by now.
     if (this.#health.failure === errAway) throw errAway;
+    if (loaded.refusal) throw loaded.refusal;
     await this.#yield();
     if (this.#turn.isNeeded) {
       await this.#lose();

@@ -23,6 +23,9 @@ export const errUncounted = new StoreError(
   `"order" can't be hits: they are not counted`,
 );
 
+/** Nobody counts, or what was counted can't be read. */
+export const errNoHits = new StoreError("unavailable", "hits can't be read");
+
 /** What the table knows of its entries. */
 export interface Listed {
   readonly entries: EntryWriter;
@@ -35,6 +38,8 @@ export interface Listed {
 export interface CountedHits {
   /** Resolves when it knows all. */
   readonly whenLoaded: Promise<unknown>;
+  /** Whether it could not be read, so that nothing is known. */
+  readonly isUnknown: boolean;
   /** How often the link with that counter was followed. */
   hitsOf(counter: number): number;
   /** The link with that counter has ended. */
@@ -79,6 +84,7 @@ export class Search {
   async run(following?: Following): Promise<Found> {
     checkLeft(this.signal);
     await this.hits?.whenLoaded;
+    if (this.#byHits && this.hits?.isUnknown) throw errNoHits;
     this.#began = performance.now();
     const { blocks, bytes } = this.table.entries;
     let seen = blocks.written;
@@ -259,7 +265,7 @@ export class Search {
     if (ref === 0 || !this.#leads(ref) || entries.createdOf(ref) !== created) return;
     const link = entries.linkOf(ref);
     if (!this.#matcher.matches(link)) return;
-    if (this.hits) link.hits = this.#byHits ? hits : this.#hitsOf(ref);
+    if (this.hits?.isUnknown === false) link.hits = this.#byHits ? hits : this.#hitsOf(ref);
     return link;
   }
 }

@@ -8,7 +8,6 @@ import { Lane } from "./lane.ts";
 import type { Masters } from "./masters.ts";
 
 const WRITES = new Set(["Store.Put", "Store.Update", "Store.Delete"]);
-const COUNTS = new Set(["Store.Hits", "Store.ReadHits"]);
 
 /**
  * Calls a master. Reads and writes travel apart, so that a read never waits for a disk, and neither
@@ -43,7 +42,7 @@ export class BatchClient implements Client {
       ? this.#writes
       : method === "Store.List"
       ? this.#lists
-      : COUNTS.has(method)
+      : method === "Store.Hits"
       ? this.#counts
       : this.#reads;
     return lane.call(method, params, since);

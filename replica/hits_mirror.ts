@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { errNoHits } from "../hits/hits.ts";
+import { errNoHits } from "../links/search.ts";
 import { hitsOf } from "../hits/file.ts";
 import { readHits } from "../hits/lines.ts";
 import { HitsState } from "../hits/state.ts";
@@ -65,7 +65,10 @@ export class HitsMirror implements Copied, Followed {
       const options = { events: this.#events, copy: true };
       this.#copy = new LogCopy(hitsOf(links.log.path), this, options);
       await this.#copy.load();
-    }).catch((error) => this.#events("warn", "cannot load hits", { reason: reasonOf(error) }));
+    }).catch((error) => {
+      state.isUnknown = true;
+      this.#events("warn", "cannot load hits", { reason: reasonOf(error) });
+    });
   }
 
   /** How often the link of `key` was followed. */
@@ -96,6 +99,7 @@ export class HitsMirror implements Copied, Followed {
     this.#state!.begin();
     await log.load(this.#state!);
     log.publish();
+    this.#state!.isUnknown = false;
     this.#log = log;
     this.#upkeep = new Upkeep(log, this.#events);
   }

@@ -132,7 +132,7 @@ export function isCompared(copy: Feed, { size, sum }: FeedStream): boolean {
 export function checkEnd(end: number, term: number, claim: Claim): void {
   if (end >= claim.end || term > claim.term) return;
   throw new Refusal(
-    `its journal ends at ${end}, and this copy at ${claim.end}: to have the copy replaced, start ` +
+    `its log ends at ${end}, and this copy at ${claim.end}: to have the copy replaced, start ` +
       `the master with -promote`,
   );
 }

@@ -54,7 +54,8 @@ it("links come back the same from a file by a database to a file, however odd th
 
 for (const store of ["-file=store.jsonl", "-kv=links.db"]) {
   it(`-export writes what a running master has, on ${store}`, async () => {
-    await using master = await start(store, "-rpc");
+    const begin = store.startsWith("-kv") ? start : startHere; // a database is a process's
+    await using master = await begin(store, "-rpc");
     await add(master.url, "https://example.com/", "docs");
     await add(master.url, "https://example.com/?a,b", "list");
     await add(master.url, "https://example.com/", "gone");

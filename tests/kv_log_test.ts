@@ -4,6 +4,7 @@ import { it as test } from "@std/testing/bdd";
 import { DENOKV, Denokv } from "./denokv.ts";
 import { add, eventually, follow, type Goto, run, start, tempDir } from "./processes.ts";
 import { agree, change, following, freePort, ready, where } from "./replicas.ts";
+import { counted, visit } from "./traffic.ts";
 
 const it = (name: string, fn: () => Promise<void>) =>
   test(name, { ignore: DENOKV === undefined }, fn);
@@ -35,10 +36,15 @@ test("a database is backed up, compacted and promoted by commands", async () => 
   assertMatch(backup.stdout, /^backup\.jsonl: 30 links, /);
   const compacted = await run({ cwd }, "-compact", "-kv=links.db");
   assertEquals([compacted.code, compacted.stderr], [0, ""]);
-  for (const flag of ["-compact", "-export"]) {
+  for (const flag of ["-compact", "-export", "-backup=none.jsonl", "-promote"]) {
     const { code, stderr } = await run({ cwd }, flag, "-kv=none.db");
-    assertEquals([code, stderr], [1, "goto: none.db: No such file\n"]);
+    const hint = flag === "-promote" ? ": -promote takes over with a database that is there" : "";
+    assertEquals([code, stderr], [1, `goto: none.db: No such file${hint}\n`]);
   }
+  const left = Array.from(Deno.readDirSync(cwd), ({ name }) => name).filter((name) =>
+    name.startsWith("none")
+  );
+  assertEquals(left, []);
 
   await using promoted = await start({ cwd }, "-kv=links.db", "-rpc", "-promote");
   const now = await ready(promoted.url);
@@ -47,6 +53,20 @@ test("a database is backed up, compacted and promoted by commands", async () => 
   assertEquals(await add(promoted.url, url("new")), "u");
   await using restored = await start({ cwd }, "-file=backup.jsonl");
   assertEquals(await where(restored.url, "7"), url("7/299"));
+});
+
+test("a command whose database doesn't answer says which, and that", async () => {
+  const port = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const place = `http://127.0.0.1:${port.addr.port}`;
+  port.close(); // nobody listens there
+  using dir = tempDir();
+  await Deno.writeTextFile(`${dir.path}/in.jsonl`, `{"Key":"docs","URL":"${url(1)}"}\n`);
+  const options = { cwd: dir.path, env: { GOTO_KV_TOKEN: "some-token" } };
+  for (const flag of ["-compact", "-export", "-backup=out.jsonl", "-import=in.jsonl"]) {
+    const { code, stderr } = await run(options, flag, `-kv=${place}`);
+    const last = stderr.trimEnd().split("\n").at(-1);
+    assertEquals([code, last], [1, `goto: ${place}: the database is out of reach`], flag);
+  }
 });
 
 test("a master that hears of a later term takes no more changes", async () => {
@@ -148,6 +168,8 @@ it("a master starts from its copy while the service is away, and goes on with th
     );
   };
   await same();
+  await visit(two.url, "docs", 3);
+  await counted(two, 3);
   await one.stop();
   await service.stop();
   await one.begin();
@@ -159,7 +181,24 @@ it("a master starts from its copy while the service is away, and goes on with th
   assertEquals(await where(one.url, "docs"), url("docs"));
   assertEquals((await follow(one.url, "unknown")).status, 503);
   assertEquals(await change(one.url, "docs", url("no")), 503);
+  // The copy has no hits: nothing is said of them, once in a line, and not that there were none.
+  await one.waitForLog(({ msg }) => msg === "cannot load hits");
+  const get = async (path: string) => {
+    const response = await fetch(`${one.url}/api/links${path}`);
+    const { detail, hits, links } = await response.json();
+    return [response.status, detail ?? hits, links?.[0].hits];
+  };
+  assertEquals(await get("/docs"), [200, undefined, undefined]);
+  assertEquals(await get("/docs/hits"), [503, "hits can't be read", undefined]);
+  assertEquals(await get(""), [200, undefined, undefined]);
+  assertEquals(await get("?order=hits"), [503, "hits can't be read", undefined]);
+  await visit(one.url, "docs", 4);
+  await new Promise((resolve) => setTimeout(resolve, 2500)); // it is tried again meanwhile
+  assertEquals(one.stderr.split("cannot load hits").length, 2, one.stderr);
   await service.begin();
+  await one.waitForLog(({ msg }) => msg === "the hits are loaded", 20_000);
+  await counted(one, 8); // with the one above
+  assertEquals((await get("?order=hits"))[2], 8);
   await eventually(async () => assertEquals(await change(two.url, "docs", url("two")), 200));
   await agree([one, two], "docs", url("two"));
   await eventually(async () => assertEquals(await change(one.url, "docs", url("one")), 200));

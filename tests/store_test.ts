@@ -72,6 +72,17 @@ it("URLStore.put() counts up", async () => {
   for (const key of ["0", "1", "2"]) assertLink(await store.put(URL1), key, URL1);
 });
 
+inFile("URLStore.put() gives the key away that a write which failed was to have", async () => {
+  using dir = tempDir();
+  await using store = await openFile(dir);
+  await store.put(URL1);
+  const { append } = store.log;
+  store.log.append = () => Promise.reject(new Error("no space"));
+  for (let i = 0; i < 3; i++) await assertRefuses("full", () => store.put(URL1));
+  store.log.append = append;
+  assertLink(await store.put(URL2), "1", URL2);
+});
+
 it("URLStore.put() tells a link from those that had its key before by when it was created", async () => {
   using dir = tempDir();
   let last = 0;
