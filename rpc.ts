@@ -9,7 +9,7 @@ import type { Asked } from "./journal/position.ts";
 import type { Call } from "./jsonrpc/call.ts";
 import { ask, type Client, toRPCError } from "./jsonrpc/client.ts";
 import { checkLength, Lookup } from "./jsonrpc/lookup.ts";
-import { formatOptions, readChange, readOptions, readTerm } from "./jsonrpc/options.ts";
+import { formatOptions, readChange, readOptions } from "./jsonrpc/options.ts";
 import { PARAMS } from "./jsonrpc/params.ts";
 import { type Args, type Method, type Observer, serve } from "./jsonrpc/server.ts";
 import type { Copy } from "./links/copy.ts";
@@ -60,7 +60,7 @@ export function serveRPC(
     store.list(readQuery({ q, after, limit, order }), caller?.signal);
   const hits = ([counts = "", id]: Args) => done(store.hits?.take({ ...parseCounts(counts), id }));
   const traffic = async ([key = ""]: Args) => await store.traffic(key) ?? null;
-  const health = ([term]: Args) => store.health(readTerm(term));
+  const health = ([term]: Args) => store.health(Number(term ?? 0));
   const compact = ([id = ""]: Args) => store.compact?.(id) ?? Promise.reject(errNoLog);
   const answer = serve(
     new Map<string, Method<Context>>([

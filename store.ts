@@ -9,7 +9,7 @@ import type { Hits, OpenHits } from "./hits/hits.ts";
 import type { Traffic } from "./hits/traffic.ts";
 import { Batch, commit, type Save } from "./journal/batch.ts";
 import { type Events, silent } from "./journal/events.ts";
-import { type FeedStream, type LogName, openFeed } from "./journal/feed.ts";
+import { type LogName, openFeed } from "./journal/feed.ts";
 import { LinkReader } from "./journal/link_reader.ts";
 import type { Log } from "./journal/log.ts";
 import { OwnedLog } from "./journal/owned.ts";
@@ -295,12 +295,7 @@ export class URLStore<L extends Log = Log> implements Served {
     return { ...await this.#own.health(term), links, path: this.#name, host };
   }
 
-  async feed(
-    offset?: number,
-    check?: string,
-    log: LogName = "links",
-    until?: AbortSignal,
-  ): Promise<FeedStream> {
+  async feed(offset?: number, check?: string, log: LogName = "links", until?: AbortSignal) {
     const from = log === "links" ? this.#own.loaded : await this.hits?.opened();
     if (from === undefined) throw errNoHits;
     if (offset === undefined || offset > from.feed.size) await from.catchUp();

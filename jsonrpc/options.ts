@@ -43,13 +43,3 @@ export function formatOptions({ id, expires, author, created, editor }: ChangeOp
   const before = (created ?? editor) === undefined ? [] : [created?.toString(), editor];
   return [id, formatExpires(expires), author, ...before];
 }
-
-/**
- * Reads the term that whoever asks has followed; 0 where none is said.
- *
- * @throws {StoreError} invalid query: it is no term
- */
-export function readTerm(term = "0"): number {
-  if (/^\d{1,15}$/.test(term)) return Number(term);
-  throw new StoreError("invalid query", '"term" is no whole number');
-}
