@@ -51,9 +51,11 @@ async function readFeed(url: string): Promise<string> {
   const number = (name: string) => Number(headers.get(name) ?? NaN);
   const length = number("goto-log-size") - number("goto-log-offset");
   let text = "";
+  if (Number.isNaN(length)) throw new Error("there is no feed");
   for await (const part of body!.pipeThrough(new TextDecoderStream())) {
     text = (text + part).replace(/^\n+|(?<=\n)\n+/g, ""); // signs of life
     if (text.length >= length) break; // all of it is ASCII
   }
+  if (text.length < length) throw new Error(`the feed ends after ${text.length} of ${length}`);
   return text.slice(0, length);
 }

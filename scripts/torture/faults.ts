@@ -194,7 +194,8 @@ export const FAULTS: Record<string, Fault> = {
       if (!placeOf(cluster) || copies.length === 0 || masters.some((one) => taken.has(one))) return;
       for (const machine of masters) taken.add(machine);
       await pause(pick(ms), never);
-      const others = any(pick, ["stopped", "frozen", "go on", "go on"] as const);
+      const all = ["stopped", "frozen", "go on", "go on"] as const;
+      const others = any(pick, masters[0].shares ? all : ["stopped"] as const);
       const at = pick(copies.length);
       const master = any(pick, masters);
       await cluster.restoreDatabase(copies[at], master, others, any(pick, signals));

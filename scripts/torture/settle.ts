@@ -110,7 +110,11 @@ async function compare(cluster: Cluster, replica: Machine): Promise<string[]> {
 
 /** Compares the file of a mirror, or a copy, and the log of the master: link by link, and byte by byte where both begin alike. */
 async function compareFiles({ master }: Cluster, mirror: Machine): Promise<string[]> {
-  const [one, other] = await Promise.all([logOf(master), Deno.readTextFile(mirror.file)]);
+  const [one, other] = await Promise.all([
+    logOf(master),
+    Deno.readTextFile(mirror.file),
+  ]).catch((error) => [error]);
+  if (other === undefined) return [`cannot compare ${mirror.name} with ${master.name}: ${one}`];
   const wrong = differences(readLog(other).links, readLog(one).links);
   if (wrong.length > 0) return [`the file of ${mirror.name} differs: ${wrong.join("; ")}`];
   const firstLine = (text: string) => text.slice(0, text.indexOf("\n"));
