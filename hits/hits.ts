@@ -281,6 +281,7 @@ export class Hits implements Counting {
     clearTimeout(this.#timer);
     clearTimeout(this.#retry);
     await this.append();
+    this.#isMissing = false; // nobody who asks from now on has one made
     await this.#state.whenLoaded;
     await this.#upkeep?.close();
     const { events = silent } = this.options;

@@ -179,7 +179,7 @@ it("/metrics of a replica tells how far it is, and of those below it", async () 
       assertEquals(of("goto_feed_lag_bytes"), 0);
       assert(of("goto_master_request_seconds_count") > 0);
     }
-    assertEquals([above, between, below].map(({ of }) => of("goto_followers")), [1, 1, 0]);
+    assertEquals([above, between, below].map(({ of }) => of("goto_followers")), [2, 2, 0]);
     assertEquals(below.of("goto_journal_bytes"), position);
     assert(below.of("goto_feed_lag_seconds") >= 0);
     assertEquals(above.of("goto_master_errors_total"), NaN, "a master has none");
