@@ -166,14 +166,15 @@ export class LogCopy {
         part.publish();
         if (part.size < stream.size) continue;
         checkCopy(part.feed, stream);
-        this.#part = undefined;
-        return part;
+        break; // the end of a feed may fail, too: until then the copy is still ours
       }
     } catch (error) {
       if (error instanceof ChecksumError) await this.#discard();
       throw error;
     }
-    throw new Error("it ended");
+    if (part.size < stream.size) throw new Error("it ended");
+    this.#part = undefined;
+    return part;
   }
 
   /** Removes what there is of a copy. */

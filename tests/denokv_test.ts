@@ -334,7 +334,7 @@ it("a master that was away takes in what the others put meanwhile", async () => 
   }
   await change(one.url, "docs", url("b"));
   two.kill("SIGCONT");
-  await agree(all.nodes, "docs", url("b"));
+  await agree(all.nodes, "docs", url("b"), 20_000);
   assertEquals((await where(two.url, last))?.length, url(long).length + 4);
   assertEquals((await ready(two.url)).links, (await ready(one.url)).links);
 });
