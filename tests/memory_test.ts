@@ -61,8 +61,11 @@ it("what one connection sends ahead closes connections before memory is gone", a
   // Another thread may close its own a moment later.
   await eventually(async () => (await follow(master.url, key).catch(() => null))?.status === 302);
   assert(most < 1500, `it took ${most} MB`);
-  const left = await memoryOf(master);
-  assert(left < 500, `${left} MB are left`);
+  // The runtime gives back what was read for them a moment after they are closed.
+  await eventually(async () => {
+    const left = await memoryOf(master);
+    assert(left < 500, `${left} MB are left`);
+  });
 });
 
 it("an answer that took long asks for its connection to be closed", async () => {
