@@ -27,8 +27,8 @@ export function hitsOf(file: string): string {
 }
 
 /**
- * Opens a log of hits, which waits for no disk, and gives it to `reader`. A file without a line of such a log,
- * were it that of an earlier form of the program, is set aside as `PATH.bad`.
+ * Opens a log of hits, which waits for no disk, and gives it to `reader`. It sets a file without
+ * a line of such a log aside as `PATH.bad`, also one that an earlier form of the program wrote.
  *
  * @returns nothing where there is none, and none is to be made
  * @throws {JournalError} it can't be used

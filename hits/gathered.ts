@@ -1,5 +1,5 @@
 /**
- * What was counted, and is not yet in the log.
+ * Counts that are not yet in the log.
  *
  * @module
  */

@@ -41,16 +41,16 @@ export interface HitsOptions {
   patience?: number;
 }
 
-/** A line that is to be appended; those of other servers' counts have somebody who waits for it. */
+/** A line to append. Another server waits for it where its counts are in it. */
 interface Waiting {
   made: Made;
   done?: PromiseWithResolvers<void>;
 }
 
 /**
- * Adds up what is counted, and keeps it in a log. What this process counts is gathered in memory, and appended
- * once a second; what another server counted is appended before it is told so, and counts once, however often it
- * comes. The sums are those of the log's lines.
+ * Adds up what is counted, and keeps it in a log. It gathers the counts of this process in memory, and appends
+ * them once a second. It appends the counts of another server before it answers, and counts them once, however
+ * often they come. The sums are those of the log's lines.
  *
  * @example
  * ```ts
@@ -241,7 +241,7 @@ export class Hits implements Counting {
 
   /** Appends as much of what waits as the log takes at once. */
   async #appendSome(log: Log): Promise<void> {
-    // By another master, or by a write of which nobody knew what came of it.
+    // Another master appended these, or a write whose outcome was unknown.
     for (const { made, done } of this.#waiting) if (this.#state.has(made.id)) done?.resolve();
     this.#waiting = this.#waiting.filter(({ made }) => !this.#state.has(made.id));
     let text = log.bytes === 0 ? formatAbout({ term: nextTerm(1) }) : "";

@@ -102,6 +102,11 @@ export class KVLog implements Log {
     this.#keeper = new Keeper(database, this.#layout, this.#mutex, loaded, events, keepMs);
   }
 
+  /** What is served: the copy, as long as nothing else was loaded. */
+  get #current(): Journal | Loaded {
+    return this.#local ?? this.#loaded;
+  }
+
   get name(): string {
     return this.database.address;
   }
@@ -111,11 +116,11 @@ export class KVLog implements Log {
   }
 
   get feed(): Published {
-    return (this.#local ?? this.#loaded).feed;
+    return this.#current.feed;
   }
 
   get term(): number {
-    return (this.#local ?? this.#loaded).term;
+    return this.#current.term;
   }
 
   get failure(): string | undefined {
@@ -123,11 +128,11 @@ export class KVLog implements Log {
   }
 
   get bytes(): number {
-    return (this.#local ?? this.#loaded).bytes;
+    return this.#current.bytes;
   }
 
   get lines(): number {
-    return (this.#local ?? this.#loaded).lines;
+    return this.#current.lines;
   }
 
   async load(reader: LineReader): Promise<void> {
